@@ -1,0 +1,13 @@
+"""chainrule: calculus for machine learning that runs.
+
+>>> import numpy as np
+>>> import chainrule as cr
+>>> cr.grad(lambda x: np.sum(np.tanh(x) ** 2))(np.array([0.0, 1.0]))
+array([0.        , 0.63970001])
+"""
+
+from .api import grad, hessian, hvp, jacobian, jvp, trace, value_and_grad, vjp, vmap
+from .errors import ChainruleError
+
+__version__ = "0.1.0"
+__all__ = ["ChainruleError", "grad", "hessian", "hvp", "jacobian", "jvp", "trace", "value_and_grad", "vjp", "vmap"]

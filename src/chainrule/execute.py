@@ -1,0 +1,232 @@
+"""The one place that runs Programs, and keeps recordings.
+
+The NumPy executor is the reference for ever: a Program becomes a Python function of one line per equation. Recordings
+are kept with the function they were made of, keyed by structure, shapes, dtypes and static values; guards choose among
+those of one key; the number kept is bounded; several threads may ask at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+import types
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import ArgumentError
+from .ir import Atom, Const, Program, Var
+from .trace.record import Recording, Static, current, record, type_of
+from .trace.recorder import Recorder, Traced
+from .trace.tree import Tree
+from .trace.where import describe
+from .transform.simplify import simplify
+
+KEPT = 64  # recordings of one function
+_lock = threading.RLock()
+_strays: OrderedDict[int, tuple[Any, OrderedDict[Hashable, list[Recording]]]] = OrderedDict()
+
+
+# --- the NumPy executor -----------------------------------------------------------------------------------------------
+
+
+class Executable:
+    """A Program ready to run on arrays."""
+
+    __slots__ = ("_run", "_where", "program")
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        source, scope, self._where = _source(program)
+        exec(compile(source, "<chainrule program>", "exec"), scope)
+        self._run = scope["program"]
+
+    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        """The outputs: arrays of their own, numbers as NumPy scalars."""
+        try:
+            with np.errstate(all="ignore"):
+                found = self._run(*values)
+        except Exception as error:
+            self._annotate(error)
+            raise
+        own: list[Any] = []
+        for value, atom in zip(found, self.program.outputs, strict=True):
+            array = np.asarray(value)
+            if array.dtype != atom.type.dtype:
+                array = array.astype(atom.type.dtype)
+            if array.ndim == 0:
+                own.append(array[()])
+            elif array.base is not None or not array.flags.writeable or any(array is v for v in (*values, *own)):
+                own.append(array.copy())  # never hand out memory that is somebody else's
+            else:
+                own.append(array)
+        return tuple(own)
+
+    def _annotate(self, error: Exception) -> None:
+        trace = error.__traceback__
+        while trace is not None:
+            if trace.tb_frame.f_code.co_filename == "<chainrule program>":
+                where = self._where.get(trace.tb_lineno)
+                if where is not None:
+                    error.add_note(f"  while computing   {describe(where)}")
+                return
+            trace = trace.tb_next
+
+
+def _source(program: Program) -> tuple[str, dict[str, Any], dict[int, Any]]:
+    """Python that runs the Program. A name is used again once its value is no longer needed, so that memory is freed."""
+    scope: dict[str, Any] = {}
+    last: dict[Var, int] = {}
+    for n, e in enumerate(program.equations):
+        for a in e.inputs:
+            if isinstance(a, Var):
+                last[a] = n
+    for a in program.outputs:
+        if isinstance(a, Var):
+            last[a] = len(program.equations)
+    name: dict[Var, str] = {v: f"x{i}" for i, v in enumerate(program.inputs)}
+    free: list[str] = []
+    made = 0
+    where = {}
+    constants: dict[int, str] = {}
+
+    def read(a: Atom) -> str:
+        if isinstance(a, Var):
+            return name[a]
+        if id(a) not in constants:
+            constants[id(a)] = f"c{len(constants)}"
+            scope[constants[id(a)]] = a.value
+        return constants[id(a)]
+
+    lines = [f"def program({', '.join(name.values())}):"]
+    functions: dict[Any, str] = {}
+    for n, e in enumerate(program.equations):
+        key = (e.op, tuple(e.params.items()))
+        if key not in functions:
+            functions[key] = f"f{len(functions)}"
+            scope[functions[key]] = functools.partial(e.op.evaluate, **e.params) if e.params else e.op.evaluate
+        call = f"{functions[key]}({', '.join(map(read, e.inputs))})"
+        targets = []
+        for a in set(e.inputs):
+            if isinstance(a, Var) and last.get(a) == n and a not in program.inputs:
+                free.append(name[a])
+        for v in e.outputs:
+            if free:
+                name[v] = free.pop()
+            else:
+                name[v] = f"v{made}"
+                made += 1
+            targets.append(name[v])
+        for v in e.outputs:
+            if v not in last:
+                free.append(name[v])
+        lines.append(f"  {', '.join(targets)}{',' if e.op.outputs == 1 and len(targets) > 1 else ''} = {call}")
+        where[len(lines)] = e.where
+    lines.append(f"  return ({''.join(read(a) + ', ' for a in program.outputs)})")
+    return "\n".join(lines), scope, where
+
+
+def run(program: Program, values: Sequence[Any]) -> tuple[Any, ...]:
+    """The outputs of a Program on arrays, or on stand-ins: then it is written into their recording."""
+    return evaluate(Executable(program), values)
+
+
+def evaluate(executable: Executable, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Run on arrays; on stand-ins, splice into the recording under way."""
+    if not any(isinstance(v, Traced) for v in values):
+        return executable(values)
+    recorder = current()
+    if recorder is None:
+        recorder = max((v.recorder for v in values if isinstance(v, Traced)), key=lambda r: r.level)
+    program = executable.program
+    atoms = [_fitting(recorder, v, x) for v, x in zip(values, program.inputs, strict=True)]
+    return tuple(Traced(recorder, a) for a in recorder.splice(program, atoms))
+
+
+def _fitting(recorder: Recorder, value: Any, x: Var) -> Atom:
+    atom = recorder.atom(value)
+    if not isinstance(atom, (Var, Const)):
+        atom = Const(np.asarray(atom, x.type.dtype))
+    return atom
+
+
+# --- recordings ---------------------------------------------------------------------------------------------------------
+
+
+def _table(function: Any) -> OrderedDict[Hashable, list[Recording]]:
+    """Where a function's recordings are kept: with the function, so that they go when it goes."""
+    owner = function.__func__ if isinstance(function, types.MethodType) else function
+    if isinstance(owner, types.FunctionType):
+        table: OrderedDict[Hashable, list[Recording]] = owner.__dict__.setdefault("__chainrule__", OrderedDict())
+        return table
+    entry = _strays.get(id(owner))
+    if entry is None:
+        entry = _strays[id(owner)] = (owner, OrderedDict())
+        if len(_strays) > KEPT:
+            _strays.popitem(last=False)
+    return entry[1]
+
+
+def recording_of(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str]) -> Recording:
+    """The recording of `function` that is right for these arguments: found, or made."""
+    if not callable(function):
+        raise ArgumentError(f"a function is needed, not {type(function).__name__}")
+    this = id(function.__self__) if isinstance(function, types.MethodType) else 0
+    key = (this, tree, tuple([leaf.key() if isinstance(leaf, Static) else type_of(leaf) for leaf in leaves]))
+    with _lock:
+        table = _table(function)
+        found = list(table.get(key, ()))
+        if key in table:
+            table.move_to_end(key)
+    for recording in found:
+        if recording.fits(leaves):
+            return _adopted(recording)
+    recording = record(function, leaves, tree, names)
+    if recording.cacheable:
+        with _lock:
+            kept = table.setdefault(key, [])
+            kept.insert(0, recording)
+            del kept[KEPT // 4 :]
+            while len(table) > KEPT:
+                table.popitem(last=False)
+    return _adopted(recording)
+
+
+def _adopted(recording: Recording) -> Recording:
+    """Inside another recording, what this one must not find changed must hold for that one too."""
+    outer = current()
+    if outer is not None and outer.captures is not None:
+        outer.captures.guards.extend(recording.guards)
+    return recording
+
+
+def inputs_of(recording: Recording, leaves: Sequence[Any]) -> list[Any]:
+    """The values of a recording's inputs now; inside another recording, arrays read from outside are its inputs too."""
+    outer = current()
+    values = [leaves[i] for i in recording.dynamic]
+    for capture, value in recording.hidden:
+        value = capture.read() if capture is not None else value
+        if outer is not None and not isinstance(value, Traced):
+            known = outer.lifted.get(id(value))
+            value = (
+                Traced(outer, known[1])
+                if known and known[0] is value
+                else outer.hide(value, capture, capture.name if capture else "")
+            )
+        values.append(value)
+    return values
+
+
+def derived(recording: Recording, key: Hashable, make: Callable[[Program], Any]) -> Any:
+    """What `make` makes of the recording's Program, kept with it."""
+    found = recording.derived.get(key)
+    if found is None:
+        found = recording.derived[key] = make(recording.program)
+    return found
+
+
+def executable(program: Program) -> Executable:
+    """A Program, simplified and ready to run."""
+    return Executable(simplify(program))

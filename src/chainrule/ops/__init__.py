@@ -1,0 +1,1 @@
+"""The op table: every fact about every op, stated once."""

@@ -1,0 +1,214 @@
+"""Arithmetic, comparisons, rounding, and functions with a kink."""
+
+from __future__ import annotations
+
+from math import inf
+from typing import Any
+
+import numpy as np
+
+from ..errors import DtypeError
+from ..ir import ArrayType
+from .notation import BARS, CASES, CEIL, FLOOR, FRACTION, POWER_OF, PRODUCT, SUM, Notation, call, infix, prefix
+from .op import Cases, Linear, Value, apply, dtype_of, elementwise, number_of, register, spelled
+from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
+
+BOTH = (REALS, REALS)
+
+# --- sums, products, quotients, powers --------------------------------------------------------------------------------
+
+add = elementwise(np.add, lambda x, y, z: (1, 1), domain=BOTH, notation=infix("+", SUM), rule="sum")
+subtract = elementwise(
+    np.subtract, lambda x, y, z: (1, -1), domain=BOTH, notation=infix("-", SUM, symbol="−"), rule="sum"
+)
+multiply = elementwise(
+    np.multiply, lambda x, y, z: (y, x), domain=BOTH, notation=infix("*", PRODUCT, r"\,", "·"), rule="product"
+)
+divide = elementwise(
+    np.divide, lambda x, y, z: (1 / y, -z / y), domain=(REALS, POSITIVE), notation=FRACTION, rule="quotient"
+)
+negative = elementwise(np.negative, lambda x, y: -1, notation=prefix("-", symbol="−"), rule="constant multiple")
+
+
+def _power(x: Any, *, n: Any) -> Any:
+    return np.power(x, n)
+
+
+_power.resolve = lambda dtypes: np.power.resolve_dtypes((*dtypes, *dtypes, None))[1:]  # type: ignore[attr-defined]
+
+
+def _power_rule(x: Value, y: Value, n: Any) -> Value:
+    """n xⁿ⁻¹, without the power where it is 0 or 1."""
+    return 0 if n == 0 else 1 if n == 1 else 2 * x if n == 2 else n * x ** (n - 1)
+
+
+power_of = elementwise(
+    _power, _power_rule, name="power_of", domain=POSITIVE, notation=POWER_OF, rule="power",
+    samples=({"n": 2}, {"n": 3}, {"n": -1}, {"n": 0.5}, {"n": 2.5}),
+)  # fmt: skip
+# xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0; at x = 0 the slope in y is 0, its limit for y > 0.
+power = elementwise(
+    np.power,
+    lambda x, y, z: (np.where(y == 0, 0, y * x ** np.where(y == 0, 1, y - 1)), z * np.log(np.where(x == 0, 1, x))),
+    domain=(POSITIVE, REALS), image=NONNEGATIVE, notation=POWER_OF, rule="general power", means=(),
+)  # fmt: skip
+
+
+@spelled(np.power)
+def spell_power(x: Value, y: Value) -> Any:
+    """A number as exponent is the power rule's; an exponent that moves is the general power's."""
+    n = number_of(y)
+    if n is None or number_of(x) is not None:
+        return apply(power, x, y)
+    if dtype_of(x).kind in "iub":
+        if isinstance(n, float):
+            x = apply(convert, x, dtype=np.dtype(np.float64))
+        elif n < 0:
+            raise DtypeError(
+                "{0} ** %d: integers have no negative integer powers" % n, hint="make the base a float array"
+            )
+    return apply(power_of, x, n=n)
+
+
+spelled(np.square)(lambda x: spell_power(x, 2))
+spelled(np.reciprocal)(lambda x: apply(divide, 1.0, x))
+spelled(np.positive)(lambda x: x)
+
+remainder = elementwise(
+    np.remainder, lambda x, y, z: (1, -np.floor(x / y)), domain=(REALS, Interval(1.5, 4)), kinks=(0.0,),
+    notation=call("remainder", r"\bmod"), rule="remainder",
+)  # fmt: skip
+floor_divide = elementwise(np.floor_divide, domain=(REALS, POSITIVE), notation=call("floor_divide"), rule="step")
+hypot = elementwise(
+    np.hypot, lambda x, y, z: (x / np.where(z == 0, 1, z), y / np.where(z == 0, 1, z)),
+    domain=BOTH, image=NONNEGATIVE, notation=call("hypot"), rule="hypot",
+)  # fmt: skip
+
+# --- comparisons and logic: true or false, no slope -------------------------------------------------------------------
+
+for function, sign, tex in [
+    (np.greater, ">", ">"), (np.greater_equal, ">=", r"\ge"), (np.less, "<", "<"), (np.less_equal, "<=", r"\le"),
+    (np.equal, "==", "="), (np.not_equal, "!=", r"\ne"),
+]:  # fmt: skip
+    elementwise(function, domain=BOTH, notation=infix(sign, 0, tex), rule="step")
+for function, sign, tex in [
+    (np.logical_and, "logical_and", r"\land"), (np.logical_or, "logical_or", r"\lor"), (np.logical_xor, "logical_xor", r"\oplus"),
+]:  # fmt: skip
+    elementwise(function, domain=BOTH, notation=call(sign, tex), rule="step")
+for function in (np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit):
+    elementwise(function, notation=call(function.__name__), rule="step")
+
+
+def _truths(function: Any, logical: Any) -> None:
+    @spelled(function)
+    def rule(*xs: Value) -> Any:
+        if any(dtype_of(x).kind != "b" for x in xs):
+            raise DtypeError(
+                f"np.{function.__name__} of whole numbers is not in the op table", hint="on truths (x > 0) it works"
+            )
+        return logical(*xs)
+
+
+for function, logical in [
+    (np.bitwise_and, np.logical_and), (np.bitwise_or, np.logical_or), (np.bitwise_xor, np.logical_xor), (np.invert, np.logical_not),
+]:  # fmt: skip
+    _truths(function, logical)
+
+# --- rounding: constant between the steps -----------------------------------------------------------------------------
+
+for function, notation in [(np.floor, FLOOR), (np.ceil, CEIL), (np.rint, call("rint")), (np.trunc, call("trunc"))]:
+    elementwise(function, lambda x, y: 0, kinks=tuple(range(-9, 10)), notation=notation, rule="step")
+spelled(np.fix)(lambda x: np.trunc(x))
+
+
+@spelled(np.round)
+def round_(x: Value, decimals: int = 0) -> Any:
+    return np.rint(x) if not decimals else np.rint(x * 10.0**decimals) / 10.0**decimals
+
+
+# --- with a kink: at it, the mean of the slopes on either side --------------------------------------------------------
+
+sign = elementwise(
+    np.sign, lambda x, y: 0, image=UNIT, kinks=(0.0,), notation=call("sign", r"\operatorname{sign}"), rule="step"
+)
+absolute = elementwise(
+    np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value"
+)
+spelled(np.fabs)(lambda x: np.absolute(x))
+
+
+def _winner(first: Value, tie: Value) -> Cases:
+    return Cases(first, 1, Cases(tie, 0.5, 0))
+
+
+maximum = elementwise(
+    np.maximum, lambda x, y, z: (_winner(x > y, x == y), _winner(y > x, x == y)),
+    domain=BOTH, notation=call("maximum", r"\max"), rule="maximum",
+)  # fmt: skip
+minimum = elementwise(
+    np.minimum, lambda x, y, z: (_winner(x < y, x == y), _winner(y < x, x == y)),
+    domain=BOTH, notation=call("minimum", r"\min"), rule="minimum",
+)  # fmt: skip
+
+
+@spelled(np.clip)
+def clip(x: Value, a_min: Value = None, a_max: Value = None, *, min: Value = None, max: Value = None) -> Any:
+    low, high = (a_min if min is None else min), (a_max if max is None else max)
+    x = x if low is None else np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
+
+
+@spelled(np.nan_to_num)
+def nan_to_num(x: Value, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+    limits = np.finfo(dtype_of(x))
+    x = np.where(np.isnan(x), nan, x)
+    x = np.where(x == inf, float(limits.max) if posinf is None else posinf, x)
+    return np.where(x == -inf, float(limits.min) if neginf is None else neginf, x)
+
+
+# --- selection and conversion ------------------------------------------------------------------------------------------
+
+
+def _where(condition: Any, x: Any, y: Any) -> Any:
+    return np.where(condition, x, y)
+
+
+def _resolve_where(dtypes: tuple[Any, ...]) -> tuple[Any, ...]:
+    strong = [0.0 if d is float else 0 if d is int else False if d is bool else d for d in dtypes[1:]]
+    common = np.result_type(*strong)
+    return (np.dtype(bool), common, common, common)
+
+
+_where.resolve = _resolve_where  # type: ignore[attr-defined]
+where = elementwise(
+    _where, lambda c, x, y, z: (None, Cases(c, 1, 0), Cases(c, 0, 1)),
+    name="where", domain=(REALS, REALS, REALS), notation=CASES, rule="cases",
+)  # fmt: skip
+
+
+@spelled(np.where)
+def spell_where(condition: Value, *branches: Value) -> Any:
+    if not branches:
+        raise DtypeError(
+            "np.where(condition) has as many results as there are true values, which a recording can't know",
+            hint="give both branches: np.where(condition, a, b)",
+        )
+    return apply(where, condition, *branches)
+
+
+def _convert(x: Any, *, dtype: np.dtype[Any]) -> Any:
+    return np.asarray(x).astype(dtype)
+
+
+def _convert_type(x: ArrayType, *, dtype: np.dtype[Any]) -> ArrayType:
+    return ArrayType(x.shape, dtype)
+
+
+# linear only from one floating dtype to another: elsewhere nothing that moves comes in, or goes out
+convert = Linear(
+    "convert", _convert, _convert_type,
+    lambda g, inputs, wanted, dtype: {0: apply(convert, g, dtype=dtype_of(inputs[0]))},
+    notation=Notation("silent", "astype", "", ""), rule="constant multiple",
+    examples=lambda rng: [((rng.normal(size=(2, 3)),), {"dtype": np.dtype(np.float32)})],
+)  # fmt: skip
+register(convert)

@@ -1,0 +1,111 @@
+"""Exponentials, logarithms, trigonometric and hyperbolic functions with their inverses: a page of calculus.
+
+In each derivative, `x` is the argument and `y` the result. Where a shorter formula loses digits (1 - tanh², when tanh
+is almost 1), the one that keeps them stands here.
+"""
+
+from __future__ import annotations
+
+from math import inf, log, pi
+
+import numpy as np
+
+from .notation import ROOT, call
+from .op import elementwise, spelled
+from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
+
+OPEN_UNIT = Interval(-1, 1, True, True)
+ANGLE = Interval(-pi / 2, pi / 2)
+
+# --- roots, exponentials, logarithms ------------------------------------------------------------------------------------
+
+sqrt = elementwise(np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power")
+cbrt = elementwise(
+    np.cbrt, lambda x, y: 1 / (3 * y**2), domain=POSITIVE, image=REALS, notation=call("cbrt", r"\sqrt[3]"), rule="power"
+)
+exp = elementwise(np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential")
+exp2 = elementwise(np.exp2, lambda x, y: log(2) * y, image=NONNEGATIVE, notation=call("exp2"), rule="exponential")
+expm1 = elementwise(
+    np.expm1, lambda x, y: np.exp(x), image=Interval(-1, inf), notation=call("expm1"), rule="exponential"
+)
+log_ = elementwise(
+    np.log, lambda x, y: 1 / x, domain=POSITIVE, notation=call("log", r"\ln", symbol="ln"), rule="logarithm"
+)
+log2 = elementwise(
+    np.log2, lambda x, y: 1 / (log(2) * x), domain=POSITIVE, notation=call("log2", r"\log_2"), rule="logarithm"
+)
+log10 = elementwise(
+    np.log10, lambda x, y: 1 / (log(10) * x), domain=POSITIVE, notation=call("log10", r"\log_{10}"), rule="logarithm"
+)
+log1p = elementwise(
+    np.log1p,
+    lambda x, y: 1 / (1 + x),
+    domain=Interval(-1, inf, open_low=True),
+    notation=call("log1p"),
+    rule="logarithm",
+)
+logaddexp = elementwise(
+    np.logaddexp,
+    lambda x, y, z: (np.exp(x - z), np.exp(y - z)),
+    domain=(REALS, REALS),
+    notation=call("logaddexp"),
+    rule="logarithm",
+)
+
+# --- trigonometric -------------------------------------------------------------------------------------------------------
+
+sin = elementwise(np.sin, lambda x, y: np.cos(x), image=UNIT, notation=call("sin", r"\sin"), rule="trigonometric")
+cos = elementwise(np.cos, lambda x, y: -np.sin(x), image=UNIT, notation=call("cos", r"\cos"), rule="trigonometric")
+tan = elementwise(
+    np.tan,
+    lambda x, y: 1 + y**2,
+    domain=Interval(-pi / 2, pi / 2, True, True),
+    notation=call("tan", r"\tan"),
+    rule="trigonometric",
+)
+arcsin = elementwise(
+    np.arcsin, lambda x, y: 1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=ANGLE,
+    notation=call("arcsin", r"\arcsin"), rule="inverse trigonometric",
+)  # fmt: skip
+arccos = elementwise(
+    np.arccos, lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=Interval(0, pi),
+    notation=call("arccos", r"\arccos"), rule="inverse trigonometric",
+)  # fmt: skip
+arctan = elementwise(
+    np.arctan,
+    lambda x, y: 1 / (1 + x**2),
+    image=ANGLE,
+    notation=call("arctan", r"\arctan"),
+    rule="inverse trigonometric",
+)
+arctan2 = elementwise(
+    np.arctan2, lambda y, x, z: (x / (x**2 + y**2), -y / (x**2 + y**2)), domain=(REALS, POSITIVE), image=Interval(-pi, pi),
+    notation=call("arctan2"), rule="inverse trigonometric",
+)  # fmt: skip
+
+# --- hyperbolic ----------------------------------------------------------------------------------------------------------
+
+sinh = elementwise(np.sinh, lambda x, y: np.cosh(x), notation=call("sinh", r"\sinh"), rule="hyperbolic")
+cosh = elementwise(
+    np.cosh, lambda x, y: np.sinh(x), image=Interval(1, inf), notation=call("cosh", r"\cosh"), rule="hyperbolic"
+)
+tanh = elementwise(
+    np.tanh, lambda x, y: 1 / np.cosh(x) ** 2, image=UNIT, notation=call("tanh", r"\tanh"), rule="hyperbolic"
+)
+arcsinh = elementwise(np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic")
+arccosh = elementwise(
+    np.arccosh, lambda x, y: 1 / np.sqrt((x - 1) * (x + 1)), domain=Interval(1, inf, open_low=True), image=NONNEGATIVE,
+    notation=call("arccosh"), rule="inverse hyperbolic",
+)  # fmt: skip
+arctanh = elementwise(
+    np.arctanh,
+    lambda x, y: 1 / ((1 - x) * (1 + x)),
+    domain=OPEN_UNIT,
+    notation=call("arctanh"),
+    rule="inverse hyperbolic",
+)
+
+# --- angles --------------------------------------------------------------------------------------------------------------
+
+spelled(np.deg2rad, np.radians)(lambda x: x * (pi / 180))
+spelled(np.rad2deg, np.degrees)(lambda x: x * (180 / pi))

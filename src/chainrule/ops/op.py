@@ -1,0 +1,359 @@
+"""The four kinds of op. An Op is one record of all that is known about a primitive; every reader is elsewhere.
+
+    Elementwise   y_i = f(x_i): state the partial derivatives
+    Contraction   products summed over shared labels: state nothing, the spec says it      (contraction.py)
+    Linear        f(x + y) = f(x) + f(y): state the adjoint
+    General       anything else: state jvp and vjp
+
+Rules are written with NumPy calls and Python scalars only, so that the same rule works on arrays, on stand-ins that
+record it, and in any floating dtype. Ops act on trailing core axes and map over leading ones, as NumPy's gufuncs do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import DtypeError, ShapeError
+from ..ir import ArrayType
+from .notation import Notation
+from .sets import REALS, Interval
+
+Value = Any  # an array, or a stand-in for one
+Tangents = Sequence[Value | None]  # None is a zero that nobody stores
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Op:
+    """What every kind of op knows. `evaluate` is the meaning: plain NumPy on plain arrays."""
+
+    name: str
+    evaluate: Callable[..., Any]
+    notation: Notation | None = field(default=None, kw_only=True)
+    rule: str | None = field(default=None, kw_only=True)  # the calculus book's name for its derivative rule
+
+    aligned = False  # whether all operands have the shape of the result
+    outputs = 1  # how many results
+
+    def __repr__(self) -> str:
+        return self.name
+
+    def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
+        """Types of the results; raises ShapeError or DtypeError."""
+        raise NotImplementedError  # abstract
+
+    def operand_dtypes(self, dtypes: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
+        """The dtypes to which the operands are converted first; a Python scalar type stands for a weak operand."""
+        return tuple(_strong(d) for d in dtypes)
+
+    def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
+        """Tangents of the outputs, given those of the inputs."""
+        raise NotImplementedError  # abstract
+
+    def vjp(
+        self,
+        cotangents: Tangents,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        wanted: Sequence[int],
+        **params: Any,
+    ) -> dict[int, Value | None]:
+        """Cotangents of the inputs in `wanted`, given those of the outputs."""
+        raise NotImplementedError  # abstract
+
+    def batched(self, params: dict[str, Any], mapped: tuple[bool, ...]) -> dict[str, Any] | None:
+        """Params of the same op on operands whose `mapped` ones have one more leading axis.
+
+        None: all operands must be given that axis first; the params stay.
+        """
+        return None
+
+
+class Interpreted:
+    """A stand-in for an array: NumPy applied to it ends in `apply(op, args, params)`.
+
+    One subclass is one way of reading a function: recording it, typesetting it, bounding it. Where several meet, the
+    one of the highest `level` answers.
+    """
+
+    __slots__ = ()
+    level: int = 0
+
+    def apply(self, op: Op, args: Sequence[Value], params: dict[str, Any]) -> Any:
+        raise NotImplementedError  # abstract
+
+    def number(self) -> float | int | bool | None:
+        """The Python number that this stands for whatever the inputs, if it does."""
+        return None
+
+
+def apply(op: Op, *args: Value, **params: Any) -> Any:
+    """Apply an op to whatever its arguments are: arrays, or stand-ins."""
+    reader = None
+    for a in args:
+        if isinstance(a, Interpreted) and (reader is None or a.level > reader.level):
+            reader = a
+    if reader is None:
+        return op.evaluate(*args, **params)
+    return reader.apply(op, args, params)
+
+
+# --- what NumPy functions mean on stand-ins -------------------------------------------------------------------------
+
+by_function: dict[Any, Callable[..., Any]] = {}  # np.tanh -> how to apply it
+OPS: dict[str, Op] = {}
+
+
+def register(op: Op, *functions: Any) -> Op:
+    """Enter an op into the table, with the functions that mean just it."""
+    assert op.name not in OPS, f"two entries are called {op.name}"
+    OPS[op.name] = op
+    for function in functions:
+        by_function[function] = lambda *args, **params: apply(op, *args, **params)
+    return op
+
+
+def spelled(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Say how a function is spelled with ops of the table: not a new op, a way to write some."""
+
+    def decorate(rule: Callable[..., Any]) -> Callable[..., Any]:
+        for function in dict.fromkeys(functions):  # NumPy has two names for some
+            assert function not in by_function, f"{function} is spelled twice"
+            by_function[function] = rule
+        return rule
+
+    return decorate
+
+
+def shape_of(x: Value) -> tuple[int, ...]:
+    return x.shape if hasattr(x, "shape") else np.shape(x)
+
+
+def ndim_of(x: Value) -> int:
+    return len(shape_of(x))
+
+
+def dtype_of(x: Value) -> np.dtype[Any]:
+    return x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
+
+
+def number_of(x: Value) -> float | int | bool | None:
+    """x as a Python number where it is one that never changes, else None."""
+    if isinstance(x, Interpreted):
+        return x.number()
+    return x if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic) else None
+
+
+_WEAK: dict[Any, np.dtype[Any]] = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64)}
+
+
+def _strong(dtype: Any) -> np.dtype[Any]:
+    return _WEAK[dtype] if dtype in _WEAK else np.dtype(dtype)
+
+
+# --- elementwise ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Elementwise(Op):
+    """y_i = f(x_i): the Jacobian is diagonal, so one formula per input gives both modes.
+
+    `derivative(*inputs, output)` is the partial derivative, or a tuple with one for each input; None or 0 means that
+    the function does not change with that input (a step, a condition).
+    """
+
+    derivative: Callable[..., Any] | None = None
+    arity: int = field(default=1, kw_only=True)
+    domain: tuple[Interval, ...] = field(default=(REALS,), kw_only=True)
+    image: Interval = field(default=REALS, kw_only=True)
+    kinks: tuple[float, ...] = field(default=(), kw_only=True)  # where the derivative jumps
+    samples: tuple[dict[str, Any], ...] = field(default=({},), kw_only=True)  # params to test it with
+
+    aligned = True
+
+    def operand_dtypes(self, dtypes: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
+        return _resolve(self.evaluate, dtypes)[:-1]
+
+    def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
+        shape: tuple[int, ...] = ()
+        for t in types:
+            if t.shape and t.shape != shape:
+                if shape:
+                    raise ShapeError(f"{self.name}: the shapes differ", operands=types)
+                shape = t.shape
+        return (ArrayType(shape, _resolve(self.evaluate, tuple(t.dtype for t in types))[-1]),)
+
+    def partials(self, inputs: Sequence[Value], output: Value, **params: Any) -> tuple[Any, ...]:
+        if self.derivative is None:
+            return (None,) * len(inputs)
+        d = self.derivative(*inputs, output, **params)
+        return d if isinstance(d, tuple) else (d,)
+
+    def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
+        total = None
+        for d, t in zip(self.partials(inputs, outputs[0], **params), tangents, strict=True):
+            term = scaled(t, d)
+            if term is not None:
+                total = term if total is None else total + term
+        return (total,)
+
+    def vjp(
+        self,
+        cotangents: Tangents,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        wanted: Sequence[int],
+        **params: Any,
+    ) -> dict[int, Value | None]:
+        (g,) = cotangents
+        partials = self.partials(inputs, outputs[0], **params)
+        return {i: scaled(g, partials[i]) for i in wanted}
+
+
+class Cases(NamedTuple):
+    """A partial derivative by cases: `yes` where the condition holds, `no` elsewhere.
+
+    What is multiplied by it is selected, not multiplied by 0 and 1: an infinite value on the side that is not taken
+    must not become NaN.
+    """
+
+    condition: Value
+    yes: Any
+    no: Any
+
+
+def scaled(g: Value | None, partial: Any) -> Any:
+    """g times a partial derivative, where 1, -1, 0 and cases cost no product; None is zero."""
+    if g is None or partial is None:
+        return None
+    if isinstance(partial, Cases):
+        yes, no = scaled(g, partial.yes), scaled(g, partial.no)
+        if yes is None and no is None:
+            return None
+        return np.where(partial.condition, 0 if yes is None else yes, 0 if no is None else no)
+    if isinstance(partial, (int, float)) and not isinstance(partial, np.generic):
+        if partial in (0, 1, -1):
+            return None if partial == 0 else g if partial == 1 else -g
+    return g * partial
+
+
+@lru_cache(maxsize=4096)
+def _resolve(evaluate: Any, dtypes: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
+    """Dtypes of the operands and of the result, as NumPy decides them."""
+    resolve = getattr(evaluate, "resolve_dtypes", None)
+    if resolve is None:
+        resolve = evaluate.resolve  # an entry that is not a ufunc says it itself
+        return tuple(resolve(dtypes))
+    try:
+        found = resolve((*dtypes, None))
+    except TypeError as error:
+        names = ", ".join(getattr(d, "name", None) or d.__name__ for d in dtypes)
+        raise DtypeError(f"{evaluate.__name__} is not defined for {names}") from error
+    return tuple(found)
+
+
+def elementwise(
+    function: Any,
+    derivative: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    domain: Interval | tuple[Interval, ...] = (REALS,),
+    means: tuple[Any, ...] | None = None,
+    **facts: Any,
+) -> Elementwise:
+    """Enter y_i = f(x_i) into the table: value, both modes, batching, text, tests follow.
+
+    `means` are the functions that mean just this op; by default `function` itself, when it is a ufunc.
+    """
+    domain = domain if isinstance(domain, tuple) else (domain,)
+    op = Elementwise(name or function.__name__, function, derivative, domain=domain, arity=len(domain), **facts)
+    register(op, *(means if means is not None else (function,) if isinstance(function, np.ufunc) else ()))
+    return op
+
+
+# --- linear ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Linear(Op):
+    """f(x + y) = f(x) + f(y) in the operands `along`, taken together: its tangent is itself; only the adjoint is stated.
+
+    `adjoint(g, inputs, wanted, **params)` gives the cotangents of the operands in `wanted`; of `inputs` it reads only
+    shapes, dtypes, and operands in which the op is not linear (indices).
+    """
+
+    shape: Callable[..., ArrayType]
+    adjoint: Callable[..., dict[int, Value]]
+    along: tuple[int, ...] | None = field(default=None, kw_only=True)  # None: all operands
+    examples: Callable[..., Any] | None = field(default=None, kw_only=True)
+
+    def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
+        return (self.shape(*types, **params),)
+
+    def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
+        along = range(len(inputs)) if self.along is None else self.along
+        moved = list(inputs)
+        for i in along:
+            t = tangents[i]
+            moved[i] = zeros_like(inputs[i]) if t is None else t
+        return (apply(self, *moved, **params),)
+
+    def vjp(
+        self,
+        cotangents: Tangents,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        wanted: Sequence[int],
+        **params: Any,
+    ) -> dict[int, Value | None]:
+        return dict(self.adjoint(cotangents[0], inputs, wanted, **params))
+
+
+def zeros_like(x: Value) -> Any:
+    return np.zeros(shape_of(x), dtype_of(x))
+
+
+# --- general --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class General(Op):
+    """Both rules stated: `pushforward(tangents, inputs, outputs)` and `pullback(cotangents, inputs, outputs, wanted)`.
+
+    An op without them (argmax, an index computation) is constant almost everywhere, or has no derivative at all.
+    """
+
+    shape: Callable[..., ArrayType | tuple[ArrayType, ...]]
+    pushforward: Callable[..., Tangents] | None = None
+    pullback: Callable[..., dict[int, Value | None]] | None = None
+    results: int = field(default=1, kw_only=True)
+    examples: Callable[..., Any] | None = field(default=None, kw_only=True)
+
+    @property
+    def outputs(self) -> int:  # type: ignore[override]
+        return self.results
+
+    def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
+        found = self.shape(*types, **params)
+        return (found,) if isinstance(found, ArrayType) else found
+
+    def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
+        if self.pushforward is None:
+            return (None,) * self.results
+        return self.pushforward(tangents, inputs, outputs, **params)
+
+    def vjp(
+        self,
+        cotangents: Tangents,
+        inputs: Sequence[Value],
+        outputs: Sequence[Value],
+        wanted: Sequence[int],
+        **params: Any,
+    ) -> dict[int, Value | None]:
+        if self.pullback is None:
+            return dict.fromkeys(wanted)
+        return self.pullback(cotangents, inputs, outputs, wanted, **params)

@@ -1,0 +1,366 @@
+"""Sums, means, extremes over axes; softmax and log-sum-exp. A reduction over axes keeps the others in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from ..errors import NoRuleError, ShapeError
+from ..ir import ArrayType
+from .arithmetic import convert, sign
+from .contraction import broadcast, contraction
+from .notation import call
+from .op import General, Tangents, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
+from .structure import normal_axes, normal_axis, ravel, spell_reshape, take_slice
+
+Axes = tuple[int, ...]
+
+
+def keep(y: Value, like: Value, axes: Axes) -> Any:
+    """The reduced `y` repeated to the shape of `like` along the negative `axes`."""
+    shape = shape_of(like)
+    gone = {a % len(shape) for a in axes}
+    return broadcast(spell_reshape(y, tuple(1 if n in gone else size for n, size in enumerate(shape))), shape)
+
+
+def _reduced(shape: tuple[int, ...], axes: Axes) -> tuple[int, ...]:
+    gone = {a % len(shape) for a in axes}
+    return tuple(size for n, size in enumerate(shape) if n not in gone)
+
+
+def _finish(y: Value, x: Value, axes: Axes, keepdims: Any, dtype: Any = None) -> Any:
+    if dtype is not None:
+        y = np.astype(y, np.dtype(dtype))
+    if keepdims is True or (isinstance(keepdims, (int, np.bool_)) and keepdims):
+        return spell_reshape(y, tuple(1 if n in axes else size for n, size in enumerate(shape_of(x))))
+    return y
+
+
+def _accumulator(x: Value) -> Any:
+    """x in the dtype in which NumPy adds it up: whole numbers widen."""
+    wide = np.sum(np.zeros(0, dtype_of(x))).dtype
+    return x if dtype_of(x) == wide else apply(convert, x, dtype=wide)
+
+
+# --- sums and means ---------------------------------------------------------------------------------------------------
+
+
+@spelled(np.sum)
+def sum_(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None) -> Any:
+    if where is not None:
+        x = np.where(where, x, 0)
+    axes = normal_axes(axis, ndim_of(x))
+    x = _accumulator(x) if dtype is None else np.astype(x, np.dtype(dtype))
+    y = contraction(x, ins=[range(ndim_of(x))], out=[n for n in range(ndim_of(x)) if n not in axes])
+    return _finish(y, x, axes, keepdims)
+
+
+def _float(x: Value) -> Any:
+    return x if dtype_of(x).kind == "f" else apply(convert, x, dtype=np.dtype(np.float64))
+
+
+def _count(x: Value, axes: Axes) -> int:
+    return prod(shape_of(x)[a] for a in axes)
+
+
+def _nonempty(x: Value, axes: Axes, what: str) -> None:
+    if _count(x, axes) == 0:
+        raise ShapeError("the %s of no numbers is not defined: {0} is empty along that axis" % what, operands=(x,))
+
+
+@spelled(np.mean)
+def mean(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
+    axes = normal_axes(axis, ndim_of(x))
+    _nonempty(x, axes, "mean")
+    x = _float(x)
+    return _finish(sum_(x, axes) / _count(x, axes), x, axes, keepdims, dtype)
+
+
+@spelled(np.average)
+def average(x: Value, axis: Any = None, weights: Value | None = None, *, keepdims: Any = False) -> Any:
+    if weights is None:
+        return mean(x, axis, keepdims=keepdims)
+    axes = normal_axes(axis, ndim_of(x))
+    if shape_of(weights) != shape_of(x):
+        if ndim_of(weights) != 1 or len(axes) != 1:
+            raise ShapeError("weights need the shape of {0}, or one axis", operands=(x, weights))
+        weights = broadcast(
+            spell_reshape(weights, tuple(n if a in axes else 1 for a, n in enumerate(shape_of(x)))), shape_of(x)
+        )
+    return _finish(sum_(x * weights, axes) / sum_(weights, axes), x, axes, keepdims)
+
+
+@spelled(np.var)
+def var(
+    x: Value, axis: Any = None, dtype: Any = None, *, ddof: Any = 0, keepdims: Any = False, correction: Any = None
+) -> Any:
+    axes = normal_axes(axis, ndim_of(x))
+    _nonempty(x, axes, "variance")
+    x = _float(x)
+    centred = x - mean(x, axes, keepdims=True)
+    count = _count(x, axes) - (ddof if correction is None else correction)
+    return _finish(sum_(centred**2, axes) / max(count, 0), x, axes, keepdims, dtype)
+
+
+@spelled(np.std)
+def std(x: Value, axis: Any = None, dtype: Any = None, **options: Any) -> Any:
+    return np.sqrt(var(x, axis, dtype, **options))
+
+
+@spelled(np.prod)
+def product(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
+    """Multiplied by halves, so that every derivative is exact where factors are zero."""
+    axes = normal_axes(axis, ndim_of(x))
+    x = _accumulator(x) if dtype is None else np.astype(x, np.dtype(dtype))
+    shape = shape_of(x)
+    rest = [a for a in range(ndim_of(x)) if a not in axes]
+    y = spell_reshape(np.transpose(x, (*rest, *axes)), (*(shape[a] for a in rest), _count(x, axes)))
+    while (n := shape_of(y)[-1]) > 1:
+        whole = tuple((0, m, 1) for m in shape_of(y)[:-1])
+        half = n // 2
+        folded = take_slice(y, (*whole, (0, half, 1))) * take_slice(y, (*whole, (half, 2 * half, 1)))
+        y = np.concatenate([folded, take_slice(y, (*whole, (2 * half, n, 1)))], axis=-1) if n % 2 else folded
+    y = spell_reshape(y, shape_of(y)[:-1]) if shape_of(y)[-1] else np.ones(shape_of(y)[:-1], dtype_of(y))
+    return _finish(y, x, axes, keepdims)
+
+
+# --- extremes: ties share the slope -------------------------------------------------------------------------------------
+
+
+def _share(x: Value, y: Value, axes: Axes) -> Any:
+    """Where the extreme is attained, 1 over the number of places; 0 elsewhere."""
+    attained = np.where(x == keep(y, x, axes), 1, 0)
+    attained = apply(convert, attained, dtype=dtype_of(x))
+    return attained / keep(np.sum(attained, axis=axes), x, axes)
+
+
+def _extreme_jvp(tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], *, axes: Axes) -> Tangents:
+    return (np.sum(tangents[0] * _share(inputs[0], outputs[0], axes), axis=axes),)
+
+
+def _extreme_vjp(
+    cotangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], wanted: Sequence[int], *, axes: Axes
+) -> dict[int, Value | None]:
+    return {0: keep(cotangents[0], inputs[0], axes) * _share(inputs[0], outputs[0], axes)}
+
+
+def _reduced_type(x: ArrayType, *, axes: Axes) -> ArrayType:
+    return ArrayType(_reduced(x.shape, axes), x.dtype)
+
+
+def _spread_points(rng: np.random.Generator) -> Any:
+    x = rng.permutation(12).reshape(3, 4) / 3.0  # no two closer than a difference step
+    return [((x,), {"axes": (-1,)}), ((x,), {"axes": (-2, -1)})]
+
+
+reduce_max = General(
+    "max", lambda x, *, axes: np.max(x, axis=axes), _reduced_type, _extreme_jvp, _extreme_vjp,
+    notation=call("max", r"\max"), rule="maximum", examples=_spread_points,
+)  # fmt: skip
+reduce_min = General(
+    "min", lambda x, *, axes: np.min(x, axis=axes), _reduced_type, _extreme_jvp, _extreme_vjp,
+    notation=call("min", r"\min"), rule="minimum", examples=_spread_points,
+)  # fmt: skip
+register(reduce_max)
+register(reduce_min)
+
+
+def _extreme(op: General, x: Value, axis: Any, keepdims: Any) -> Any:
+    axes = normal_axes(axis, ndim_of(x))
+    _nonempty(x, axes, op.name)
+    y = apply(op, x, axes=tuple(a - ndim_of(x) for a in axes)) if axes else x
+    return _finish(y, x, axes, keepdims)
+
+
+spelled(np.max, np.amax)(lambda x, axis=None, *, keepdims=False: _extreme(reduce_max, x, axis, keepdims))
+spelled(np.min, np.amin)(lambda x, axis=None, *, keepdims=False: _extreme(reduce_min, x, axis, keepdims))
+spelled(np.ptp)(lambda x, axis=None: np.max(x, axis=axis) - np.min(x, axis=axis))
+
+
+# --- where the extreme is, and what holds: no slope ------------------------------------------------------------------------
+
+
+def _position_type(x: ArrayType, *, axis: int) -> ArrayType:
+    return ArrayType(_reduced(x.shape, (axis,)), np.dtype(np.intp))
+
+
+argmax = General(
+    "argmax", lambda x, *, axis: np.argmax(x, axis=axis), _position_type, notation=call("argmax"), rule="step"
+)
+argmin = General(
+    "argmin", lambda x, *, axis: np.argmin(x, axis=axis), _position_type, notation=call("argmin"), rule="step"
+)
+argsort = General(
+    "argsort", lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"),
+    lambda x, *, axis: ArrayType(x.shape, np.dtype(np.intp)), notation=call("argsort"), rule="step",
+)  # fmt: skip
+
+
+def _truth_type(x: ArrayType, *, axes: Axes) -> ArrayType:
+    return ArrayType(_reduced(x.shape, axes), np.dtype(bool))
+
+
+any_ = General("any", lambda x, *, axes: np.any(x, axis=axes), _truth_type, notation=call("any"), rule="step")
+all_ = General("all", lambda x, *, axes: np.all(x, axis=axes), _truth_type, notation=call("all"), rule="step")
+for entry in (argmax, argmin, argsort, any_, all_):
+    register(entry)
+
+
+def _position(op: General, x: Value, axis: int | None, keepdims: Any) -> Any:
+    shape = shape_of(x)
+    if axis is None:
+        y = apply(op, ravel(x), axis=-1)
+        return spell_reshape(y, (1,) * len(shape)) if keepdims is True else y
+    n = normal_axis(axis, len(shape))
+    y = apply(op, x, axis=n - len(shape))
+    return np.expand_dims(y, n) if keepdims is True else y
+
+
+spelled(np.argmax)(lambda x, axis=None, *, keepdims=False: _position(argmax, x, axis, keepdims))
+spelled(np.argmin)(lambda x, axis=None, *, keepdims=False: _position(argmin, x, axis, keepdims))
+
+
+@spelled(np.argsort)
+def spell_argsort(x: Value, axis: int | None = -1, kind: Any = None, **extra: Any) -> Any:
+    if axis is None:
+        x, axis = ravel(x), -1
+    return apply(argsort, x, axis=normal_axis(axis, ndim_of(x)) - ndim_of(x))
+
+
+def _truth(op: General, x: Value, axis: Any, keepdims: Any) -> Any:
+    axes = normal_axes(axis, ndim_of(x))
+    y = apply(op, x, axes=tuple(a - ndim_of(x) for a in axes)) if axes else x != 0
+    return _finish(y, x, axes, keepdims)
+
+
+spelled(np.any)(lambda x, axis=None, *, keepdims=False: _truth(any_, x, axis, keepdims))
+spelled(np.all)(lambda x, axis=None, *, keepdims=False: _truth(all_, x, axis, keepdims))
+spelled(np.count_nonzero)(lambda x, axis=None, *, keepdims=False: sum_(x != 0, axis, keepdims=keepdims))
+
+
+# --- softmax and log-sum-exp ------------------------------------------------------------------------------------------------
+
+
+def _logsumexp(x: Any, *, axes: Axes) -> Any:
+    top = np.max(x, axis=axes, keepdims=True)
+    top = np.where(np.isfinite(top), top, 0).astype(x.dtype)
+    return np.log(np.sum(np.exp(x - top), axis=axes)) + np.squeeze(top, axis=axes)
+
+
+def _softmax(x: Any, *, axes: Axes) -> Any:
+    e = np.exp(x - np.max(x, axis=axes, keepdims=True))
+    return e / np.sum(e, axis=axes, keepdims=True)
+
+
+logsumexp = General(
+    "logsumexp", _logsumexp, _reduced_type,
+    lambda t, inputs, outputs, axes: (np.sum(t[0] * apply(softmax, inputs[0], axes=axes), axis=axes),),
+    lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * apply(softmax, inputs[0], axes=axes)},
+    notation=call("special.logsumexp", r"\operatorname{logsumexp}"), rule="log-sum-exp",
+    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": (-1,)}), ((rng.normal(size=(3, 4)),), {"axes": (-2, -1)})],
+)  # fmt: skip
+
+
+def _softmax_product(v: Value, y: Value, axes: Axes) -> Any:
+    """(diag(y) - y yᵀ) v: the Jacobian of softmax is its own transpose."""
+    return y * (v - keep(np.sum(y * v, axis=axes), y, axes))
+
+
+softmax = General(
+    "softmax", _softmax, lambda x, *, axes: x,
+    lambda t, inputs, outputs, axes: (_softmax_product(t[0], outputs[0], axes),),
+    lambda g, inputs, outputs, wanted, axes: {0: _softmax_product(g[0], outputs[0], axes)},
+    notation=call("special.softmax", r"\operatorname{softmax}"), rule="softmax",
+    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": (-1,)}), ((rng.normal(size=(3, 4)),), {"axes": (-2, -1)})],
+)  # fmt: skip
+register(logsumexp)
+register(softmax)
+
+
+@spelled(scipy.special.logsumexp)
+def spell_logsumexp(a: Value, axis: Any = None, b: Any = None, keepdims: Any = False, return_sign: bool = False) -> Any:
+    if return_sign:
+        raise NoRuleError("logsumexp with return_sign=True is not in the op table")
+    if b is not None:  # Σ b exp(a): shifted by hand, so that b may be zero or negative
+        top = keep_top(a, axis)
+        return np.log(np.sum(b * np.exp(a - top), axis=axis, keepdims=keepdims)) + (
+            top if keepdims else np.squeeze(top, axis=normal_axes(axis, ndim_of(a)))
+        )
+    a = _float(a)
+    axes = normal_axes(axis, ndim_of(a))
+    _nonempty(a, axes, "logsumexp")
+    return _finish(apply(logsumexp, a, axes=tuple(n - ndim_of(a) for n in axes)) if axes else a, a, axes, keepdims)
+
+
+def keep_top(a: Value, axis: Any) -> Any:
+    return np.max(a, axis=axis, keepdims=True)
+
+
+@spelled(scipy.special.softmax)
+def spell_softmax(x: Value, axis: Any = None) -> Any:
+    x = _float(x)
+    return apply(softmax, x, axes=tuple(n - ndim_of(x) for n in normal_axes(axis, ndim_of(x))))
+
+
+@spelled(scipy.special.log_softmax)
+def log_softmax(x: Value, axis: Any = None) -> Any:
+    return x - spell_logsumexp(x, axis=axis, keepdims=True)
+
+
+# --- length -----------------------------------------------------------------------------------------------------------------
+
+
+def _unit(x: Value, y: Value, axes: Axes) -> Any:
+    """x / ‖x‖, and 0 at the origin: the shortest of the subgradients there."""
+    length = keep(y, x, axes)
+    return np.where(length == 0, 0, x / np.where(length == 0, 1, length))
+
+
+norm = General(
+    "norm", lambda x, *, axes: np.sqrt(np.sum(x * x, axis=axes)), _reduced_type,
+    lambda t, inputs, outputs, axes: (np.sum(t[0] * _unit(inputs[0], outputs[0], axes), axis=axes),),
+    lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * _unit(inputs[0], outputs[0], axes)},
+    notation=call("linalg.norm", r"\lVert"), rule="norm",
+    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": (-1,)}), ((rng.normal(size=(3, 4)),), {"axes": (-2, -1)})],
+)  # fmt: skip
+register(norm)
+
+
+@spelled(np.linalg.norm)
+def spell_norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
+    x = _float(x)
+    if axis is None and (ord is None or ndim_of(x) <= 2):
+        axes: Axes = tuple(range(ndim_of(x)))
+    else:
+        axes = normal_axes(axis, ndim_of(x))
+    euclidean = ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2)
+    if euclidean:
+        y = apply(norm, x, axes=tuple(n - ndim_of(x) for n in axes))
+    elif len(axes) == 1 and ord == 1:
+        y = np.sum(np.absolute(x), axis=axes)
+    elif len(axes) == 1 and ord == np.inf:
+        y = np.max(np.absolute(x), axis=axes)
+    elif len(axes) == 1 and ord == -np.inf:
+        y = np.min(np.absolute(x), axis=axes)
+    elif len(axes) == 1 and ord == 0:
+        y = np.sum(np.absolute(sign_of(x)), axis=axes)
+    elif len(axes) == 1 and isinstance(ord, (int, float)):
+        y = np.sum(np.absolute(x) ** ord, axis=axes) ** (1 / ord)
+    else:
+        raise NoRuleError("np.linalg.norm with ord=%r over %d axes is not in the op table" % (ord, len(axes)))
+    return _finish(y, x, axes, keepdims)
+
+
+def sign_of(x: Value) -> Any:
+    return apply(sign, x)
+
+
+spelled(np.linalg.vector_norm)(
+    lambda x, *, axis=None, ord=2, keepdims=False: spell_norm(
+        ravel(x) if axis is None and not keepdims else x, ord, axis, keepdims
+    )
+)

@@ -1,0 +1,55 @@
+"""Special functions: from statistics and machine learning, with SciPy's names."""
+
+from __future__ import annotations
+
+from math import pi, sqrt
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from .notation import call
+from .op import Value, apply, elementwise, spelled
+from .sets import POSITIVE, UNIT, Interval
+
+sigmoid = elementwise(
+    # y (1 - y) loses all digits of the small factor once y is almost 1; 1 - y is the sigmoid of -x
+    scipy.special.expit, lambda x, y: y * scipy.special.expit(-x), name="sigmoid", image=Interval(0, 1),
+    notation=call("special.expit", r"\sigma", symbol="σ"), rule="sigmoid",
+)  # fmt: skip
+erf = elementwise(
+    scipy.special.erf, lambda x, y: 2 / sqrt(pi) * np.exp(-(x**2)), image=UNIT,
+    notation=call("special.erf", r"\operatorname{erf}"), rule="error function",
+)  # fmt: skip
+erfc = elementwise(
+    scipy.special.erfc, lambda x, y: -2 / sqrt(pi) * np.exp(-(x**2)), image=Interval(0, 2),
+    notation=call("special.erfc", r"\operatorname{erfc}"), rule="error function",
+)  # fmt: skip
+gammaln = elementwise(
+    scipy.special.gammaln, lambda x, y: scipy.special.digamma(x), domain=POSITIVE,
+    notation=call("special.gammaln", r"\ln\Gamma", symbol="lnΓ"), rule="gamma function",
+)  # fmt: skip
+digamma = elementwise(
+    scipy.special.digamma, lambda x, y: scipy.special.polygamma(1, x), name="digamma", means=(scipy.special.digamma,), domain=POSITIVE,
+    notation=call("special.digamma", r"\psi", symbol="ψ"), rule="gamma function",
+)  # fmt: skip
+xlogy = elementwise(
+    scipy.special.xlogy, lambda x, y, z: (np.log(y), x / y), domain=(POSITIVE, POSITIVE),
+    notation=call("special.xlogy", r"\operatorname{xlogy}"), rule="product",
+)  # fmt: skip
+
+
+def _polygamma(x: Any, *, n: int) -> Any:
+    return scipy.special.polygamma(n, x).astype(np.asarray(x).dtype)
+
+
+_polygamma.resolve = lambda dtypes: scipy.special.digamma.resolve_dtypes((*dtypes, None))  # type: ignore[attr-defined]
+polygamma = elementwise(
+    _polygamma, lambda x, y, n: scipy.special.polygamma(n + 1, x), name="polygamma", domain=POSITIVE,
+    notation=call("special.polygamma", r"\psi"), rule="gamma function", samples=({"n": 1}, {"n": 2}),
+)  # fmt: skip
+
+
+@spelled(scipy.special.polygamma)
+def spell_polygamma(n: int, x: Value) -> Any:
+    return apply(digamma if n == 0 else polygamma, x, **({"n": int(n)} if n else {}))

@@ -1,0 +1,17 @@
+"""The op table, whole: importing this enters every op. To add one, add an entry to the page where it belongs."""
+
+from . import arithmetic, contraction, elementary, indexing, linalg, reductions, special, structure
+from .op import OPS, by_function
+
+__all__ = [
+    "OPS",
+    "arithmetic",
+    "by_function",
+    "contraction",
+    "elementary",
+    "indexing",
+    "linalg",
+    "reductions",
+    "special",
+    "structure",
+]

@@ -1,0 +1,306 @@
+"""How calls of NumPy, math and SciPy reach a recording.
+
+Most arrive by NumPy's own protocols. Some do not: constructors (`np.zeros`), sequences of stand-ins (`np.array([s, 1.0])`),
+everything in `math`, SciPy functions written in Python. While a function is recorded it is handed *its own* `np`,
+`math` and `scipy`, whose functions know of stand-ins. Nothing global is patched: other threads, and other code in
+this one, never notice.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.special
+
+from ..errors import NoRuleError, ShapeError, SideEffectError
+from ..ir import Const
+from ..ops.op import by_function, dtype_of, shape_of, spelled
+from ..ops.structure import astype
+from .recorder import Recorder, Traced, _involved, call, locate
+
+# --- making arrays ------------------------------------------------------------------------------------------------------
+
+
+@spelled(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)
+def array(value: Any, dtype: Any = None, **options: Any) -> Any:
+    """An array of numbers and stand-ins in nested lists."""
+    if isinstance(value, (list, tuple)) and _involved(value) is not None:
+        rows = [array(v) for v in value]
+        shapes = {shape_of(row) for row in rows}
+        if len(shapes) > 1:
+            raise ShapeError(f"the rows of a nested list have different shapes: {', '.join(map(str, sorted(shapes)))}")
+        value = np.stack([by_function[np.reshape](row, shape_of(row)) for row in rows])
+    elif not isinstance(value, Traced):
+        return np.array(value, dtype)
+    return value if dtype is None else astype(value, dtype)
+
+
+@spelled(np.copy)
+def copy(x: Any, **options: Any) -> Any:
+    return x.copy()
+
+
+def _like(make: Callable[..., Any]) -> Callable[..., Any]:
+    def rule(x: Any, dtype: Any = None, order: str = "K", subok: bool = True, shape: Any = None, **options: Any) -> Any:
+        return make(shape_of(x) if shape is None else shape, dtype=dtype_of(x) if dtype is None else dtype)
+
+    return rule
+
+
+def _empty(shape: Any, dtype: Any = np.float64, **options: Any) -> Any:
+    """What NumPy leaves undefined is NaN here, so that reading it shows."""
+    kind = np.dtype(dtype).kind
+    return np.full(shape, np.nan, dtype) if kind == "f" else np.zeros(shape, dtype)
+
+
+by_function[np.zeros_like] = _like(np.zeros)
+by_function[np.ones_like] = _like(np.ones)
+by_function[np.empty_like] = _like(_empty)
+
+
+@spelled(np.full)
+def full(shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
+    fill = fill_value if dtype is None else astype(fill_value, dtype)
+    return by_function[np.broadcast_to](fill, shape)
+
+
+@spelled(np.full_like)
+def full_like(x: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
+    dtype = dtype_of(x) if dtype is None else dtype
+    if not isinstance(fill_value, Traced):
+        return np.full(shape_of(x), fill_value, dtype)
+    return full(shape_of(x), astype(fill_value, dtype))
+
+
+@spelled(np.linspace)
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, **options: Any) -> Any:
+    steps = np.linspace(0.0, 1.0, num, endpoint=endpoint)
+    return start * (1 - steps) + stop * steps
+
+
+@spelled(np.meshgrid)
+def meshgrid(*xs: Any, indexing: str = "xy", **options: Any) -> Any:
+    sizes = [shape_of(x)[0] if shape_of(x) else 1 for x in xs]
+    grid = [by_function[np.reshape](x, [-1 if n == i else 1 for n in range(len(xs))]) for i, x in enumerate(xs)]
+    grid = [by_function[np.broadcast_to](g, sizes) for g in grid]
+    return [by_function[np.swapaxes](g, 0, 1) for g in grid] if indexing == "xy" and len(xs) > 1 else grid
+
+
+by_function[np.shape] = lambda x: np.shape(x) if isinstance(x, (list, tuple)) else x.shape
+by_function[np.ndim] = lambda x: len(by_function[np.shape](x))
+by_function[np.size] = lambda x, axis=None: x.size if axis is None else x.shape[axis]
+by_function[np.iscomplexobj] = lambda x: False
+by_function[np.isrealobj] = lambda x: True
+by_function[np.result_type] = lambda *xs: np.result_type(*[x.dtype if isinstance(x, Traced) else x for x in xs])
+by_function[np.array_equal] = lambda x, y: shape_of(x) == shape_of(y) and np.all(x == y)
+by_function[np.shares_memory] = by_function[np.may_share_memory] = lambda x, y, *rest: x is y
+
+# --- math: the same functions, of one number --------------------------------------------------------------------------------
+
+_MATH: dict[Any, Callable[..., Any]] = {
+    getattr(math, name): function
+    for name, function in {
+        "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
+        "atan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
+        "acosh": np.arccosh, "atanh": np.arctanh, "exp": np.exp, "expm1": np.expm1, "log1p": np.log1p,
+        "log2": np.log2, "log10": np.log10, "sqrt": np.sqrt, "pow": np.power, "fabs": np.absolute, "hypot": np.hypot,
+        "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "isnan": np.isnan, "isinf": np.isinf,
+        "isfinite": np.isfinite, "degrees": np.degrees, "radians": np.radians, "erf": scipy.special.erf,
+        "erfc": scipy.special.erfc, "lgamma": scipy.special.gammaln, "exp2": np.exp2, "cbrt": np.cbrt,
+        "log": lambda x, base=None: np.log(x) if base is None else np.log(x) / np.log(base),
+        "fsum": lambda xs: np.sum(array(list(xs))), "prod": lambda xs, start=1: start * np.prod(array(list(xs))),
+    }.items()
+    if hasattr(math, name)
+}  # fmt: skip
+
+
+def _scalar(function: Any, rule: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of `math` takes numbers only; arrays of one element count as one."""
+
+    def called(*args: Any) -> Any:
+        for a in args:
+            if isinstance(a, Traced) and a.size != 1:
+                raise ShapeError(
+                    "math.%s takes one number, and {0} is an array" % function.__name__,
+                    operands=(a.type,), hint=f"np.{function.__name__} works element by element",
+                )  # fmt: skip
+        return rule(*(by_function[np.reshape](a, ()) if isinstance(a, Traced) else a for a in args))
+
+    return called
+
+
+for _function, _rule in _MATH.items():
+    by_function[_function] = _scalar(_function, _rule)
+
+# --- what a recorded function is handed in place of a function or module ------------------------------------------------------
+
+# np.zeros and its kin return an array that may be written into: a stand-in from the start
+_MAKERS: dict[Any, Callable[..., Any]] = {
+    np.zeros: np.zeros, np.ones: np.ones, np.full: np.full, np.empty: _empty, np.eye: np.eye, np.identity: np.identity,
+    np.arange: np.arange, np.linspace: np.linspace, np.array: np.array, np.copy: np.copy, np.asarray: np.array,
+    np.zeros_like: np.zeros_like, np.ones_like: np.ones_like, np.full_like: np.full_like, np.empty_like: _like(_empty),
+}  # fmt: skip
+_DRAWS = "draws random numbers: a recording would repeat this one draw for ever"
+_CURE = "draw outside, and pass the numbers as an argument"
+
+
+class Handed:
+    """A NumPy, math or SciPy function as a recorded function sees it."""
+
+    def __init__(self, function: Any, recorder: Recorder) -> None:
+        self.__wrapped__ = function
+        self._recorder = recorder
+        self.__name__ = getattr(function, "__name__", "?")
+        self.__doc__ = getattr(function, "__doc__", None)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        function, recorder = self.__wrapped__, self._recorder
+        if not recorder.open:
+            return function(*args, **options)
+        involved = _involved((*args, *options.values()))
+        if involved is not None:
+            args = tuple(
+                a if not isinstance(a, (list, tuple)) or function in _SEQUENCES or _involved(a) is None else array(a)
+                for a in args
+            )
+            result = call(function, args, options, involved.recorder)
+            if function in (np.array, np.copy) and isinstance(result, Traced):
+                return result.copy()
+            return Traced(recorder, Const(result), fresh=True) if function in _MAKERS and _numeric(result) else result
+        make = _MAKERS.get(function)
+        if make is None:
+            return function(*args, **options)
+        made = make(*args, **options)
+        if function is np.asarray and args and made is args[0]:
+            return made
+        return Traced(recorder, Const(made), fresh=True) if _numeric(made) else made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.__wrapped__, name)
+
+    def __eq__(self, other: object) -> bool:
+        return self.__wrapped__ is (other.__wrapped__ if isinstance(other, Handed) else other)
+
+    def __hash__(self) -> int:
+        return hash(self.__wrapped__)
+
+
+def _numeric(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+
+
+_SEQUENCES = {
+    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.concatenate, np.concat, np.stack, np.vstack, np.hstack,
+    np.column_stack, np.reshape, np.full, np.broadcast_to, np.tile, np.select, np.shape, np.roll, np.tensordot,
+}  # fmt: skip
+_SEQUENCES |= {f for f in _MATH if f.__name__ in ("fsum", "prod")}
+
+
+class Rows:
+    """np.r_ and np.c_ of stand-ins."""
+
+    def __init__(self, original: Any, join: Callable[[list[Any]], Any]) -> None:
+        self._original, self._join = original, join
+
+    def __getitem__(self, key: Any) -> Any:
+        items = key if isinstance(key, tuple) else (key,)
+        if _involved(items) is None:
+            return self._original[key]
+        if any(isinstance(item, str) for item in items):
+            raise NoRuleError("np.r_ and np.c_ with a directive string are not recorded", hint="use np.concatenate")
+        return self._join([np.r_[item] if isinstance(item, slice) else item for item in items])
+
+
+def _join_rows(items: list[Any]) -> Any:
+    return np.concatenate([by_function[np.atleast_1d](array(item)) for item in items])
+
+
+def _join_columns(items: list[Any]) -> Any:
+    return by_function[np.column_stack]([by_function[np.atleast_1d](array(item)) for item in items])
+
+
+class Refusing:
+    """Random numbers: touching them while recording raises."""
+
+    def __init__(self, name: str, recorder: Recorder, original: Any = None) -> None:
+        object.__setattr__(self, "_facts", (name, recorder, original))
+
+    def __getattr__(self, name: str) -> Any:
+        own, recorder, original = object.__getattribute__(self, "_facts")
+        if not recorder.open:
+            return getattr(original, name)
+        seeded = own == "np.random" and name in ("default_rng", "RandomState", "Generator", "PCG64", "SeedSequence")
+        if seeded:
+            make = getattr(original, name)
+
+            def with_seed(*args: Any, **options: Any) -> Any:
+                if not args and not options:
+                    raise recorder.refuse(SideEffectError(f"{own}.{name}() without a seed {_DRAWS}", hint=_CURE))
+                return make(*args, **options)
+
+            return with_seed
+        raise recorder.refuse(SideEffectError(f"{own}.{name} {_DRAWS}", hint=_CURE))
+
+
+class ModuleView(types.ModuleType):
+    """A module as a recorded function sees it: attributes pass through `hand`."""
+
+    def __init__(self, module: types.ModuleType, hand: Callable[[Any, str], Any]) -> None:
+        super().__init__(module.__name__, module.__doc__)
+        self.__dict__["_module"] = module
+        self.__dict__["_hand"] = hand
+        self.__dict__["_seen"] = {}
+
+    def __getattribute__(self, name: str) -> Any:
+        own = object.__getattribute__(self, "__dict__")
+        if name in ("__class__", "__dict__"):
+            return object.__getattribute__(self, name)
+        if name not in own["_seen"]:
+            own["_seen"][name] = own["_hand"](getattr(own["_module"], name), name)
+        return own["_seen"][name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise locate(
+            SideEffectError(
+                f"the function assigns {object.__getattribute__(self, '__dict__')['_module'].__name__}.{name} while it is recorded"
+            )
+        )
+
+
+def is_numeric_module(module: types.ModuleType) -> bool:
+    return module.__name__.partition(".")[0] in ("numpy", "math", "scipy")
+
+
+def hand_numeric(value: Any, recorder: Recorder) -> Any:
+    """What numpy, math and scipy hold, as a recorded function sees it."""
+    if value is np.random:
+        return Refusing("np.random", recorder, value)
+    if value is np.r_:
+        return Rows(value, _join_rows)
+    if value is np.c_:
+        return Rows(value, _join_columns)
+    if isinstance(value, types.ModuleType) and is_numeric_module(value):
+        return ModuleView(value, lambda v, _: hand_numeric(v, recorder))
+    if isinstance(value, (np.random.Generator, np.random.RandomState)):
+        return Refusing("a random generator", recorder, value)
+    if is_numeric_function(value):
+        return Handed(value, recorder)
+    return value
+
+
+def is_numeric_function(value: Any) -> bool:
+    if isinstance(value, type) or not callable(value):
+        return False
+    if isinstance(value, np.ufunc):
+        return True
+    try:
+        if value in by_function or value in _MAKERS:
+            return True
+    except TypeError:  # not hashable
+        return False
+    module = getattr(value, "__module__", None) or ""
+    return module.partition(".")[0] in ("numpy", "scipy", "math") and not isinstance(value, np.random.Generator)

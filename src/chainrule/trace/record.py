@@ -1,0 +1,239 @@
+"""Record a function: run it once on stand-ins, and keep what it did, what it read, and what it must not find changed."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ChainruleError
+from ..ir import ArrayType, Atom, Const, Equation, Program, Var
+from .captures import Capture, Captures, Guard
+from .recorder import Recorder, Traced, locate
+from .tree import Tree, flatten
+from .where import assigned_name
+
+_under_way = threading.local()
+
+
+def current() -> Recorder | None:
+    """The innermost recording under way in this thread."""
+    stack = getattr(_under_way, "stack", None)
+    return stack[-1] if stack else None
+
+
+@dataclass(frozen=True)
+class Static:
+    """An argument that is part of a recording's key: a string, None, an object."""
+
+    value: Any
+
+    def key(self) -> Any:
+        plain = isinstance(self.value, (str, bytes, bool, type(None), complex, range, slice))
+        return (type(self.value), repr(self.value)) if plain else (type(self.value), id(self.value))
+
+
+@dataclass
+class Recording:
+    """A Program, and when it is the right one.
+
+    The Program's inputs are the arguments that are arrays or numbers (`dynamic` says which of the leaves), then the
+    arrays read from outside (`hidden` says where).
+    """
+
+    program: Program
+    result: Tree
+    dynamic: tuple[int, ...]
+    hidden: list[
+        tuple[Capture | None, Any]
+    ]  # where an array was read, and its value then (of use where there is no way back)
+    guards: list[Guard]
+    asked: list[tuple[int, np.ndarray[Any, Any]]]  # leaves whose very value the function asked for
+    cacheable: bool
+    held: tuple[Any, ...] = ()  # kept alive, since the key names them by id
+    derived: dict[Any, Any] = field(default_factory=dict)  # what was made of the Program, by whoever made it
+
+    def fits(self, leaves: Sequence[Any]) -> bool:
+        """Whether this recording is right for these arguments (of the right key) now."""
+        return all(_equals(leaves[i], value) for i, value in self.asked) and all(g.holds() for g in self.guards)
+
+
+def _equals(leaf: Any, value: np.ndarray[Any, Any]) -> bool:
+    if isinstance(leaf, Traced):
+        known = leaf.recorder.known(leaf.atom)
+        return known is not None and np.array_equal(known, value)
+    return np.array_equal(leaf, value)
+
+
+def leaf_of(value: Any, name: str) -> Any:
+    """An argument's leaf as something that can be recorded: an array, a number, a stand-in, or Static."""
+    if isinstance(value, (Traced, float)) and not isinstance(value, np.generic):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
+    if isinstance(value, (np.ndarray, np.generic)):
+        if isinstance(value, (np.ma.MaskedArray, np.matrix)):
+            raise ArgumentError(f"`{name}` is a {type(value).__name__}", hint="convert it with np.asarray first")
+        if value.dtype.kind in "fiub":
+            return value
+        if value.dtype.kind == "c":
+            raise ArgumentError(
+                f"`{name}` holds complex numbers; only real ones are differentiated", hint="pass x.real and x.imag"
+            )
+        if value.dtype.kind == "O":
+            raise ArgumentError(f"`{name}` is an array of Python objects", hint="are its rows of different lengths?")
+        return Static(value)
+    if hasattr(value, "__array__") and not isinstance(value, type):
+        return leaf_of(np.asarray(value), name)
+    return Static(value)
+
+
+def type_of(leaf: Any) -> ArrayType:
+    """The type of a dynamic leaf."""
+    if isinstance(leaf, Traced):
+        return leaf.type
+    if isinstance(leaf, (np.ndarray, np.generic)):
+        return ArrayType(leaf.shape, leaf.dtype)
+    return ArrayType((), np.dtype(np.float64 if isinstance(leaf, float) else np.int64), weak=True)
+
+
+def argument_names(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> list[str]:
+    """What the function calls its positional, then its keyword arguments."""
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = []
+    for n in range(len(args)):
+        p = parameters[n] if n < len(parameters) else (parameters[-1] if parameters else None)
+        if p is None or p.kind in (p.KEYWORD_ONLY, p.VAR_KEYWORD):
+            names.append(f"argument {n}")
+        elif p.kind is p.VAR_POSITIONAL or n >= len(parameters):
+            first = (
+                next(i for i, q in enumerate(parameters) if q.kind is q.VAR_POSITIONAL)
+                if p.kind is p.VAR_POSITIONAL
+                else 0
+            )
+            names.append(f"{p.name}[{n - first}]")
+        else:
+            names.append(p.name)
+    return names + list(options)
+
+
+def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str]) -> Recording:
+    """Run `function` on stand-ins for `leaves`, arranged as `tree` (of its args and kwargs)."""
+    recorder = Recorder()
+    captures = Captures(recorder)
+    recorder.captures = captures
+    stack = _under_way.__dict__.setdefault("stack", [])
+    stack.append(recorder)
+    try:
+        stand_ins, dynamic = [], []
+        for i, (leaf, name) in enumerate(zip(leaves, names, strict=True)):
+            if isinstance(leaf, Static):
+                stand_ins.append(captures.hand(leaf.value, Capture(name, lambda leaf=leaf: leaf.value)))
+            else:
+                dynamic.append(i)
+                example = leaf if isinstance(leaf, Traced) else np.asarray(leaf)
+                stand_ins.append(recorder.input(type_of(leaf), name, example, f"its argument `{name}`"))
+        inputs = [stand_ins[i]._atom for i in dynamic]
+        args, options = tree.build(stand_ins)
+        target = captures.hand(function, Capture("the function", lambda: function))
+        result = _run(recorder, target, args, options)
+        captures.refuse_side_effects()
+        values, result_tree = flatten(result)
+        outputs = tuple(_output(recorder, v, path) for v, path in zip(values, result_tree.paths(), strict=True))
+    finally:
+        recorder.open = False
+        stack.pop()
+    equations = _needed(recorder.equations, outputs)
+    used = {a for e in equations for a in e.inputs} | set(outputs)
+    hidden = [(v, source, value) for v, source, value in recorder.hidden if v in used]
+    asked = [(dynamic[inputs.index(v)], value) for v, value in recorder.static.items() if v in inputs]
+    sources = {v: source for v, source, _ in recorder.hidden}
+    guards = list(captures.guards)
+    for v, value in recorder.static.items():
+        if v in sources and sources[v] is not None:
+            guards.append(_ValueGuard(sources[v], value))
+    program = Program(
+        (*inputs, *(v for v, _, _ in hidden)), equations, outputs, getattr(function, "__name__", "program")
+    )
+    return Recording(
+        program, result_tree, tuple(dynamic),
+        [(source, value) for _, source, value in hidden],
+        guards, asked,
+        cacheable=all(source is not None for _, source, _ in hidden) and captures.cacheable,
+        held=tuple(leaf.value for leaf in leaves if isinstance(leaf, Static)),
+    )  # fmt: skip
+
+
+class _ValueGuard(Guard):
+    """An array read from outside whose very values the function asked for."""
+
+    __slots__ = ()
+
+    def holds(self) -> bool:
+        try:
+            now = self.capture.read()
+            now = now.recorder.known(now.atom) if isinstance(now, Traced) else now
+            return now is not None and np.array_equal(now, self.value)
+        except Exception:
+            return False
+
+
+def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
+    try:
+        result = target(*args, **options)
+    except ChainruleError as error:
+        if recorder.refusals:
+            raise recorder.refusals[0] from None
+        raise locate(error) from None
+    except Exception:
+        if recorder.refusals:  # NumPy, or the user, made something else of it
+            raise recorder.refusals[0] from None
+        raise
+    if recorder.refusals:
+        raise recorder.refusals[0]
+    return result
+
+
+def _output(recorder: Recorder, value: Any, path: str) -> Atom:
+    what = f"result{path}" if path else "the result"
+    if isinstance(value, Traced):
+        if value.recorder is not recorder and not value.recorder.open:
+            raise ArgumentError(f"{what} is a stand-in whose recording has ended")
+        atom = recorder.atom(value)
+        assert isinstance(atom, (Var, Const))
+        return atom
+    if isinstance(value, (bool, int, float, np.generic, np.ndarray)) and np.asarray(value).dtype.kind in "fiub":
+        atom = recorder.atom(np.asarray(value) if not isinstance(value, np.ndarray) else value)
+        assert isinstance(atom, (Var, Const))
+        return atom
+    missing = " (is a `return` missing?)" if value is None else ""
+    raise ArgumentError(f"{what} is {type(value).__name__}, not a number or an array{missing}")
+
+
+def _needed(equations: Sequence[Equation], outputs: Sequence[Atom]) -> tuple[Equation, ...]:
+    wanted = {a for a in outputs if isinstance(a, Var)}
+    kept = []
+    for e in reversed(equations):
+        if any(v in wanted for v in e.outputs):
+            kept.append(e)
+            wanted.update(a for a in e.inputs if isinstance(a, Var))
+    return tuple(reversed(kept))
+
+
+def name_variables(program: Program) -> Program:
+    """Give every value that the user assigns to a variable the name of that variable."""
+    last = {}
+    for e in program.equations:
+        if e.where is not None:
+            last[e.where] = e
+    for where, e in last.items():
+        if len(e.outputs) == 1 and not e.output.name:
+            e.output.name = assigned_name(where)
+    return program

@@ -1,0 +1,159 @@
+"""Which line of the user's code is running, and its text. Finding the place is cheap; reading it happens when asked."""
+
+from __future__ import annotations
+
+import ast
+import linecache
+import sys
+from functools import lru_cache
+from pathlib import Path
+from types import CodeType
+from typing import NamedTuple
+
+import numpy as np
+import scipy
+
+from ..ir import Where
+
+_OURS = str(Path(__file__).resolve().parent.parent)
+_LIBRARIES = (_OURS, str(Path(np.__file__).parent), str(Path(scipy.__file__).parent))
+
+
+@lru_cache(maxsize=4096)
+def _is_library(filename: str) -> bool:
+    return filename.startswith(_LIBRARIES)
+
+
+def here() -> Where | None:
+    """The innermost instruction under way that belongs to the user."""
+    frame = sys._getframe(2)
+    while frame is not None and _is_library(frame.f_code.co_filename):
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+class Place(NamedTuple):
+    """A stretch of source text: 1-based lines, 0-based columns in UTF-8 bytes."""
+
+    file: str
+    line: int
+    end_line: int | None
+    column: int | None
+    end_column: int | None
+
+
+@lru_cache(maxsize=65536)
+def _position(code: CodeType, index: int) -> Place:
+    line, end_line, column, end_column = (None,) * 4
+    for n, found in enumerate(code.co_positions()):
+        if n == index // 2:
+            line, end_line, column, end_column = found
+            break
+    return Place(code.co_filename, line or code.co_firstlineno, end_line, column, end_column)
+
+
+def place_of(where: Where) -> Place:
+    """File, lines and columns of an instruction."""
+    return _position(*where)
+
+
+def line_text(where: Where) -> str:
+    """The whole source line, stripped; empty when the source can't be read."""
+    place = place_of(where)
+    return linecache.getline(place.file, place.line).strip()
+
+
+def short_file(place: Place) -> str:
+    return Path(place.file).name if not place.file.startswith("<") else place.file
+
+
+def describe(where: Where) -> str:
+    """`file.py:12   the line`, for an error or a report."""
+    place = place_of(where)
+    return f"{short_file(place)}:{place.line}   {line_text(where)}".rstrip()
+
+
+def segment(where: Where) -> str:
+    """The source of just the expression that was running, on one line; empty when unknown."""
+    place = place_of(where)
+    if place.end_line is None or place.column is None or place.end_column is None:
+        return ""
+    lines = [linecache.getline(place.file, n) for n in range(place.line, place.end_line + 1)]
+    if not all(lines):
+        return ""
+    raw = [line.encode() for line in lines]
+    raw[-1] = raw[-1][: place.end_column]
+    raw[0] = raw[0][place.column :]
+    return " ".join(part.decode(errors="replace").strip() for part in raw)
+
+
+@lru_cache(maxsize=4096)
+def _expression(text: str) -> ast.expr | None:
+    try:
+        return ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return None
+
+
+def operand_names(where: Where) -> tuple[str, ...]:
+    """What the user wrote as the operands of the expression that was running; empty when unknown."""
+    tree = _expression(segment(where))
+    if isinstance(tree, ast.BinOp):
+        found: list[ast.expr] = [tree.left, tree.right]
+    elif isinstance(tree, ast.Compare):
+        found = [tree.left, *tree.comparators]
+    elif isinstance(tree, ast.UnaryOp):
+        found = [tree.operand]
+    elif isinstance(tree, ast.Subscript):
+        found = [tree.value]
+    elif isinstance(tree, ast.Call):
+        found = list(tree.args)
+        function = tree.func
+        if isinstance(function, ast.Attribute) and not _is_module(function.value):
+            found.insert(0, function.value)
+        if found and isinstance(found[0], (ast.List, ast.Tuple)):
+            found = list(found[0].elts)
+    else:
+        return ()
+    return tuple(ast.unparse(part) for part in found)
+
+
+def _is_module(node: ast.expr) -> bool:
+    while isinstance(node, ast.Attribute):
+        node = node.value
+    return isinstance(node, ast.Name) and node.id in {"np", "numpy", "math", "scipy", "special", "linalg", "sp"}
+
+
+@lru_cache(maxsize=256)
+def _assignments(file: str, _size: int) -> dict[tuple[int, int, int, int], str]:
+    """The name that each assigned expression of a file gets, by the expression's position."""
+    source = "".join(linecache.getlines(file))
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return {}
+    names = {}
+    for node in ast.walk(tree):
+        target = (
+            node.targets[0]
+            if isinstance(node, ast.Assign) and len(node.targets) == 1
+            else getattr(node, "target", None)
+        )
+        value = getattr(node, "value", None)
+        if (
+            isinstance(target, ast.Name)
+            and isinstance(node, (ast.Assign, ast.AnnAssign, ast.NamedExpr))
+            and value is not None
+        ):
+            names[value.lineno, value.end_lineno, value.col_offset, value.end_col_offset] = target.id
+    return names
+
+
+def assigned_name(where: Where) -> str:
+    """The variable to which the user assigns the expression that was running, if the whole of it is assigned."""
+    place = place_of(where)
+    lines = linecache.getlines(place.file)
+    if not lines or place.column is None:
+        return ""
+    found = _assignments(place.file, len(lines))
+    return found.get((place.line, place.end_line, place.column, place.end_column), "")  # type: ignore[arg-type]

@@ -1,0 +1,52 @@
+"""Many inputs at once: every value that depends on a mapped input gains a leading axis. Each kind of op knows how."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..ir import Atom, Const, Program, Var
+from ..ops.contraction import Spec, canonical, contract
+from ..trace.recorder import Recorder
+
+
+def batch(program: Program, mapped: Sequence[bool], size: int) -> Program:
+    """The Program on rows: inputs that are `mapped`, and all outputs, have a leading axis of length `size`."""
+    recorder = Recorder(quiet=True)
+    rows: dict[Atom, Atom] = {}  # what has a leading axis, and what it became
+    plain: dict[Var, Atom] = {}
+    inputs = []
+    for v, m in zip(program.inputs, mapped, strict=True):
+        new = Var(v.type._replace(shape=(size, *v.type.shape), weak=False) if m else v.type, v.name)
+        inputs.append(new)
+        (rows if m else plain)[v] = new  # type: ignore[index]
+
+    def read(a: Atom) -> Atom:
+        return plain[a] if isinstance(a, Var) else a
+
+    def lifted(a: Atom) -> Atom:
+        """An atom with the leading axis, repeated if it has none."""
+        if a not in rows:
+            n = a.type.ndim
+            spec = canonical(Spec((tuple(range(1, n + 1)),), tuple(range(n + 1)), ((0, size),)))
+            (rows[a],) = recorder.emit(contract, (read(a),), {"spec": spec}, None)
+        return rows[a]
+
+    for e in program.equations:
+        has = tuple([a in rows and not (isinstance(a, Var) and a in plain) for a in e.inputs])
+        if not any(has):
+            found = recorder.emit(e.op, tuple([read(a) for a in e.inputs]), dict(e.params), e.where)
+            plain.update(zip(e.outputs, found, strict=True))
+            continue
+        params = e.op.batched(dict(e.params), has)
+        if params is not None:
+            atoms = tuple([rows[a] if h else read(a) for a, h in zip(e.inputs, has, strict=True)])
+        else:
+            params = dict(e.params)
+            # a number beside an array stays a number; everything else gets the axis
+            number = lambda a: e.op.aligned and isinstance(a, Const) and a.type.shape == ()  # noqa: E731
+            atoms = tuple([a if number(a) else lifted(a) for a in e.inputs])
+        found = recorder.emit(e.op, atoms, params, e.where)
+        rows.update(zip(e.outputs, found, strict=True))
+    return Program(
+        tuple(inputs), tuple(recorder.equations), tuple([lifted(a) for a in program.outputs]), f"{program.name}_rows"
+    )

@@ -1,0 +1,58 @@
+"""Forward mode: a tangent beside every value that moves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ..ir import Atom, Const, Program, Var
+from ..trace.recorder import Recorder
+from .rules import pushforward, splice
+
+
+class Derived(NamedTuple):
+    """A Program made by differentiation; its last outputs are derivatives, of which the absent (zero) ones are missing.
+
+    `present[i]` is the index of the i-th derivative among the Program's outputs, or None for zero.
+    """
+
+    program: Program
+    present: tuple[int | None, ...]
+
+
+def forward(program: Program, moving: Sequence[int]) -> Derived:
+    """(inputs, a tangent for each moving input) -> (outputs, their tangents).
+
+    `present` tells which outputs have a tangent.
+    """
+    recorder = Recorder(quiet=True)
+    recorder.equations = list(program.equations)
+    tangents = [Var(program.inputs[i].type._replace(weak=False)) for i in moving]
+    dot: dict[Atom, Atom] = dict(zip([program.inputs[i] for i in moving], tangents, strict=True))
+    for e in program.equations:
+        active = tuple([a in dot for a in e.inputs])
+        if not any(active):
+            continue
+        rule = pushforward(e.op, e.inputs, e.outputs, active, e.params)
+        atoms = [*e.inputs, *e.outputs, *[dot[a] for a in e.inputs if a in dot]]
+        found = splice(recorder, rule, e.op, atoms, e.outputs[0].type.shape, e.where)
+        for v, t in zip(e.outputs, found, strict=True):
+            if t is not None and v.type.differentiable:
+                dot[v] = spread(recorder, t, v)
+    outputs: list[Atom] = list(program.outputs)
+    present: list[int | None] = []
+    for a in program.outputs:
+        present.append(len(outputs) if a in dot else None)
+        if a in dot:
+            outputs.append(dot[a])
+    return Derived(
+        Program((*program.inputs, *tangents), tuple(recorder.equations), tuple(outputs), f"{program.name}_forward"),
+        tuple(present),
+    )
+
+
+def spread(recorder: Recorder, t: Atom, like: Atom) -> Atom:
+    """A rule may answer with a number for the whole array: give it the array's shape."""
+    if isinstance(t, Const) and t.type.shape != like.type.shape:
+        return recorder._spread_const(Const(t.value.astype(like.type.dtype)), like.type.shape, None)
+    return t

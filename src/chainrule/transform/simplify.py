@@ -1,0 +1,216 @@
+"""The same Program, shorter: nothing twice, nothing unused, and algebra that changes no result.
+
+Each rewrite is a named function from an equation to a cheaper atom, or None. All are exact, NaN and infinities
+included, but for `quotient_not_reciprocal`, which drops a rounding. What would change a NaN (0 · x = 0) is not here:
+a derivative that is zero by its rule is never computed in the first place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..ir import Atom, Const, Equation, Program, Var
+from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract
+from ..ops.contraction import Spec, canonical, contract
+from ..ops.structure import reshape
+from ..trace.recorder import Recorder
+
+Producer = dict[Var, Equation]
+Rewrite = Callable[[Equation, Recorder], "Atom | None"]
+
+
+def simplify(program: Program) -> Program:
+    """Common subexpressions, rewrites, dead code; once through is enough, for each equation sees simplified inputs."""
+    recorder = Recorder(quiet=True)
+    new: dict[Atom, Atom] = {v: v for v in program.inputs}
+    seen: dict[Any, tuple[Atom, ...]] = {}
+
+    def replaced(a: Atom) -> Atom:
+        return new[a] if isinstance(a, Var) else a
+
+    for e in program.equations:
+        inputs = tuple([replaced(a) for a in e.inputs])
+        e2 = e if inputs == e.inputs else Equation(e.op, inputs, e.outputs, e.params, e.where)
+        start = len(recorder.equations)
+        atom = _rewritten(e2, recorder)
+        if atom is not None:
+            new[e.outputs[0]] = atom
+            for made in recorder.equations[start:]:
+                seen.setdefault(_key(made), made.outputs)
+            continue
+        key = _key(e2)
+        found = seen.get(key)
+        if found is None:
+            recorder.equations.append(e2)
+            for v in e2.outputs:
+                recorder.producer[v] = e2
+            found = seen[key] = e2.outputs
+        elif isinstance(found[0], Var) and not found[0].name:
+            found[0].name = e.outputs[0].name
+        new.update(zip(e.outputs, found, strict=True))
+    outputs = tuple([replaced(a) for a in program.outputs])
+    return without_dead_code(Program(program.inputs, tuple(recorder.equations), outputs, program.name))
+
+
+def without_dead_code(program: Program) -> Program:
+    """Only what an output needs."""
+    wanted = {a for a in program.outputs if isinstance(a, Var)}
+    kept = []
+    for e in reversed(program.equations):
+        if any(v in wanted for v in e.outputs):
+            kept.append(e)
+            wanted.update(a for a in e.inputs if isinstance(a, Var))
+    return Program(program.inputs, tuple(reversed(kept)), program.outputs, program.name)
+
+
+def _key(e: Equation) -> Any:
+    return (e.op, tuple([_atom_key(a) for a in e.inputs]), tuple(e.params.items()))
+
+
+def _atom_key(a: Atom) -> Any:
+    if isinstance(a, Var):
+        return a
+    value = a.value
+    return (value.dtype.str, value.shape, value.tobytes()) if value.size <= 64 else id(a)
+
+
+# --- rewrites -------------------------------------------------------------------------------------------------------
+
+
+def _number(a: Atom, value: float) -> bool:
+    return isinstance(a, Const) and a.type.shape == () and a.is_scalar(value)
+
+
+def _made_by(a: Atom, op: Any, recorder: Recorder) -> Equation | None:
+    e = recorder.producer.get(a) if isinstance(a, Var) else None
+    return e if e is not None and e.op is op else None
+
+
+def _broadcast_number(a: Atom, recorder: Recorder) -> Const | None:
+    e = _made_by(a, contract, recorder)
+    if e is not None and len(e.inputs) == 1 and isinstance(e.inputs[0], Const) and e.inputs[0].type.shape == ():
+        spec: Spec = e.params["spec"]
+        if len(set(spec.out)) == len(spec.out):
+            return e.inputs[0]
+    return None
+
+
+def number_beside_array(e: Equation, recorder: Recorder) -> Atom | None:
+    """A number that was repeated to an array's shape may stand beside the array as a number."""
+    if not e.op.aligned or len(e.inputs) < 2:
+        return None
+    inputs = list(e.inputs)
+    for i, a in enumerate(inputs):
+        others = [b for j, b in enumerate(inputs) if j != i]
+        if any(
+            isinstance(b, Var) and b.type.shape == e.outputs[0].type.shape and _broadcast_number(b, recorder) is None
+            for b in others
+        ):
+            inputs[i] = _broadcast_number(a, recorder) or a
+    if tuple(inputs) == e.inputs:
+        return None
+    return _emit(Equation(e.op, tuple(inputs), e.outputs, e.params, e.where), recorder)
+
+
+def _emit(e: Equation, recorder: Recorder) -> Atom:
+    """A rewritten equation, itself rewritten further."""
+    atom = _rewritten(e, recorder)
+    if atom is not None:
+        return atom
+    (output,) = recorder.emit(e.op, e.inputs, dict(e.params), e.where)
+    output.name = e.outputs[0].name
+    return output
+
+
+def one_is_neutral(e: Equation, recorder: Recorder) -> Atom | None:
+    """1 · x, x · 1, x / 1, x¹ are x."""
+    x = e.inputs[0]
+    if e.op is multiply:
+        x = e.inputs[1] if _number(e.inputs[0], 1) else e.inputs[0] if _number(e.inputs[1], 1) else x
+        if not (_number(e.inputs[0], 1) or _number(e.inputs[1], 1)):
+            return None
+    elif not ((e.op is divide and _number(e.inputs[1], 1)) or (e.op is power_of and e.params["n"] == 1)):
+        return None
+    return x if x.type.shape == e.output.type.shape and x.type.dtype == e.output.type.dtype else None
+
+
+def signs_combine(e: Equation, recorder: Recorder) -> Atom | None:
+    """-(-x) is x; x + (-y) is x - y; x - (-y) is x + y; x · (-1) is -x."""
+    if e.op is negative:
+        inner = _made_by(e.inputs[0], negative, recorder)
+        return inner.inputs[0] if inner else None
+    if e.op in (add, subtract):
+        inner = _made_by(e.inputs[1], negative, recorder)
+        if inner:
+            return _emit(
+                Equation(subtract if e.op is add else add, (e.inputs[0], inner.inputs[0]), e.outputs, {}, e.where),
+                recorder,
+            )
+    if e.op is multiply:
+        for i in (0, 1):
+            if _number(e.inputs[i], -1) and e.inputs[1 - i].type.shape == e.output.type.shape:
+                return _emit(Equation(negative, (e.inputs[1 - i],), e.outputs, {}, e.where), recorder)
+    return None
+
+
+def quotient_not_reciprocal(e: Equation, recorder: Recorder) -> Atom | None:
+    """x · (1 / y) is x / y, with one rounding less."""
+    if e.op is not multiply:
+        return None
+    for i in (0, 1):
+        inner = _made_by(e.inputs[i], divide, recorder)
+        if inner and _number(inner.inputs[0], 1):
+            return _emit(Equation(divide, (e.inputs[1 - i], inner.inputs[1]), e.outputs, {}, e.where), recorder)
+    return None
+
+
+def reshape_once(e: Equation, recorder: Recorder) -> Atom | None:
+    """A reshape of a reshape is one reshape, or none."""
+    if e.op is not reshape:
+        return None
+    old, new = e.params["old"], e.params["new"]
+    if old == new:
+        return e.inputs[0]
+    inner = _made_by(e.inputs[0], reshape, recorder)
+    if inner and inner.params["new"] == old:
+        changed = Equation(reshape, inner.inputs, e.outputs, {"old": inner.params["old"], "new": new}, e.where)
+        return _emit(changed, recorder)
+    return None
+
+
+def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
+    """A transposed operand is the operand with its labels in another order; a contraction that changes nothing is none."""
+    if e.op is not contract:
+        return None
+    spec: Spec = e.params["spec"]
+    if spec.is_identity:
+        return e.inputs[0]
+    for i, a in enumerate(e.inputs):
+        inner = _made_by(a, contract, recorder)
+        if inner is None or len(inner.inputs) != 1:
+            continue
+        turned: Spec = inner.params["spec"]
+        if turned.new or len(set(turned.ins[0])) < len(turned.ins[0]) or sorted(turned.ins[0]) != sorted(turned.out):
+            continue
+        label = dict(zip(turned.out, spec.ins[i], strict=True))
+        ins = (*spec.ins[:i], tuple(label[n] for n in turned.ins[0]), *spec.ins[i + 1 :])
+        merged = canonical(Spec(ins, spec.out, spec.new))
+        inputs = (*e.inputs[:i], inner.inputs[0], *e.inputs[i + 1 :])
+        return _emit(Equation(contract, inputs, e.outputs, {"spec": merged}, e.where), recorder)
+    return None
+
+
+REWRITES: tuple[Rewrite, ...] = (
+    number_beside_array, one_is_neutral, signs_combine, quotient_not_reciprocal, reshape_once, contraction_of_rearranged,
+)  # fmt: skip
+
+
+def _rewritten(e: Equation, recorder: Recorder) -> Atom | None:
+    if len(e.outputs) > 1:
+        return None
+    for rewrite in REWRITES:
+        atom = rewrite(e, recorder)
+        if atom is not None:
+            return atom
+    return None

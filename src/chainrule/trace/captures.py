@@ -19,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaptureError, LeakError, SideEffectError
+from .dispatch import locate
 from .doorway import Handed, ModuleView, hand_numeric, is_numeric_function, is_numeric_module
-from .recorder import Recorder, Traced, locate
+from .recorder import Recorder, Traced
 from .tree import parts_of
 from .where import _is_library
 

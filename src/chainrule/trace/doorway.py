@@ -20,7 +20,8 @@ from ..errors import NoRuleError, ShapeError, SideEffectError
 from ..ir import Const
 from ..ops.op import by_function, dtype_of, shape_of, spelled
 from ..ops.structure import astype
-from .recorder import Recorder, Traced, _involved, call, locate
+from .dispatch import call, involved, locate
+from .recorder import Recorder, Traced
 
 # --- making arrays ------------------------------------------------------------------------------------------------------
 
@@ -28,7 +29,7 @@ from .recorder import Recorder, Traced, _involved, call, locate
 @spelled(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)
 def array(value: Any, dtype: Any = None, **options: Any) -> Any:
     """An array of numbers and stand-ins in nested lists."""
-    if isinstance(value, (list, tuple)) and _involved(value) is not None:
+    if isinstance(value, (list, tuple)) and involved(value) is not None:
         rows = [array(v) for v in value]
         shapes = {shape_of(row) for row in rows}
         if len(shapes) > 1:
@@ -161,13 +162,13 @@ class Handed:
         function, recorder = self.__wrapped__, self._recorder
         if not recorder.open:
             return function(*args, **options)
-        involved = _involved((*args, *options.values()))
-        if involved is not None:
+        found = involved((*args, *options.values()))
+        if found is not None:
             args = tuple(
-                a if not isinstance(a, (list, tuple)) or function in _SEQUENCES or _involved(a) is None else array(a)
+                a if not isinstance(a, (list, tuple)) or function in _SEQUENCES or involved(a) is None else array(a)
                 for a in args
             )
-            result = call(function, args, options, involved.recorder)
+            result = call(function, args, options, found.recorder)
             if function in (np.array, np.copy) and isinstance(result, Traced):
                 return result.copy()
             return Traced(recorder, Const(result), fresh=True) if function in _MAKERS and _numeric(result) else result
@@ -208,7 +209,7 @@ class Rows:
 
     def __getitem__(self, key: Any) -> Any:
         items = key if isinstance(key, tuple) else (key,)
-        if _involved(items) is None:
+        if involved(items) is None:
             return self._original[key]
         if any(isinstance(item, str) for item in items):
             raise NoRuleError("np.r_ and np.c_ with a directive string are not recorded", hint="use np.concatenate")

@@ -13,7 +13,8 @@ import numpy as np
 from ..errors import ArgumentError, ChainruleError
 from ..ir import ArrayType, Atom, Const, Equation, Program, Var
 from .captures import Capture, Captures, Guard
-from .recorder import Recorder, Traced, locate
+from .dispatch import locate
+from .recorder import Recorder, Traced
 from .tree import Tree, flatten
 from .where import assigned_name
 

@@ -54,5 +54,5 @@ def forward(program: Program, moving: Sequence[int]) -> Derived:
 def spread(recorder: Recorder, t: Atom, like: Atom) -> Atom:
     """A rule may answer with a number for the whole array: give it the array's shape."""
     if isinstance(t, Const) and t.type.shape != like.type.shape:
-        return recorder._spread_const(Const(t.value.astype(like.type.dtype)), like.type.shape, None)
+        return recorder.spread_const(Const(t.value.astype(like.type.dtype)), like.type.shape, None)
     return t

@@ -1,0 +1,167 @@
+"""What a NumPy call on stand-ins means: look it up in the op table, mind its memory, locate its errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import ChainruleError, InPlaceError, NoRuleError
+from ..ops import table
+from ..ops.op import Interpreted, by_function
+from .where import describe, here, operand_names
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+assert table.OPS  # the whole table stands before anything is recorded
+
+
+def locate(error: ChainruleError) -> ChainruleError:
+    """Put the user's line, and the operands as they wrote them, into an error that does not know them yet."""
+    if not error.located:
+        place = here()
+        if place is not None:
+            error.where = describe(place)
+            names = operand_names(place)
+            if error.operands and len(names) >= len(error.operands):
+                error.names = names
+    return error
+
+
+def located(compute: Callable[[], Any]) -> Any:
+    try:
+        return compute()
+    except ChainruleError as error:
+        raise locate(error) from None
+
+
+def involved(args: Any, depth: int = 0) -> Any:
+    """The stand-in of the innermost recording among arguments, also inside lists."""
+    found: Any = None
+    for a in args.values() if isinstance(args, dict) else args:
+        inner = a if isinstance(a, Interpreted) else None
+        if inner is None and type(a) in (list, tuple) and depth < 4:
+            inner = involved(a, depth + 1)
+        if inner is not None and (found is None or inner.level > found.level):
+            found = inner
+    return found
+
+
+def invoke(function: Any, args: Sequence[Any], options: dict[str, Any], recorder: Recorder | None = None) -> Any:
+    """Call a NumPy function on stand-ins: look up what it means in the op table."""
+    rule = by_function.get(function)
+    if rule is None:
+        known = _plain_arguments(args, options)
+        if known is not None:  # nothing in it changes from call to call: NumPy itself may answer
+            return (
+                getattr(*function)(*known[0], **known[1])
+                if isinstance(function, tuple)
+                else function(*known[0], **known[1])
+            )
+        error = NoRuleError(
+            f"{name_of(function)} has no entry in the op table",
+            hint="write it with entries that exist, or add one: docs/guide/add-an-op.md",
+        )
+        raise recorder.refuse(error) if recorder else locate(error)
+    try:
+        return rule(*args, **options)
+    except ChainruleError as error:
+        raise locate(error) from None
+    except TypeError as error:
+        if options and "unexpected keyword" in str(error):
+            text = ", ".join(f"{k}=" for k in options)
+            refusal = NoRuleError(
+                f"{name_of(function)} is not recorded with {text}",
+                hint="leave the option out, or write it with other entries",
+            )
+            raise (recorder.refuse(refusal) if recorder else locate(refusal)) from None
+        raise
+
+
+def _plain_arguments(args: Sequence[Any], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
+    """The arguments with known values in place of stand-ins; None if one is not known."""
+
+    def plain(a: Any) -> Any:
+        if isinstance(a, (list, tuple)):
+            return type(a)([plain(v) for v in a])
+        if not isinstance(a, Interpreted):
+            return a
+        value = a.recorder.known(a.atom)
+        if value is None:
+            raise LookupError
+        return value.item() if a.type.weak or not value.shape else value
+
+    try:
+        return [plain(a) for a in args], {k: plain(a) for k, a in options.items()}
+    except LookupError:
+        return None
+
+
+def call(function: Any, args: Sequence[Any], options: dict[str, Any], recorder: Recorder) -> Any:
+    """A NumPy function called by the user: as `invoke`, but minding memory: out=, and results that share it with an argument."""
+    options = dict(options)
+    out = options.pop("out", None)
+    result = invoke(function, args, options, recorder)
+    if out is not None:
+        return store(out, result)
+    x = args[0] if args else None
+    if isinstance(x, Interpreted) and x.recorder is recorder:
+        if function in RESHAPING:
+            return x.view_of_reshape(result)
+        if function in SHARING:
+            return _guarded_views(function, x, args[1:], options, result)
+    return result
+
+
+RESHAPING = {np.reshape, np.ravel, np.squeeze, np.expand_dims, np.atleast_1d, np.atleast_2d}
+SHARING = {
+    np.transpose, np.swapaxes, np.moveaxis, np.matrix_transpose, np.flip, np.flipud, np.fliplr, np.diagonal, np.diag,
+    np.broadcast_to, np.split, np.array_split, np.hsplit, np.vsplit,
+}  # fmt: skip
+
+
+def _guarded_views(function: Any, x: Any, rest: Sequence[Any], options: dict[str, Any], result: Any) -> Any:
+    """Results that share memory with x: a write to x reaches them; a write to one of them is refused."""
+
+    def refuse(base: Any, v: Any) -> Any:
+        raise x.recorder.refuse(
+            InPlaceError(
+                f"the function writes into a result of {name_of(function)}, which shares memory with its argument",
+                hint="write into the array itself, or into a copy: .copy()",
+            )
+        )
+
+    def part(value: Any, pick: Callable[[Any], Any]) -> Any:
+        if not isinstance(value, Interpreted) or value is x:
+            return value
+        return x.part(value, lambda base: pick(by_function[function](base, *rest, **options)), refuse)
+
+    if isinstance(result, list):
+        return [part(value, lambda found, i=i: found[i]) for i, value in enumerate(result)]
+    return part(result, lambda found: found)
+
+
+def name_of(function: Any) -> str:
+    """np.linalg.solve, as a user writes it."""
+    if isinstance(function, tuple):
+        return f"{name_of(function[0])}.{function[1]}"
+    module = getattr(function, "__module__", None) or "numpy"
+    name = getattr(function, "__name__", str(function))
+    if isinstance(function, np.ufunc):
+        module = "numpy" if getattr(np, name, None) is function else "scipy.special"
+    module = ".".join(part for part in module.split(".") if not part.startswith("_"))
+    return f"{module.replace('numpy', 'np')}.{name}"
+
+
+def store(out: Any, result: Any) -> Any:
+    """out= : write the result there."""
+    if not isinstance(out, Interpreted):
+        raise locate(
+            InPlaceError(
+                "out= names an array made outside the recording", hint="make it inside the function, or leave out= away"
+            )
+        )
+    out[...] = result  # type: ignore[index]
+    return out

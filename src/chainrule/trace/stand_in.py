@@ -1,0 +1,313 @@
+"""Stand-ins: what a function being recorded is given in place of arrays.
+
+A `Traced` is a mutable handle on an immutable Var: `x[i] = v` makes it mean another Var. A view remembers its base and
+how it was taken, so that a write to one reaches the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InPlaceError, LeakError, NoRuleError, ValueNeededError
+from ..ir import ArrayType, Atom, Const
+from ..ops.indexing import read, write
+from ..ops.op import Op, by_function
+from .dispatch import call, invoke, located, store
+from .methods import ArrayMethods
+from .where import here, segment
+
+if TYPE_CHECKING:
+    from .recorder import Recorder
+
+
+class View:
+    """How a handle is part of another: `take` reads it out of the base, `put` writes it back in."""
+
+    __slots__ = ("base", "put", "seen", "take")
+
+    def __init__(self, base: Traced, take: Callable[[Any], Any], put: Callable[[Any, Any], Any]) -> None:
+        self.base, self.take, self.put, self.seen = base, take, put, base.clock()
+
+
+class Traced(ArrayMethods):
+    """Stands for one array while a function is being recorded. Behaves like a NumPy array whose values are unknown."""
+
+    __slots__ = ("__weakref__", "_atom", "fresh", "owner", "recorder", "version", "view")
+
+    def __init__(
+        self, recorder: Recorder, atom: Atom, *, owner: str = "", view: View | None = None, fresh: bool = False
+    ) -> None:
+        self.recorder = recorder
+        self._atom = atom
+        self.owner = owner  # whose array it is, when a write would reach outside
+        self.view = view
+        self.fresh = fresh  # made by np.zeros and the like: contiguous, so that a reshape of it is a view
+        self.version = 0
+
+    # --- reading ---
+
+    @property
+    def level(self) -> int:  # type: ignore[override]
+        return self.recorder.level
+
+    def clock(self) -> int:
+        """Grows with every write to this array or to one that it is a view of."""
+        return self.version + (self.view.base.clock() if self.view else 0)
+
+    @property
+    def atom(self) -> Atom:
+        """What this handle means now."""
+        view = self.view
+        if view is not None and view.seen != view.base.clock():
+            self._atom = view.take(view.base.now()).atom
+            view.seen = view.base.clock()
+        return self._atom
+
+    def now(self) -> Traced:
+        """A handle of its own on what this one means now: later writes to this one don't reach it."""
+        return Traced(self.recorder, self.atom)
+
+    def apply(self, op: Op, args: Sequence[Any], params: dict[str, Any]) -> Any:
+        return self.recorder.apply(op, args, params)
+
+    def number(self) -> float | int | bool | None:
+        if self.type.shape or self.type.dtype.kind not in "iub":
+            return None
+        value = self.recorder.known(self.atom)
+        return None if value is None else value.item()
+
+    @property
+    def type(self) -> ArrayType:
+        return self._atom.type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self._atom.type.shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._atom.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self._atom.type.shape)
+
+    @property
+    def size(self) -> int:
+        return self._atom.type.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a 0-d array")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        return f"<{self.type}, being recorded>"
+
+    def __format__(self, spec: str) -> str:
+        return repr(self)
+
+    # --- NumPy ---
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        out = options.pop("out", None)
+        selected = options.pop("where", True)
+        if selected is not True:
+            raise self.recorder.refuse(
+                NoRuleError(f"np.{ufunc.__name__} with where= is not recorded", hint="use np.where(condition, a, b)")
+            )
+        if method == "__call__":
+            rule: Any = ufunc
+        else:
+            rule = (ufunc, method)
+        result = invoke(rule, inputs, options, self.recorder)
+        return result if out is None else store(out[0] if isinstance(out, tuple) else out, result)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return call(function, args, kwargs, self.recorder)
+
+    # --- questions that need a value ---
+
+    def ask(self, what: str, message: str, hint: str) -> np.ndarray[Any, Any]:
+        """The value, where it is known while recording; else an error that teaches. Guards will be recorded here."""
+        if not self.recorder.open:
+            raise leaked()
+        value = self.recorder.known(self.atom)
+        if value is None:
+            place = here()
+            text = segment(place) if place else ""
+            error = ValueNeededError(message.replace("{what}", text or what), hint=hint)
+            raise self.recorder.refuse(error)
+        return value
+
+    def __bool__(self) -> bool:
+        return bool(
+            self.ask(
+                "the condition",
+                "`{what}` asks for a truth that is not known yet: the function is being recorded, and `if` or `while` would"
+                " take the same branch for every later call",
+                "np.where(condition, a, b) keeps both branches; np.maximum, np.minimum, np.clip cover many cases",
+            )
+        )
+
+    def __float__(self) -> float:
+        return float(
+            self.ask(
+                "float(…)", "`{what}` asks for a number that is not known yet: the function is being recorded", _STAY
+            )
+        )
+
+    def __int__(self) -> int:
+        return int(
+            self.ask(
+                "int(…)",
+                "`{what}` asks for a whole number that is not known yet: the function is being recorded",
+                _STAY,
+            )
+        )
+
+    def __index__(self) -> int:
+        value = self.ask(
+            "the index",
+            "`{what}` asks for a whole number that is not known yet: the function is being recorded",
+            "sizes and loop counts must not depend on values; an array of whole numbers may be used as an index",
+        )
+        return value.__index__()
+
+    def __complex__(self) -> complex:
+        return complex(self.ask("complex(…)", "`{what}` asks for a number that is not known yet", _STAY))
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        value = self.ask(
+            "np.asarray(…)",
+            "`{what}` asks for a plain array, but its values are not known yet: the function is being recorded",
+            "this function has no entry in the op table, or a stand-in is written into an array made outside",
+        )
+        return np.array(value, dtype)
+
+    def value_for_index(self) -> np.ndarray[Any, Any]:
+        """A mask's values, if they never change."""
+        return self.ask(
+            "the mask",
+            "`{what}` has as many elements as the mask has true values, which are not known yet",
+            "write np.where(mask, x, 0), or np.sum(np.where(mask, x, 0)) / np.sum(mask) for a mean",
+        )
+
+    def item(self, *args: Any) -> Any:
+        """The number itself: refused, like float(x), unless it never changes."""
+        picked = self[args if len(args) > 1 else args[0]] if args else self
+        return np.asarray(picked.ask("x.item()", "`{what}` asks for a number that is not known yet", _STAY)).item()
+
+    def tolist(self) -> Any:
+        return self.ask("x.tolist()", "`{what}` asks for numbers that are not known yet", _STAY).tolist()
+
+    def __iter__(self) -> Any:
+        if not self.shape:
+            raise TypeError("iteration over a 0-d array")
+        return (self[i] for i in range(self.shape[0]))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool(np.any(self == item))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return np.rint(self) if not digits else self.round(digits)  # type: ignore[attr-defined]
+
+    # --- parts, and writing ---
+
+    def __getitem__(self, index: Any) -> Any:
+        part = located(lambda: read(self, index))
+        if not _is_basic(index) or not isinstance(part, Traced):
+            return part
+        return self.part(part, lambda base: read(base, index), lambda base, v: write(base, index, v))
+
+    def part(self, value: Traced, take: Callable[[Any], Any], put: Callable[[Any, Any], Any]) -> Traced:
+        """`value` as a view of this array: a write to either reaches the other, as in NumPy."""
+        if not value.shape and not isinstance(value._atom, Const):
+            return value  # a number, not a view
+        return Traced(value.recorder, value._atom, view=View(self, take, put))
+
+    def __setitem__(self, index: Any, v: Any) -> None:
+        if not self.recorder.open:
+            raise leaked()
+        self.write(located(lambda: write(self.now(), index, v)))
+
+    def write(self, new: Any) -> None:
+        """Make this array mean `new`, and every array that shares its memory see it."""
+        if self.owner:
+            raise self.recorder.refuse(
+                InPlaceError(
+                    f"the function writes into {self.owner}: the caller's array would change",
+                    hint="start from a copy: x = x.copy()",
+                )
+            )
+        if self.view is not None:
+            base = self.view.base
+            base.write(self.view.put(base.now(), new))
+            self.view.seen = base.clock()
+        self._atom = new.atom if isinstance(new, Traced) else Const(np.asarray(new))
+        self.version += 1
+
+    def copy(self, order: str = "C") -> Traced:
+        """The same values in memory of their own."""
+        return Traced(self.recorder, self.atom, fresh=True)
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: Any) -> Traced:
+        return self.copy()
+
+    def setflags(self, **flags: Any) -> None:
+        raise self.recorder.refuse(NoRuleError("setflags is not recorded"))
+
+    def view_of_transpose(self, order: tuple[int, ...]) -> Any:
+        back = tuple(np.argsort(order).tolist())
+        value = by_function[np.transpose](self, order)
+        if value is self:
+            return self
+        take = lambda base: by_function[np.transpose](base, order)  # noqa: E731
+        return self.part(value, take, lambda base, v: by_function[np.transpose](v, back))
+
+    def view_of_reshape(self, value: Any) -> Any:
+        """A reshaped self as a view. That NumPy shares memory there is certain only when self is contiguous."""
+        if not isinstance(value, Traced) or value is self:
+            return value
+        if value.shape == self.shape:
+            return self.part(value, lambda base: base, lambda base, v: v)
+
+        def put(base: Traced, v: Any) -> Any:
+            if not self.fresh:
+                raise self.recorder.refuse(
+                    InPlaceError(
+                        "the function writes into a reshaped array: whether NumPy shares memory there depends on its layout",
+                        hint="write before reshaping, or into a copy: x.reshape(…).copy()",
+                    )
+                )
+            return by_function[np.reshape](v, self.shape)
+
+        return self.part(value, lambda base: by_function[np.reshape](base, value.shape), put)
+
+
+def leaked() -> LeakError:
+    return LeakError(
+        "a stand-in for an array is used after its recording ended",
+        hint="a recorded function must not store its values outside (in a global, an attribute, a list); return them instead",
+    )
+
+
+_STAY = "stand-ins work in arithmetic as they are: leave the conversion out"
+
+
+def _is_basic(index: Any) -> bool:
+    items = index if isinstance(index, tuple) else (index,)
+    return all(i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in items)

@@ -318,7 +318,7 @@ def _fit(x: Any, t: Any, what: str) -> Any:
     if isinstance(x, Traced):
         if x.shape != t.shape:
             raise ShapeError(f"the {what} is {x.type}, the value {t}")
-        return x if x.dtype == t.dtype else x.astype(t.dtype)  # type: ignore[attr-defined]
+        return x if x.dtype == t.dtype else x.astype(t.dtype)
     try:
         array = np.asarray(x)
     except ValueError:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 import types
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
@@ -159,8 +160,10 @@ def _table(function: Any) -> OrderedDict[Hashable, list[Recording]]:
     """Where a function's recordings are kept: with the function, so that they go when it goes."""
     owner = function.__func__ if isinstance(function, types.MethodType) else function
     if isinstance(owner, types.FunctionType):
-        table: OrderedDict[Hashable, list[Recording]] = owner.__dict__.setdefault("__chainrule__", OrderedDict())
-        return table
+        kept = owner.__dict__.get("__chainrule__")
+        if kept is None or kept[0]() is not owner:  # functools.wraps copies another function's attributes, ours too
+            kept = owner.__dict__["__chainrule__"] = (weakref.ref(owner), OrderedDict())
+        return kept[1]
     entry = _strays.get(id(owner))
     if entry is None:
         entry = _strays[id(owner)] = (owner, OrderedDict())
@@ -209,12 +212,11 @@ def inputs_of(recording: Recording, leaves: Sequence[Any]) -> list[Any]:
     for capture, value in recording.hidden:
         value = capture.read() if capture is not None else value
         if outer is not None and not isinstance(value, Traced):
-            known = outer.lifted.get(id(value))
-            value = (
-                Traced(outer, known[1])
-                if known and known[0] is value
-                else outer.hide(value, capture, capture.name if capture else "")
-            )
+            known = outer.lifted.get(id(capture))
+            if known is None:
+                hidden = outer.hide(value, capture, capture.name if capture else "")
+                known = outer.lifted[id(capture)] = (capture, hidden.atom)
+            value = Traced(outer, known[1])
         values.append(value)
     return values
 

@@ -212,6 +212,17 @@ class Program:
         return "\n".join([head, *body, tail])
 
 
+def without_dead_code(program: Program) -> Program:
+    """Only what an output needs."""
+    wanted = {a for a in program.outputs if isinstance(a, Var)}
+    kept = []
+    for e in reversed(program.equations):
+        if any(v in wanted for v in e.outputs):
+            kept.append(e)
+            wanted.update(a for a in e.inputs if isinstance(a, Var))
+    return Program(program.inputs, tuple(reversed(kept)), program.outputs, program.name)
+
+
 def _letters() -> Iterator[str]:
     alphabet = "abcdefghijklmnopqrstuvwxyz"
     yield from alphabet

@@ -11,7 +11,7 @@ from ..errors import DtypeError
 from ..ir import ArrayType
 from .notation import BARS, CASES, CEIL, FLOOR, FRACTION, POWER_OF, PRODUCT, SUM, Notation, call, infix, prefix
 from .op import Cases, Linear, Value, apply, dtype_of, elementwise, number_of, register, spelled
-from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
+from .sets import NONNEGATIVE, POSITIVE, REALS, TRUTHS, WHOLE, Interval
 
 BOTH = (REALS, REALS)
 
@@ -34,7 +34,7 @@ def _power(x: Any, *, n: Any) -> Any:
     return np.power(x, n)
 
 
-_power.resolve = lambda dtypes: np.power.resolve_dtypes((*dtypes, *dtypes, None))[1:]  # type: ignore[attr-defined]
+_power.resolve = lambda dtypes: np.power.resolve_dtypes((*dtypes, int, None))[1:]  # type: ignore[attr-defined]
 
 
 def _power_rule(x: Value, y: Value, n: Any) -> Value:
@@ -78,10 +78,11 @@ remainder = elementwise(
     np.remainder, lambda x, y, z: (1, -np.floor(x / y)), domain=(REALS, Interval(1.5, 4)), kinks=(0.0,),
     notation=call("remainder", r"\bmod"), rule="remainder",
 )  # fmt: skip
-floor_divide = elementwise(np.floor_divide, domain=(REALS, POSITIVE), notation=call("floor_divide"), rule="step")
+floor_divide = elementwise(np.floor_divide, domain=(REALS, POSITIVE), image=WHOLE, notation=call("floor_divide"), rule="step")
 hypot = elementwise(
     np.hypot, lambda x, y, z: (x / np.where(z == 0, 1, z), y / np.where(z == 0, 1, z)),
     domain=BOTH, image=NONNEGATIVE, notation=call("hypot"), rule="hypot",
+    textbook=lambda x, y, z: (x / z, y / z),
 )  # fmt: skip
 
 # --- comparisons and logic: true or false, no slope -------------------------------------------------------------------
@@ -90,13 +91,13 @@ for function, sign, tex in [
     (np.greater, ">", ">"), (np.greater_equal, ">=", r"\ge"), (np.less, "<", "<"), (np.less_equal, "<=", r"\le"),
     (np.equal, "==", "="), (np.not_equal, "!=", r"\ne"),
 ]:  # fmt: skip
-    elementwise(function, domain=BOTH, notation=infix(sign, 0, tex), rule="step")
+    elementwise(function, domain=BOTH, image=TRUTHS, notation=infix(sign, 0, tex), rule="step")
 for function, sign, tex in [
     (np.logical_and, "logical_and", r"\land"), (np.logical_or, "logical_or", r"\lor"), (np.logical_xor, "logical_xor", r"\oplus"),
 ]:  # fmt: skip
-    elementwise(function, domain=BOTH, notation=call(sign, tex), rule="step")
+    elementwise(function, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=call(sign, tex), rule="step")
 for function in (np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit):
-    elementwise(function, notation=call(function.__name__), rule="step")
+    elementwise(function, image=TRUTHS, notation=call(function.__name__), rule="step")
 
 
 def _truths(function: Any, logical: Any) -> None:
@@ -116,8 +117,12 @@ for function, logical in [
 
 # --- rounding: constant between the steps -----------------------------------------------------------------------------
 
-for function, notation in [(np.floor, FLOOR), (np.ceil, CEIL), (np.rint, call("rint")), (np.trunc, call("trunc"))]:
-    elementwise(function, lambda x, y: 0, kinks=tuple(range(-9, 10)), notation=notation, rule="step")
+STEPS = tuple(range(-9, 10))
+for function, steps, notation in [
+    (np.floor, STEPS, FLOOR), (np.ceil, STEPS, CEIL), (np.rint, tuple(n + 0.5 for n in STEPS), call("rint")),
+    (np.trunc, tuple(n for n in STEPS if n), call("trunc")),
+]:  # fmt: skip
+    elementwise(function, lambda x, y: 0, image=WHOLE, kinks=steps, notation=notation, rule="step")
 spelled(np.fix)(lambda x: np.trunc(x))
 
 
@@ -129,7 +134,7 @@ def round_(x: Value, decimals: int = 0) -> Any:
 # --- with a kink: at it, the mean of the slopes on either side --------------------------------------------------------
 
 sign = elementwise(
-    np.sign, lambda x, y: 0, image=UNIT, kinks=(0.0,), notation=call("sign", r"\operatorname{sign}"), rule="step"
+    np.sign, lambda x, y: 0, image=Interval(-1, 1, whole=True), kinks=(0.0,), notation=call("sign", r"\operatorname{sign}"), rule="step"
 )
 absolute = elementwise(
     np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value"
@@ -143,11 +148,13 @@ def _winner(first: Value, tie: Value) -> Cases:
 
 maximum = elementwise(
     np.maximum, lambda x, y, z: (_winner(x > y, x == y), _winner(y > x, x == y)),
-    domain=BOTH, notation=call("maximum", r"\max"), rule="maximum",
+    domain=BOTH, notation=call("maximum", r"\max", symbol="max"), rule="maximum",
+    textbook=lambda x, y, z: (Cases(x > y, 1, 0), Cases(y > x, 1, 0)),
 )  # fmt: skip
 minimum = elementwise(
     np.minimum, lambda x, y, z: (_winner(x < y, x == y), _winner(y < x, x == y)),
-    domain=BOTH, notation=call("minimum", r"\min"), rule="minimum",
+    domain=BOTH, notation=call("minimum", r"\min", symbol="min"), rule="minimum",
+    textbook=lambda x, y, z: (Cases(x < y, 1, 0), Cases(y < x, 1, 0)),
 )  # fmt: skip
 
 
@@ -182,7 +189,7 @@ def _resolve_where(dtypes: tuple[Any, ...]) -> tuple[Any, ...]:
 _where.resolve = _resolve_where  # type: ignore[attr-defined]
 where = elementwise(
     _where, lambda c, x, y, z: (None, Cases(c, 1, 0), Cases(c, 0, 1)),
-    name="where", domain=(REALS, REALS, REALS), notation=CASES, rule="cases",
+    name="where", domain=(TRUTHS, REALS, REALS), notation=CASES, rule="cases",
 )  # fmt: skip
 
 
@@ -209,6 +216,6 @@ convert = Linear(
     "convert", _convert, _convert_type,
     lambda g, inputs, wanted, dtype: {0: apply(convert, g, dtype=dtype_of(inputs[0]))},
     notation=Notation("silent", "astype", "", ""), rule="constant multiple",
-    examples=lambda rng: [((rng.normal(size=(2, 3)),), {"dtype": np.dtype(np.float32)})],
+    examples=lambda rng: [((rng.normal(size=(2, 3)),), {"dtype": np.dtype(d)}) for d in (np.float32, np.float64)],
 )  # fmt: skip
 register(convert)

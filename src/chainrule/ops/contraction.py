@@ -213,7 +213,7 @@ def _binary(left: Labels, right: Labels, out: Labels) -> Callable[[Any, Any], An
         b, r, s, c = x.shape[:nb], x.shape[nb : x.ndim - ns], y.shape[nb : nb + ns], y.shape[nb + ns :]
         n = int(np.prod(s))
         z = np.matmul(x.reshape(*b, int(np.prod(r)), n), y.reshape(*b, n, int(np.prod(c))))
-        return np.transpose(z.reshape(*b, *r, *c), back)
+        return np.transpose(z.reshape((*b, *r, *c)), back)
 
     return product
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from math import inf, log, pi
 
 import numpy as np
+import scipy.special
+from scipy.special import expit
 
-from .notation import ROOT, call
-from .op import elementwise, spelled
+from .notation import ROOT, Notation, call
+from .op import Value, elementwise, spelled
 from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
 
 OPEN_UNIT = Interval(-1, 1, True, True)
@@ -21,7 +23,7 @@ ANGLE = Interval(-pi / 2, pi / 2)
 
 sqrt = elementwise(np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power")
 cbrt = elementwise(
-    np.cbrt, lambda x, y: 1 / (3 * y**2), domain=POSITIVE, image=REALS, notation=call("cbrt", r"\sqrt[3]"), rule="power"
+    np.cbrt, lambda x, y: 1 / (3 * y**2), domain=POSITIVE, image=REALS, notation=Notation("root", "cbrt", r"\sqrt[3]", "∛"), rule="power"
 )
 exp = elementwise(np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential")
 exp2 = elementwise(np.exp2, lambda x, y: log(2) * y, image=NONNEGATIVE, notation=call("exp2"), rule="exponential")
@@ -46,10 +48,11 @@ log1p = elementwise(
 )
 logaddexp = elementwise(
     np.logaddexp,
-    lambda x, y, z: (np.exp(x - z), np.exp(y - z)),
+    lambda x, y, z: (expit(x - y), expit(y - x)),  # exp(x - z) loses the digits of x - y where both are large
     domain=(REALS, REALS),
     notation=call("logaddexp"),
     rule="logarithm",
+    textbook=lambda x, y, z: (scipy.special.expit(x - y), scipy.special.expit(y - x)),
 )
 
 # --- trigonometric -------------------------------------------------------------------------------------------------------
@@ -65,11 +68,11 @@ tan = elementwise(
 )
 arcsin = elementwise(
     np.arcsin, lambda x, y: 1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=ANGLE,
-    notation=call("arcsin", r"\arcsin"), rule="inverse trigonometric",
+    notation=call("arcsin", r"\arcsin"), rule="inverse trigonometric", textbook=lambda x, y: 1 / np.sqrt(1 - x**2),
 )  # fmt: skip
 arccos = elementwise(
     np.arccos, lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=Interval(0, pi),
-    notation=call("arccos", r"\arccos"), rule="inverse trigonometric",
+    notation=call("arccos", r"\arccos"), rule="inverse trigonometric", textbook=lambda x, y: -1 / np.sqrt(1 - x**2),
 )  # fmt: skip
 arctan = elementwise(
     np.arctan,
@@ -78,8 +81,16 @@ arctan = elementwise(
     notation=call("arctan", r"\arctan"),
     rule="inverse trigonometric",
 )
+
+
+def _arctan2_rule(y: Value, x: Value, z: Value) -> tuple[Value, Value]:
+    """x / r², -y / r²: divided twice, for r² overflows long before r does."""
+    r = np.hypot(x, y)
+    return x / r / r, -y / r / r
+
+
 arctan2 = elementwise(
-    np.arctan2, lambda y, x, z: (x / (x**2 + y**2), -y / (x**2 + y**2)), domain=(REALS, POSITIVE), image=Interval(-pi, pi),
+    np.arctan2, _arctan2_rule, domain=(REALS, POSITIVE), image=Interval(-pi, pi),
     notation=call("arctan2"), rule="inverse trigonometric",
 )  # fmt: skip
 
@@ -90,12 +101,16 @@ cosh = elementwise(
     np.cosh, lambda x, y: np.sinh(x), image=Interval(1, inf), notation=call("cosh", r"\cosh"), rule="hyperbolic"
 )
 tanh = elementwise(
-    np.tanh, lambda x, y: 1 / np.cosh(x) ** 2, image=UNIT, notation=call("tanh", r"\tanh"), rule="hyperbolic"
+    np.tanh, lambda x, y: 1 / np.cosh(x) ** 2, image=UNIT, notation=call("tanh", r"\tanh"), rule="hyperbolic",
+    textbook=lambda x, y: 1 - y**2,
 )
-arcsinh = elementwise(np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic")
+arcsinh = elementwise(
+    np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic",
+    textbook=lambda x, y: 1 / np.sqrt(x**2 + 1),
+)  # fmt: skip
 arccosh = elementwise(
     np.arccosh, lambda x, y: 1 / np.sqrt((x - 1) * (x + 1)), domain=Interval(1, inf, open_low=True), image=NONNEGATIVE,
-    notation=call("arccosh"), rule="inverse hyperbolic",
+    notation=call("arccosh"), rule="inverse hyperbolic", textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
 )  # fmt: skip
 arctanh = elementwise(
     np.arctanh,
@@ -103,6 +118,7 @@ arctanh = elementwise(
     domain=OPEN_UNIT,
     notation=call("arctanh"),
     rule="inverse hyperbolic",
+    textbook=lambda x, y: 1 / (1 - x**2),
 )
 
 # --- angles --------------------------------------------------------------------------------------------------------------

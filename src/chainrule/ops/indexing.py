@@ -58,8 +58,13 @@ def _scatter_set(x: Any, index: Any, v: Any) -> Any:
     return z
 
 
+def _index(rng: np.random.Generator) -> Any:
+    """Three positions among four, two of them the same."""
+    return rng.permutation(4)[[0, 0, 1]]
+
+
 def _index_example(rng: np.random.Generator) -> Any:
-    return [((rng.normal(size=(4, 2)), np.array([3, 0, 3])), {})]
+    return [((rng.normal(size=(4, 2)), _index(rng)), {})]
 
 
 gather = Linear(
@@ -71,7 +76,7 @@ scatter_add = Linear(
     "scatter_add", _scatter_add, lambda g, index, *, n: _rows(g, index, n),
     lambda g, inputs, wanted, n: {0: apply(gather, g, inputs[1])},
     along=(0,), notation=call("add.at"), rule="selection",
-    examples=lambda rng: [((rng.normal(size=(3, 2)), np.array([3, 0, 3])), {"n": 4})],
+    examples=lambda rng: [((rng.normal(size=(3, 2)), _index(rng)), {"n": 4})],
 )  # fmt: skip
 
 
@@ -92,6 +97,7 @@ last_write = General(
     lambda index, *, n: ArrayType(index.shape, np.dtype(bool)),
     notation=call("last_write"),
     rule="step",
+    examples=lambda rng: [((_index(rng),), {"n": 4})],
 )
 
 
@@ -110,7 +116,7 @@ def _scatter_set_adjoint(g: Value, inputs: Sequence[Value], wanted: Sequence[int
 scatter_set = Linear(
     "scatter_set", _scatter_set, lambda x, index, v: x, _scatter_set_adjoint,
     along=(0, 2), notation=call("put"), rule="selection",
-    examples=lambda rng: [((rng.normal(size=(4, 2)), np.array([3, 0, 3]), rng.normal(size=(3, 2))), {})],
+    examples=lambda rng: [((rng.normal(size=(4, 2)), _index(rng), rng.normal(size=(3, 2))), {})],
 )  # fmt: skip
 
 
@@ -132,6 +138,7 @@ flat_index = General(
     lambda *xs, sizes: ArrayType(xs[0].shape, np.dtype(np.intp)),
     notation=call("ravel_multi_index"),
     rule="step",
+    examples=lambda rng: [((rng.integers(-4, 4, 3), rng.integers(-2, 2, 3)), {"sizes": (4, 2)})],
 )
 for entry in (gather, scatter_add, scatter_set, last_write, flat_index):
     register(entry)

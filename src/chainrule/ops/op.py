@@ -90,6 +90,10 @@ class Interpreted:
         """The Python number that this stands for whatever the inputs, if it does."""
         return None
 
+    def value_for_index(self) -> Any:
+        """The values of a mask, where they are the same whatever the inputs; else an error."""
+        raise IndexError("a mask whose values are not known can't be an index")
+
 
 def apply(op: Op, *args: Value, **params: Any) -> Any:
     """Apply an op to whatever its arguments are: arrays, or stand-ins."""
@@ -172,6 +176,8 @@ class Elementwise(Op):
     image: Interval = field(default=REALS, kw_only=True)
     kinks: tuple[float, ...] = field(default=(), kw_only=True)  # where the derivative jumps
     samples: tuple[dict[str, Any], ...] = field(default=({},), kw_only=True)  # params to test it with
+    # the derivative as books write it, where the accurate one above reads otherwise; for display only
+    textbook: Callable[..., Any] | None = field(default=None, kw_only=True)
 
     aligned = True
 

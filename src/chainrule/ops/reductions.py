@@ -13,7 +13,7 @@ from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
 from .arithmetic import convert, sign
 from .contraction import broadcast, contraction
-from .notation import call
+from .notation import Notation, call
 from .op import General, Tangents, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
 from .structure import normal_axes, normal_axis, ravel, spell_reshape, take_slice
 
@@ -188,15 +188,23 @@ def _position_type(x: ArrayType, *, axis: int) -> ArrayType:
     return ArrayType(_reduced(x.shape, (axis,)), np.dtype(np.intp))
 
 
+def _rows_and_columns(rng: np.random.Generator) -> Any:
+    x = rng.permutation(12).reshape(3, 4) / 3.0
+    return [((x,), {"axis": -1}), ((x,), {"axis": -2})]
+
+
 argmax = General(
-    "argmax", lambda x, *, axis: np.argmax(x, axis=axis), _position_type, notation=call("argmax"), rule="step"
-)
+    "argmax", lambda x, *, axis: np.argmax(x, axis=axis), _position_type,
+    notation=call("argmax"), rule="step", examples=_rows_and_columns,
+)  # fmt: skip
 argmin = General(
-    "argmin", lambda x, *, axis: np.argmin(x, axis=axis), _position_type, notation=call("argmin"), rule="step"
-)
+    "argmin", lambda x, *, axis: np.argmin(x, axis=axis), _position_type,
+    notation=call("argmin"), rule="step", examples=_rows_and_columns,
+)  # fmt: skip
 argsort = General(
     "argsort", lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"),
     lambda x, *, axis: ArrayType(x.shape, np.dtype(np.intp)), notation=call("argsort"), rule="step",
+    examples=_rows_and_columns,
 )  # fmt: skip
 
 
@@ -204,8 +212,19 @@ def _truth_type(x: ArrayType, *, axes: Axes) -> ArrayType:
     return ArrayType(_reduced(x.shape, axes), np.dtype(bool))
 
 
-any_ = General("any", lambda x, *, axes: np.any(x, axis=axes), _truth_type, notation=call("any"), rule="step")
-all_ = General("all", lambda x, *, axes: np.all(x, axis=axes), _truth_type, notation=call("all"), rule="step")
+def _truths(rng: np.random.Generator) -> Any:
+    x = rng.integers(0, 2, (3, 2))
+    return [((x == 1,), {"axes": (-1,)}), ((x * 0.5,), {"axes": (-2, -1)})]
+
+
+any_ = General(
+    "any", lambda x, *, axes: np.any(x, axis=axes), _truth_type,
+    notation=call("any"), rule="step", examples=_truths,
+)  # fmt: skip
+all_ = General(
+    "all", lambda x, *, axes: np.all(x, axis=axes), _truth_type,
+    notation=call("all"), rule="step", examples=_truths,
+)  # fmt: skip
 for entry in (argmax, argmin, argsort, any_, all_):
     register(entry)
 
@@ -324,7 +343,7 @@ norm = General(
     "norm", lambda x, *, axes: np.sqrt(np.sum(x * x, axis=axes)), _reduced_type,
     lambda t, inputs, outputs, axes: (np.sum(t[0] * _unit(inputs[0], outputs[0], axes), axis=axes),),
     lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * _unit(inputs[0], outputs[0], axes)},
-    notation=call("linalg.norm", r"\lVert"), rule="norm",
+    notation=Notation("norm", "linalg.norm", r"\lVert", "‖"), rule="norm",
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": (-1,)}), ((rng.normal(size=(3, 4)),), {"axes": (-2, -1)})],
 )  # fmt: skip
 register(norm)

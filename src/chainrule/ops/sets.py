@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
+from math import ceil, floor, inf
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,19 @@ class Interval:
     high: float = inf
     open_low: bool = False
     open_high: bool = False
+    whole: bool = False  # whole numbers only
 
     def __contains__(self, x: Any) -> bool:
         x = np.asarray(x)
         above = x > self.low if self.open_low else x >= self.low
         below = x < self.high if self.open_high else x <= self.high
-        return bool(np.all(above & below))
+        return bool(np.all(above & below & (x == np.rint(x) if self.whole else True)))
 
     def __str__(self) -> str:
         if self.low == -inf and self.high == inf:
-            return "ℝ"
+            return "ℤ" if self.whole else "ℝ"
+        if self.whole:
+            return "{%.6g, …, %.6g}" % (self.low, self.high)
         left = "(" if self.open_low or self.low == -inf else "["
         right = ")" if self.open_high or self.high == inf else "]"
         return f"{left}{self.low:.6g}, {self.high:.6g}{right}"
@@ -39,6 +42,8 @@ class Interval:
         """Points inside, at moderate size and away from endpoints that are left out."""
         low = max(self.low, -width if self.high == inf else self.high - 2 * width)
         high = min(self.high, width if self.low == -inf else self.low + 2 * width)
+        if self.whole:
+            return rng.integers(ceil(low), floor(high), shape, endpoint=True).astype(float)
         margin = 0.05 * (high - low)
         return rng.uniform(low + margin, high - margin, shape)
 
@@ -47,3 +52,5 @@ REALS = Interval()
 POSITIVE = Interval(0, inf, open_low=True)
 NONNEGATIVE = Interval(0, inf)
 UNIT = Interval(-1, 1)
+WHOLE = Interval(whole=True)
+TRUTHS = Interval(0, 1, whole=True)  # false and true

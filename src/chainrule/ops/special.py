@@ -15,7 +15,7 @@ from .sets import POSITIVE, UNIT, Interval
 sigmoid = elementwise(
     # y (1 - y) loses all digits of the small factor once y is almost 1; 1 - y is the sigmoid of -x
     scipy.special.expit, lambda x, y: y * scipy.special.expit(-x), name="sigmoid", image=Interval(0, 1),
-    notation=call("special.expit", r"\sigma", symbol="σ"), rule="sigmoid",
+    notation=call("special.expit", r"\sigma", symbol="σ"), rule="sigmoid", textbook=lambda x, y: y * (1 - y),
 )  # fmt: skip
 erf = elementwise(
     scipy.special.erf, lambda x, y: 2 / sqrt(pi) * np.exp(-(x**2)), image=UNIT,
@@ -30,7 +30,7 @@ gammaln = elementwise(
     notation=call("special.gammaln", r"\ln\Gamma", symbol="lnΓ"), rule="gamma function",
 )  # fmt: skip
 digamma = elementwise(
-    scipy.special.digamma, lambda x, y: scipy.special.polygamma(1, x), name="digamma", means=(scipy.special.digamma,), domain=POSITIVE,
+    scipy.special.digamma, lambda x, y: spell_polygamma(1, x), name="digamma", means=(scipy.special.digamma,), domain=POSITIVE,
     notation=call("special.digamma", r"\psi", symbol="ψ"), rule="gamma function",
 )  # fmt: skip
 xlogy = elementwise(
@@ -40,12 +40,16 @@ xlogy = elementwise(
 
 
 def _polygamma(x: Any, *, n: int) -> Any:
-    return scipy.special.polygamma(n, x).astype(np.asarray(x).dtype)
+    return scipy.special.polygamma(n, x).astype(_polygamma_dtypes((np.asarray(x).dtype,))[-1])
 
 
-_polygamma.resolve = lambda dtypes: scipy.special.digamma.resolve_dtypes((*dtypes, None))  # type: ignore[attr-defined]
+def _polygamma_dtypes(dtypes: tuple[Any, ...]) -> Any:
+    return scipy.special.digamma.resolve_dtypes((*dtypes, None))
+
+
+_polygamma.resolve = _polygamma_dtypes  # type: ignore[attr-defined]
 polygamma = elementwise(
-    _polygamma, lambda x, y, n: scipy.special.polygamma(n + 1, x), name="polygamma", domain=POSITIVE,
+    _polygamma, lambda x, y, n: spell_polygamma(n + 1, x), name="polygamma", domain=POSITIVE,
     notation=call("special.polygamma", r"\psi"), rule="gamma function", samples=({"n": 1}, {"n": 2}),
 )  # fmt: skip
 

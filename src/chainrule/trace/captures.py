@@ -1,92 +1,72 @@
-"""What a function reads from outside: globals, closures, defaults, attributes of its own object.
+"""What a function reads from outside: globals, closures, defaults, imports, attributes of its own object.
 
 The function is run as a copy whose globals and cells hand out stand-ins. An array met so is a hidden input, read
 again at every call; a number, a name, an object is a guard, compared at every call; a function of the user's is copied
-in the same way. What none of this can see (arrays inside objects that NumPy alone looks into) is compared by value
-when it is small, and refused otherwise. Writing to what is outside is refused: it would happen once, not at every call.
+in the same way, and so are the methods of a class. What none of this can see (arrays inside objects that NumPy alone
+looks into) is compared by value when it is small, and refused otherwise. Writing to what is outside is refused: it
+would happen once, not at every call.
 """
 
 from __future__ import annotations
 
+import builtins
+import collections
+import copy
 import functools
-import sys
-import sysconfig
 import types
+from abc import update_abstractmethods
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import CaptureError, LeakError, SideEffectError
+from ..ir import ArrayType
 from .dispatch import locate
 from .doorway import Handed, ModuleView, hand_numeric, is_numeric_function, is_numeric_module
+from .impure import Partly, Refusing, is_partly_impure, reason, refuse_builtin
+from .outside import (
+    BY_IDENTITY,
+    CONTAINERS,
+    COPIED,
+    Capture,
+    Guard,
+    Same,
+    TooMuch,
+    TypeGuard,
+    attributes_of,
+    can_be_viewed,
+    fingerprint,
+    is_iterator,
+    is_static,
+    is_users_class,
+    is_users_function,
+    names_in,
+    same,
+)
+from .questions import ask_hasattr, ask_isinstance, ask_type
 from .recorder import Recorder, Traced
-from .tree import parts_of
-from .where import _is_library
 
-_SMALL = 1 << 16  # bytes that we are willing to compare at every call
-_STDLIB = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"]})
-_STATIC = (bool, int, float, complex, str, bytes, type(None), type(Ellipsis), slice, range, np.generic, np.dtype, type)
-
-
-class Capture:
-    """Where a value was found, so that it can be read again: a root, then items and attributes."""
-
-    __slots__ = ("name", "read")
-
-    def __init__(self, name: str, read: Callable[[], Any]) -> None:
-        self.name = name
-        self.read = read
-
-    def item(self, key: Any) -> Capture:
-        return Capture(f"{self.name}[{key!r}]", lambda: self.read()[key])
-
-    def attribute(self, key: str) -> Capture:
-        return Capture(f"{self.name}.{key}", lambda: getattr(self.read(), key))
-
-
-class Guard:
-    """Something that must still hold for a recording to be the right one."""
-
-    __slots__ = ("capture", "content", "value")
-
-    def __init__(self, capture: Capture, value: Any, content: bool = False) -> None:
-        self.capture = capture
-        self.value = [(a, a.copy()) for a in value] if content else value
-        self.content = content
-
-    def holds(self) -> bool:
-        try:
-            if self.content:
-                return all(np.array_equal(a, b, equal_nan=a.dtype.kind == "f") for a, b in self.value)
-            now = self.capture.read()
-        except Exception:
-            return False
-        return same(now, self.value)
-
-
-def same(now: Any, then: Any) -> bool:
-    """Identity; equality too for plain values, where the type must agree and 0.0 differs from -0.0."""
-    if now is then:
-        return True
-    if type(now) is not type(then) or not isinstance(then, _STATIC) or isinstance(then, type):
-        return False
-    return bool(now == then) and repr(now) == repr(then)
+_REMEMBERING = type(functools.lru_cache(lambda: None))
+_MOST_ITEMS = 10_000
+_KEPT = ("__chainrule__",)  # a function's own attributes that are ours
 
 
 class GlobalsView(dict[str, Any]):
     """A function's globals as its copy sees them; a dict subclass, so that every global read asks `__missing__`."""
 
     def __init__(self, real: dict[str, Any], captures: Captures) -> None:
-        super().__init__(__builtins__=real.get("__builtins__", __builtins__), __name__=real.get("__name__", "?"))
+        super().__init__(__builtins__=captures.builtins, __name__=real.get("__name__", "?"))
         self.real = real
         self.captures = captures
         self.handed = dict(self)
 
     def __missing__(self, name: str) -> Any:
-        value = self.real[name]  # KeyError: the interpreter goes on to builtins
         real = self.real
+        if name not in real:  # the interpreter goes on to builtins; a global of that name would come first
+            self.captures.guards.append(Guard(Capture(name, lambda: name in real), False))
+            raise KeyError(name)
+        value = real[name]
         self[name] = self.handed[name] = self.captures.hand(value, Capture(name, lambda: real[name]))
         return self[name]
 
@@ -97,7 +77,10 @@ class Captures:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.guards: list[Guard] = []
-        self.cacheable = True
+        self.builtins = {
+            **vars(builtins), **{name: refuse_builtin(name, recorder) for name in ("open", "input", "eval", "exec", "globals")},
+            "__import__": self._import, "isinstance": ask_isinstance, "type": ask_type, "hasattr": ask_hasattr,
+        }  # fmt: skip
         self._made: dict[int, tuple[Any, Any]] = {}  # id of an original -> (original, what is handed out for it)
         self._views: dict[int, GlobalsView] = {}
         self._watched: list[tuple[str, Callable[[], bool]]] = []  # (what, whether it was changed)
@@ -106,74 +89,121 @@ class Captures:
 
     def hand(self, value: Any, capture: Capture) -> Any:
         """What a recorded function is given in place of `value`."""
-        if isinstance(value, _STATIC) and not isinstance(value, type):
+        if is_static(value):
             self.guards.append(Guard(capture, value))
             return value
-        made = self._made.get(id(value))
-        if made is not None:
-            if not isinstance(value, (np.ndarray, Traced)):
-                self.guards.append(Guard(capture, value))
-                return made[1]
-            if made[0] is value and isinstance(made[1], Traced):
-                # the same array under a second name: a hidden input of its own, for the names may part later
-                return self.recorder.hide(value, capture, capture.name)
-        new = self._substitute(value, capture)
-        self._made[id(value)] = (value, new)
-        return new
-
-    def _substitute(self, value: Any, capture: Capture) -> Any:
         if isinstance(value, Traced):
             if not value.recorder.open:
                 raise LeakError(
                     f"`{capture.name}` holds a stand-in whose recording has ended",
                     hint="return values instead of storing them",
                 )
-            return value if value.recorder is self.recorder else self.recorder.hide(value, capture, capture.name)
-        if isinstance(value, np.ndarray) and value.dtype.kind in "fiub":
+            if value.recorder is self.recorder:
+                return value
+            self.guards.append(TypeGuard(capture, value.type))
+            return self.recorder.hide(value, capture, capture.name)
+        if type(value) is np.ndarray and value.dtype.kind in "fiub":
+            # under a second name an array is a hidden input of its own: later the names may part
+            self.guards.append(TypeGuard(capture, ArrayType(value.shape, value.dtype)))
             return self.recorder.hide(value, capture, capture.name)
         self.guards.append(Guard(capture, value))
-        if isinstance(value, np.ndarray):
+        made = self._made.get(id(value))
+        if made is None:
+            made = (value, self._substitute(value, capture))
+            self._made[id(value)] = made
+        return made[1]
+
+    def _substitute(self, value: Any, capture: Capture) -> Any:
+        if isinstance(value, (ModuleView, Refusing)):
             return value
+        if isinstance(value, Handed):
+            return hand_numeric(value.__wrapped__, self.recorder)
+        if is_numeric_function(value) or (isinstance(value, types.ModuleType) and is_numeric_module(value)):
+            return hand_numeric(value, self.recorder, capture.name)
+        if is_partly_impure(value):
+            return Partly(value, self.recorder)
+        why = reason(value)
+        if why is not None:
+            return Refusing(capture.name, why, self.recorder, value)
         if isinstance(value, types.ModuleType):
             return self._module(value, capture)
-        if isinstance(value, (Handed, ModuleView)):
-            return hand_numeric(value.__wrapped__, self.recorder) if isinstance(value, Handed) else value
-        if isinstance(value, (np.random.Generator, np.random.RandomState)) or is_numeric_function(value):
-            return hand_numeric(value, self.recorder)
+        if isinstance(value, types.BuiltinFunctionType):
+            return self._builtin(value, capture)
         if isinstance(value, types.FunctionType):
-            return self.function(value, capture) if _is_users(value.__code__.co_filename) else value
+            return self.function(value) if is_users_function(value) else value
+        if isinstance(value, _REMEMBERING):
+            raise locate(
+                CaptureError(
+                    f"`{capture.name}` remembers results (functools.lru_cache): a recording can't know when they change",
+                    hint="call it outside, and pass the result as an argument",
+                )
+            )
         if isinstance(value, types.MethodType):
-            owner = self.hand(value.__self__, capture.attribute("__self__"))
-            made = self.function(value.__func__, capture) if _users_function(value.__func__) else value.__func__
-            return types.MethodType(made, owner)
+            return self._bound(value, capture)
         if isinstance(value, functools.partial):
-            parts = [self.hand(value.func, capture.attribute("func"))]
-            parts += [self.hand(a, capture.attribute("args").item(n)) for n, a in enumerate(value.args)]
-            named = {k: self.hand(v, capture.attribute("keywords").item(k)) for k, v in value.keywords.items()}
-            return functools.partial(*parts, **named)
+            return self._partial(value, capture)
         if isinstance(value, type):
             return self._class(value)
-        if type(value) in (dict, list, tuple) or (isinstance(value, tuple) and hasattr(value, "_fields")):
+        if type(value) in CONTAINERS or (isinstance(value, tuple) and hasattr(value, "_fields")):
             return self._container(value, capture)
-        if _is_users_object(value):
+        if type(value) is types.SimpleNamespace:
             return self._object(value, capture)
-        self._opaque(value, capture)
-        return value
+        if type(value) in COPIED:
+            return self._copied(value, capture)
+        if type(value).__module__.partition(".")[0] == "chainrule" or isinstance(value, BY_IDENTITY):
+            return value
+        if is_iterator(value):
+            raise locate(
+                CaptureError(
+                    f"`{capture.name}` is an iterator: a recording would take one item from it and use that for ever",
+                    hint="take the item outside, and pass it as an argument",
+                )
+            )
+        if (
+            is_users_class(type(value))
+            and can_be_viewed(type(value))
+            and (type(value).__new__ is object.__new__ or type(value) is types.SimpleNamespace)
+        ):
+            return self._object(value, capture)
+        return self._opaque(value, capture)
 
     def _module(self, module: types.ModuleType, capture: Capture) -> Any:
-        if is_numeric_module(module):
-            return hand_numeric(module, self.recorder)
-        if module.__name__ == "random":
-            from .doorway import Refusing
-
-            return Refusing("random", self.recorder, module)
-        file = getattr(module, "__file__", None)
-        if file is None or not _is_users(file) or module.__name__.partition(".")[0] == "chainrule":
+        if module.__name__.partition(".")[0] == "chainrule":
             return module
         return ModuleView(module, lambda value, name: self.hand(value, capture.attribute(name)))
 
-    def function(self, function: types.FunctionType, capture: Capture) -> types.FunctionType:
-        """A copy that reads its globals, cells and defaults through us."""
+    def _builtin(self, function: Any, capture: Capture) -> Any:
+        """A method of an array, a list, … taken from it: the same of what is handed out for its owner."""
+        owner = function.__self__
+        if owner is None or isinstance(owner, types.ModuleType):
+            return function
+        return getattr(self.hand(owner, capture.attribute("__self__")), function.__name__)
+
+    def _import(self, name: str, *details: Any) -> Any:
+        """`import` inside a recorded function hands out like a global."""
+        module = builtins.__import__(name, *details)
+        return self.hand(module, Capture(name, lambda: module))
+
+    def _bound(self, method: types.MethodType, capture: Capture) -> Any:
+        owner = self.hand(method.__self__, capture.attribute("__self__"))
+        made = self.function(method.__func__) if is_users_function(method.__func__) else method.__func__  # type: ignore[arg-type]
+        own = getattr(type(owner), method.__name__, None)  # the copy that its class view has: it knows super()
+        return (
+            getattr(owner, method.__name__)
+            if own is not None and owner is not method.__self__
+            else types.MethodType(made, owner)
+        )
+
+    def _partial(self, value: Any, capture: Capture) -> Any:
+        function = self.hand(value.func, capture.attribute("func"))
+        given = [self.hand(a, capture.attribute("args").item(n)) for n, a in enumerate(value.args)]
+        named = {k: self.hand(v, capture.attribute("keywords").item(k)) for k, v in value.keywords.items()}
+        return functools.partial(function, *given, **named)
+
+    # --- functions and classes -----------------------------------------------------------------------------------------
+
+    def function(self, function: types.FunctionType, owner: type | None = None) -> types.FunctionType:
+        """A copy that reads its globals, cells and defaults through us; `owner` is what its `super()` starts from."""
         real = function.__globals__
         if isinstance(real, GlobalsView):
             if real.captures is self:
@@ -182,160 +212,211 @@ class Captures:
         view = self._views.get(id(real))
         if view is None:
             view = self._views[id(real)] = GlobalsView(real, self)
-        old = function.__closure__ or ()
-        cells = tuple(types.CellType() for _ in old)
+        cells = tuple(types.CellType() for _ in function.__closure__ or ())
+        own = Capture(function.__name__, lambda: function)
+        self.guards.append(Guard(own.attribute("__code__"), function.__code__))
+        for name in names_in(function.__code__, bodies_only=True) & real.keys():
+            view[name]  # a class body does not ask __missing__
         made = types.FunctionType(function.__code__, view, function.__name__, None, cells or None)
         made.__qualname__ = function.__qualname__
         made.__module__ = function.__module__
-        self._made[id(function)] = (function, made)  # before the cells: a function may close over itself
-        for name, cell, new in zip(function.__code__.co_freevars, old, cells, strict=True):
-            try:
-                value = cell.cell_contents
-            except ValueError:
-                continue  # not assigned yet
-            new.cell_contents = handed = self.hand(value, Capture(name, lambda cell=cell: cell.cell_contents))
-            self._watched.append(
-                (
-                    f"the variable `{name}` of an enclosing function",
-                    lambda new=new, handed=handed: new.cell_contents is not handed,
-                )
-            )
-        if function.__defaults__:
-            made.__defaults__ = tuple(
-                self.hand(
-                    v, Capture(f"{function.__name__}'s default {n}", lambda n=n: (function.__defaults__ or ())[n])
-                )
-                for n, v in enumerate(function.__defaults__)
-            )
+        self._made.setdefault(id(function), (function, made))  # before the cells: a function may close over itself
+        for name, cell, new in zip(function.__code__.co_freevars, function.__closure__ or (), cells, strict=True):
+            self._cell(name, cell, new, owner)
+        defaults = function.__defaults__
+        if defaults:
+            default = Capture(f"a default of {function.__name__}", lambda: function.__defaults__ or ())
+            made.__defaults__ = tuple([self.hand(v, default.item(n)) for n, v in enumerate(defaults)])
         if function.__kwdefaults__:
-            made.__kwdefaults__ = {
-                k: self.hand(v, Capture(k, lambda k=k: (function.__kwdefaults__ or {})[k]))
-                for k, v in function.__kwdefaults__.items()
-            }
-        made.__dict__.update(function.__dict__)
+            default = Capture(f"a default of {function.__name__}", lambda: function.__kwdefaults__ or {})
+            made.__kwdefaults__ = {k: self.hand(v, default.item(k)) for k, v in function.__kwdefaults__.items()}
+        attributes = own.seen("the attributes", lambda f: str(list(_own(f))))
+        self.guards.append(Guard(attributes, attributes.read()))
+        for name, value in _own(function).items():
+            made.__dict__[name] = self.hand(value, own.attribute(name))
+        self._watch(f"an attribute of the function {function.__name__}", lambda: _own(made))
         return made
 
+    def _cell(self, name: str, cell: Any, new: Any, owner: type | None) -> None:
+        try:
+            value = cell.cell_contents
+        except ValueError:
+            return  # not assigned yet
+        if name == "__class__":
+            new.cell_contents = owner or value
+            return
+        handed = self.hand(value, Capture(name, lambda: cell.cell_contents))
+        new.cell_contents = handed
+        self._watched.append(
+            (f"the variable `{name}` of an enclosing function", lambda: new.cell_contents is not handed)
+        )
+
+    def _class(self, cls: type) -> type:
+        """A subclass whose methods are copies that read through us; a class of a library stays.
+
+        The classes it descends from get such views too, and stand before the originals in the order of resolution. A
+        method's `super()` starts from the view of its class, but from the original in the first ancestor, behind which
+        only library classes stand.
+        """
+        known = self._made.get(id(cls))
+        if known is not None:
+            return known[1]  # type: ignore[no-any-return]
+        if not is_users_class(cls):
+            return cls
+        capture = Capture(cls.__name__, lambda: cls)
+        if issubclass(cls, BaseException):
+            return cls  # what is raised and what is caught must be the same class
+        if not can_be_viewed(cls):
+            self._opaque(cls, capture)
+            return cls
+        parents = [self._class(base) for base in cls.__bases__ if is_users_class(base)]
+        names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__slots__": ()}
+        view = type(cls)(cls.__name__, (*parents, cls), names)
+        self._made[id(cls)] = (cls, view)
+        members = capture.seen("the members", _members)
+        self.guards.append(Guard(members, members.read()))
+        for name, member in list(vars(cls).items()):
+            handed = self._member(member, capture.attribute(name), view if parents else cls)
+            if handed is not member:
+                setattr(view, name, handed)
+        update_abstractmethods(view)
+        self._watch(f"the class {cls.__name__}", lambda: dict(vars(view)))
+        return view
+
+    def view_of(self, cls: type) -> type:
+        """The class whose instances a recorded function sees in place of those of `cls`."""
+        return self._class(cls) if is_users_class(cls) else cls
+
+    def original_of(self, cls: type) -> type:
+        """The class that the user wrote."""
+        return next((original for original, made in self._made.values() if made is cls), cls)
+
+    def _member(self, member: Any, capture: Capture, owner: type) -> Any:
+        if isinstance(member, functools.cached_property) and is_users_function(member.func):
+            made = functools.cached_property(self.function(member.func, owner))  # type: ignore[arg-type]
+            made.__set_name__(owner, member.attrname or "")
+            return made
+        if isinstance(member, (staticmethod, classmethod)) and is_users_function(member.__func__):
+            return type(member)(self.function(member.__func__, owner))  # type: ignore[arg-type]
+        if isinstance(member, property):
+            parts = (member.fget, member.fset, member.fdel)
+            get, put, drop = (self.function(f, owner) if is_users_function(f) else f for f in parts)  # type: ignore[arg-type]
+            return property(get, put, drop)
+        if is_users_function(member):
+            return self.function(member, owner)
+        if capture.name.rsplit(".", 1)[-1].startswith("__") or isinstance(member, types.MemberDescriptorType):
+            return member
+        if isinstance(member, types.GetSetDescriptorType):
+            return member
+        return self.hand(member, capture)
+
+    # --- containers and objects ----------------------------------------------------------------------------------------
+
     def _container(self, value: Any, capture: Capture) -> Any:
-        found = parts_of(value)
-        assert found is not None
-        keys, children = found
-        if len(children) > 10_000:
-            self._opaque(value, capture)
-            return value
-        by_name = hasattr(value, "_fields")
-        self.guards.append(Guard(Capture(f"len({capture.name})", lambda: len(capture.read())), len(value)))
-        if isinstance(value, dict):
-            self.guards.append(
-                Guard(Capture(f"the keys of {capture.name}", lambda: str(list(capture.read()))), str(list(value)))
-            )
-        handed = [
-            self.hand(v, capture.attribute(k) if by_name else capture.item(k))
-            for k, v in zip(keys, children, strict=True)
-        ]
+        """A container of the same class with what is handed out for its items."""
+        if len(value) > _MOST_ITEMS:
+            return self._opaque(value, capture)
+        self.guards.append(Guard(capture.seen("the length", len), len(value)))
         if isinstance(value, tuple):
-            return type(value)(*handed) if by_name else tuple(handed)
-        made: Any = dict(zip(keys, handed, strict=True)) if isinstance(value, dict) else list(handed)
-        self._watch(f"`{capture.name}`", lambda: list(made.items()) if isinstance(made, dict) else list(made))
+            return self._tuple(value, capture)
+        made = copy.copy(value)
+        self._made[id(value)] = (value, made)  # before the items: a container may hold itself
+        if isinstance(value, dict):
+            self.guards.append(Guard(capture.seen("the keys", lambda d: str(list(d))), str(list(value))))
+            for key, item in value.items():
+                made[key] = self.hand(item, capture.item(key))
+            if isinstance(value, collections.defaultdict):
+                made.default_factory = self.hand(value.default_factory, capture.attribute("default_factory"))
+            self._watch(f"`{capture.name}`", lambda: dict(made))
+        else:
+            for n, item in enumerate(value):
+                made[n] = self.hand(item, capture.item(n))
+            self._watch(f"`{capture.name}`", lambda: dict(enumerate(made)))
+        return made
+
+    def _tuple(self, value: Any, capture: Capture) -> Any:
+        if hasattr(value, "_fields"):
+            return type(value)(*[self.hand(v, capture.attribute(k)) for k, v in zip(value._fields, value, strict=True)])
+        return tuple([self.hand(v, capture.item(n)) for n, v in enumerate(value)])
+
+    def _copied(self, value: Any, capture: Capture) -> Any:
+        """A set, a byte array: a copy, so that a write is seen and does not reach the original."""
+        self._guard_content(value, capture)
+        made = copy.copy(value)
+        before = copy.copy(value)
+        self._watched.append((f"`{capture.name}`", lambda: made != before))
         return made
 
     def _object(self, value: Any, capture: Capture) -> Any:
-        """A copy of a user's object whose attributes are handed out, and whose methods are recorded too."""
-        made = object.__new__(self._class(type(value)))
+        """A copy of a user's object whose attributes are handed out, and whose methods are copies too."""
+        made: Any = object.__new__(self._class(type(value))) if is_users_class(type(value)) else type(value)()
         self._made[id(value)] = (value, made)
-        names = tuple(vars(value))
-        self.guards.append(
-            Guard(
-                Capture(f"the attributes of {capture.name}", lambda: str(list(vars(capture.read())))), str(list(names))
-            )
-        )
-        for name in names:
-            made.__dict__[name] = self.hand(vars(value)[name], capture.attribute(name))
-        self._watch(f"an attribute of `{capture.name}`", lambda: list(made.__dict__.items()))
+        attributes = attributes_of(value)
+        names = lambda v: str(sorted(attributes_of(v)))  # noqa: E731
+        self.guards.append(Guard(capture.seen("the attributes", names), names(value)))
+        self.guards.append(Guard(capture.seen("the class", type), type(value)))
+        for name, part in attributes.items():
+            object.__setattr__(made, name, self.hand(part, capture.attribute(name)))
+        remembered = {
+            n for c in type(value).__mro__ for n, m in vars(c).items() if isinstance(m, functools.cached_property)
+        }
+        look = lambda: {k: v for k, v in attributes_of(made).items() if k not in remembered}  # noqa: E731
+        self._watch(f"an attribute of `{capture.name}`", look)
         return made
 
-    def _class(self, cls: type) -> type:
-        """A subclass whose methods are copies that read through us; a class of a library stays."""
-        made = self._made.get(id(cls))
-        if made is not None:
-            return made[1]
-        if not _is_users_class(cls):
-            return cls
-        methods: dict[str, Any] = {}
-        for base in reversed(cls.__mro__):
-            if not _is_users_class(base):
-                continue
-            for name, member in vars(base).items():
-                methods[name] = self._member(member, f"{base.__name__}.{name}")
-                if methods[name] is None:
-                    del methods[name]
+    def _opaque(self, value: Any, capture: Capture) -> Any:
+        """An object we can't look through: all it holds is compared at each call, or it is refused."""
+        before = self._guard_content(value, capture)
+        self._watched.append((f"`{capture.name}`", lambda: not same(fingerprint(value), before)))
+        return value
+
+    def _guard_content(self, value: Any, capture: Capture) -> list[Any]:
         try:
-            view = type(cls)(
-                cls.__name__,
-                (cls,),
-                {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__slots__": (), **methods},
-            )
-        except TypeError:  # a class that can't be subclassed (an enumeration)
-            view = cls
-        self._made[id(cls)] = (cls, view)
-        return view
-
-    def _member(self, member: Any, name: str) -> Any:
-        if _users_function(member):
-            return self.function(member, Capture(name, lambda: member))
-        if isinstance(member, (staticmethod, classmethod)) and _users_function(member.__func__):
-            return type(member)(self.function(member.__func__, Capture(name, lambda: member.__func__)))
-        if isinstance(member, property):
-            return property(
-                *(
-                    self.function(f, Capture(name, lambda f=f: f)) if _users_function(f) else f
-                    for f in (member.fget, member.fset, member.fdel)
-                )
-            )
-        if isinstance(member, np.ndarray) and member.dtype.kind in "fiub":
-            return self.recorder.hide(member, Capture(name, lambda: member), name)
-        return None
-
-    def _opaque(self, value: Any, capture: Capture) -> None:
-        """An object we can't look through: what arrays it holds is compared by value at each call, or refused."""
-        arrays: list[np.ndarray[Any, Any]] = []
-        _find_arrays(value, arrays, set(), 0)
-        if sum(a.nbytes for a in arrays) > _SMALL:
+            found = fingerprint(value)
+        except TooMuch:
             raise locate(
                 CaptureError(
-                    f"`{capture.name}` ({type(value).__name__}) holds arrays that a recording can't watch:"
-                    " a later change of them would go unnoticed",
-                    hint="pass the arrays to the function as arguments",
+                    f"`{capture.name}` ({type(value).__name__}) holds more than a recording can watch:"
+                    " a later change in it would go unnoticed",
+                    hint="pass the arrays and numbers that the function needs as arguments",
                 )
-            )
-        if arrays:
-            self.guards.append(Guard(capture, arrays, content=True))
+            ) from None
+        self.guards.append(Guard(capture.seen("all that is", fingerprint), found))
+        return found
 
     # --- afterwards ------------------------------------------------------------------------------------------------------
 
-    def _watch(self, what: str, look: Callable[[], list[Any]]) -> None:
-        before = look()
+    def _watch(self, what: str, look: Callable[[], dict[Any, Any]]) -> None:
+        before = dict(look())
 
         def changed() -> bool:
             after = look()
-            return len(after) != len(before) or any(
-                a is not b
-                and not (
-                    isinstance(a, tuple) and isinstance(b, tuple) and len(a) == 2 and a[0] == b[0] and a[1] is b[1]
-                )
-                for a, b in zip(after, before, strict=True)
-            )
+            return after.keys() != before.keys() or any(after[k] is not before[k] for k in before)
 
         self._watched.append((what, changed))
 
     def refuse_side_effects(self) -> None:
         """Raise if the function wrote to anything outside."""
         for view in self._views.values():
-            for name, value in view.items():
-                if view.handed.get(name, view) is not value:
+            for name in view.keys() | view.handed.keys():
+                if view.handed.get(name, view) is not view.get(name, view):
                     raise _side_effect(f"the global `{name}`")
         for what, changed in self._watched:
             if changed():
                 raise _side_effect(what)
+
+
+def _own(function: types.FunctionType) -> dict[str, Any]:
+    return {k: v for k, v in function.__dict__.items() if k not in _KEPT}
+
+
+def _members(cls: type) -> list[Any]:
+    """The members of a class, comparable by `same`; arrays are hidden inputs, and may change."""
+    return [
+        part
+        for name, member in vars(cls).items()
+        for part in (name, type(member) if type(member) is np.ndarray else Same(member))
+    ]
 
 
 def _side_effect(what: str) -> SideEffectError:
@@ -343,67 +424,3 @@ def _side_effect(what: str) -> SideEffectError:
         f"the function changes {what}: it is recorded once, so this would not happen at every call",
         hint="return the value, or keep it in a local variable",
     )
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_users(filename: str) -> bool:
-    """Whether a file is the user's, and not of Python, NumPy, SciPy, or ours."""
-    if _is_library(filename) or filename.startswith("<frozen"):
-        return False
-    inside = Path(filename).parts
-    return not filename.startswith(_STDLIB) or "site-packages" in inside or "dist-packages" in inside
-
-
-def _users_function(value: Any) -> bool:
-    return isinstance(value, types.FunctionType) and _is_users(value.__code__.co_filename)
-
-
-@functools.lru_cache(maxsize=4096)
-def _is_users_class(cls: type) -> bool:
-    if cls.__module__ == "builtins" or not cls.__flags__ & (1 << 9):  # 1 << 9: made by a class statement
-        return False
-    module = sys.modules.get(cls.__module__)
-    file = getattr(module, "__file__", None)
-    return (file is None and cls.__module__ in ("__main__", "__mp_main__")) or (file is not None and _is_users(file))
-
-
-def _is_users_object(value: Any) -> bool:
-    """An instance of a plain class of the user's: attributes in a dict, no state in C."""
-    cls = type(value)
-    return (
-        _is_users_class(cls)
-        and hasattr(value, "__dict__")
-        and cls.__new__ is object.__new__
-        and not hasattr(cls, "__array__")
-    )
-
-
-def _find_arrays(value: Any, found: list[Any], seen: set[int], depth: int) -> None:
-    if id(value) in seen or depth > 6 or len(seen) > 20_000:
-        return
-    seen.add(id(value))
-    if isinstance(value, np.ndarray):
-        found.append(value)
-    elif isinstance(
-        value, (str, bytes, int, float, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType)
-    ):
-        return
-    elif isinstance(value, dict):
-        for v in value.values():
-            _find_arrays(v, found, seen, depth + 1)
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        for v in value:
-            _find_arrays(v, found, seen, depth + 1)
-    elif hasattr(value, "__array__") and not isinstance(value, Traced):
-        try:
-            found.append(np.asarray(value))
-        except Exception:
-            return
-    else:
-        for v in getattr(value, "__dict__", {}).values():
-            _find_arrays(v, found, seen, depth + 1)
-        for cls in type(value).__mro__:
-            slots = cls.__dict__.get("__slots__", ())
-            for name in (slots,) if isinstance(slots, str) else slots:
-                if hasattr(value, name):
-                    _find_arrays(getattr(value, name), found, seen, depth + 1)

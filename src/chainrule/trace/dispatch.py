@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from .recorder import Recorder
 
 assert table.OPS  # the whole table stands before anything is recorded
+
+
+def stands_in(value: Any) -> bool:
+    return isinstance(value, Interpreted)
 
 
 def locate(error: ChainruleError) -> ChainruleError:
@@ -41,7 +46,7 @@ def involved(args: Any, depth: int = 0) -> Any:
     """The stand-in of the innermost recording among arguments, also inside lists."""
     found: Any = None
     for a in args.values() if isinstance(args, dict) else args:
-        inner = a if isinstance(a, Interpreted) else None
+        inner = a if stands_in(a) else None
         if inner is None and type(a) in (list, tuple) and depth < 4:
             inner = involved(a, depth + 1)
         if inner is not None and (found is None or inner.level > found.level):
@@ -86,7 +91,7 @@ def _plain_arguments(args: Sequence[Any], options: dict[str, Any]) -> tuple[list
     def plain(a: Any) -> Any:
         if isinstance(a, (list, tuple)):
             return type(a)([plain(v) for v in a])
-        if not isinstance(a, Interpreted):
+        if not stands_in(a):
             return a
         value = a.recorder.known(a.atom)
         if value is None:
@@ -106,8 +111,8 @@ def call(function: Any, args: Sequence[Any], options: dict[str, Any], recorder: 
     result = invoke(function, args, options, recorder)
     if out is not None:
         return store(out, result)
-    x = args[0] if args else None
-    if isinstance(x, Interpreted) and x.recorder is recorder:
+    x: Any = args[0] if args else None
+    if stands_in(x) and x.recorder is recorder:
         if function in RESHAPING:
             return x.view_of_reshape(result)
         if function in SHARING:
@@ -134,12 +139,12 @@ def _guarded_views(function: Any, x: Any, rest: Sequence[Any], options: dict[str
         )
 
     def part(value: Any, pick: Callable[[Any], Any]) -> Any:
-        if not isinstance(value, Interpreted) or value is x:
+        if not stands_in(value) or value is x:
             return value
         return x.part(value, lambda base: pick(by_function[function](base, *rest, **options)), refuse)
 
     if isinstance(result, list):
-        return [part(value, lambda found, i=i: found[i]) for i, value in enumerate(result)]
+        return [part(value, itemgetter(i)) for i, value in enumerate(result)]
     return part(result, lambda found: found)
 
 
@@ -157,11 +162,11 @@ def name_of(function: Any) -> str:
 
 def store(out: Any, result: Any) -> Any:
     """out= : write the result there."""
-    if not isinstance(out, Interpreted):
+    if not stands_in(out):
         raise locate(
             InPlaceError(
                 "out= names an array made outside the recording", hint="make it inside the function, or leave out= away"
             )
         )
-    out[...] = result  # type: ignore[index]
+    out[...] = result
     return out

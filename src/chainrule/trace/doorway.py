@@ -20,7 +20,9 @@ from ..errors import NoRuleError, ShapeError, SideEffectError
 from ..ir import Const
 from ..ops.op import by_function, dtype_of, shape_of, spelled
 from ..ops.structure import astype
-from .dispatch import call, involved, locate
+from .dispatch import call, involved, locate, name_of
+from .impure import Partly, Refusing, is_partly_impure, reason, seeded
+from .questions import kind_of
 from .recorder import Recorder, Traced
 
 # --- making arrays ------------------------------------------------------------------------------------------------------
@@ -94,6 +96,7 @@ def meshgrid(*xs: Any, indexing: str = "xy", **options: Any) -> Any:
 by_function[np.shape] = lambda x: np.shape(x) if isinstance(x, (list, tuple)) else x.shape
 by_function[np.ndim] = lambda x: len(by_function[np.shape](x))
 by_function[np.size] = lambda x, axis=None: x.size if axis is None else x.shape[axis]
+by_function[np.isscalar] = lambda x: not issubclass(kind_of(x), np.ndarray)
 by_function[np.iscomplexobj] = lambda x: False
 by_function[np.isrealobj] = lambda x: True
 by_function[np.result_type] = lambda *xs: np.result_type(*[x.dtype if isinstance(x, Traced) else x for x in xs])
@@ -145,8 +148,6 @@ _MAKERS: dict[Any, Callable[..., Any]] = {
     np.arange: np.arange, np.linspace: np.linspace, np.array: np.array, np.copy: np.copy, np.asarray: np.array,
     np.zeros_like: np.zeros_like, np.ones_like: np.ones_like, np.full_like: np.full_like, np.empty_like: _like(_empty),
 }  # fmt: skip
-_DRAWS = "draws random numbers: a recording would repeat this one draw for ever"
-_CURE = "draw outside, and pass the numbers as an argument"
 
 
 class Handed:
@@ -172,6 +173,8 @@ class Handed:
             if function in (np.array, np.copy) and isinstance(result, Traced):
                 return result.copy()
             return Traced(recorder, Const(result), fresh=True) if function in _MAKERS and _numeric(result) else result
+        if function in (np.array, np.asarray) and args and _converts_itself(args[0]):
+            return self(args[0].__array__(), *args[1:], **options)
         make = _MAKERS.get(function)
         if make is None:
             return function(*args, **options)
@@ -188,6 +191,11 @@ class Handed:
 
     def __hash__(self) -> int:
         return hash(self.__wrapped__)
+
+
+def _converts_itself(value: Any) -> bool:
+    """A user's object with an `__array__` of its own, which may answer with a stand-in."""
+    return hasattr(value, "__array__") and not isinstance(value, (np.ndarray, np.generic, Traced, type))
 
 
 def _numeric(value: Any) -> bool:
@@ -224,29 +232,6 @@ def _join_columns(items: list[Any]) -> Any:
     return by_function[np.column_stack]([by_function[np.atleast_1d](array(item)) for item in items])
 
 
-class Refusing:
-    """Random numbers: touching them while recording raises."""
-
-    def __init__(self, name: str, recorder: Recorder, original: Any = None) -> None:
-        object.__setattr__(self, "_facts", (name, recorder, original))
-
-    def __getattr__(self, name: str) -> Any:
-        own, recorder, original = object.__getattribute__(self, "_facts")
-        if not recorder.open:
-            return getattr(original, name)
-        seeded = own == "np.random" and name in ("default_rng", "RandomState", "Generator", "PCG64", "SeedSequence")
-        if seeded:
-            make = getattr(original, name)
-
-            def with_seed(*args: Any, **options: Any) -> Any:
-                if not args and not options:
-                    raise recorder.refuse(SideEffectError(f"{own}.{name}() without a seed {_DRAWS}", hint=_CURE))
-                return make(*args, **options)
-
-            return with_seed
-        raise recorder.refuse(SideEffectError(f"{own}.{name} {_DRAWS}", hint=_CURE))
-
-
 class ModuleView(types.ModuleType):
     """A module as a recorded function sees it: attributes pass through `hand`."""
 
@@ -265,9 +250,11 @@ class ModuleView(types.ModuleType):
         return own["_seen"][name]
 
     def __setattr__(self, name: str, value: Any) -> None:
+        module = object.__getattribute__(self, "__dict__")["_module"].__name__
         raise locate(
             SideEffectError(
-                f"the function assigns {object.__getattribute__(self, '__dict__')['_module'].__name__}.{name} while it is recorded"
+                f"the function assigns {module}.{name}: it is recorded once, so this would not happen at every call",
+                hint="return the value, or keep it in a local variable",
             )
         )
 
@@ -276,18 +263,21 @@ def is_numeric_module(module: types.ModuleType) -> bool:
     return module.__name__.partition(".")[0] in ("numpy", "math", "scipy")
 
 
-def hand_numeric(value: Any, recorder: Recorder) -> Any:
+def hand_numeric(value: Any, recorder: Recorder, name: str = "") -> Any:
     """What numpy, math and scipy hold, as a recorded function sees it."""
-    if value is np.random:
-        return Refusing("np.random", recorder, value)
     if value is np.r_:
         return Rows(value, _join_rows)
     if value is np.c_:
         return Rows(value, _join_columns)
-    if isinstance(value, types.ModuleType) and is_numeric_module(value):
-        return ModuleView(value, lambda v, _: hand_numeric(v, recorder))
-    if isinstance(value, (np.random.Generator, np.random.RandomState)):
-        return Refusing("a random generator", recorder, value)
+    if is_partly_impure(value):
+        return Partly(value, recorder)
+    why = reason(value)
+    if why is not None:
+        if value in (np.random.default_rng, np.random.RandomState, np.random.Generator):
+            return seeded(value, name_of(value), recorder)
+        return Refusing(name or getattr(value, "__name__", type(value).__name__), why, recorder, value)
+    if isinstance(value, types.ModuleType):
+        return ModuleView(value, lambda v, part: hand_numeric(v, recorder, f"{value.__name__}.{part}"))
     if is_numeric_function(value):
         return Handed(value, recorder)
     return value
@@ -304,4 +294,4 @@ def is_numeric_function(value: Any) -> bool:
     except TypeError:  # not hashable
         return False
     module = getattr(value, "__module__", None) or ""
-    return module.partition(".")[0] in ("numpy", "scipy", "math") and not isinstance(value, np.random.Generator)
+    return module.partition(".")[0] in ("numpy", "scipy", "math")

@@ -87,10 +87,11 @@ class ArrayMethods(Interpreted):
         return invoke(np.ravel, (self, order), _NONE, self.recorder).copy()
 
     def transpose(self: Any, *axes: Any) -> Any:
+        listed: Any = axes
         if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], (tuple, list))):
-            axes = axes[0] or ()
+            listed = axes[0] or ()
         n = self.ndim
-        order = tuple(int(a) % n for a in axes) if axes else tuple(range(n))[::-1]
+        order = tuple(int(a) % n for a in listed) if listed else tuple(range(n))[::-1]
         return located(lambda: self.view_of_transpose(order))
 
     def swapaxes(self: Any, axis1: int, axis2: int) -> Any:

@@ -6,14 +6,16 @@ import inspect
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ChainruleError
-from ..ir import ArrayType, Atom, Const, Equation, Program, Var
-from .captures import Capture, Captures, Guard
+from ..errors import ArgumentError, ChainruleError, SideEffectError
+from ..ir import ArrayType, Atom, Const, Program, Var, without_dead_code
+from .captures import Captures
 from .dispatch import locate
+from .outside import Capture, Guard, ValueGuard
 from .recorder import Recorder, Traced
 from .tree import Tree, flatten
 from .where import assigned_name
@@ -136,22 +138,30 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
         stand_ins, dynamic = [], []
         for i, (leaf, name) in enumerate(zip(leaves, names, strict=True)):
             if isinstance(leaf, Static):
-                stand_ins.append(captures.hand(leaf.value, Capture(name, lambda leaf=leaf: leaf.value)))
+                stand_ins.append(captures.hand(leaf.value, Capture(name, partial(getattr, leaf, "value"))))
             else:
                 dynamic.append(i)
-                example = leaf if isinstance(leaf, Traced) else np.asarray(leaf)
+                example = leaf if isinstance(leaf, (Traced, np.ndarray)) else np.asarray(leaf)[()]
                 stand_ins.append(recorder.input(type_of(leaf), name, example, f"its argument `{name}`"))
         inputs = [stand_ins[i]._atom for i in dynamic]
-        args, options = tree.build(stand_ins)
+        args, options = tree.of_kinds(captures.view_of).build(stand_ins)
         target = captures.hand(function, Capture("the function", lambda: function))
         result = _run(recorder, target, args, options)
         captures.refuse_side_effects()
+        if [*map(id, flatten((args, options))[0])] != [*map(id, stand_ins)]:
+            raise SideEffectError(
+                "the function changes a container that is its argument: it is recorded once, so this would not happen at"
+                " every call",
+                hint="change a copy: params = dict(params)",
+            )
         values, result_tree = flatten(result)
+        result_tree = result_tree.of_kinds(captures.original_of)
         outputs = tuple(_output(recorder, v, path) for v, path in zip(values, result_tree.paths(), strict=True))
     finally:
         recorder.open = False
         stack.pop()
-    equations = _needed(recorder.equations, outputs)
+    name = getattr(function, "__name__", "program")
+    equations = without_dead_code(Program((), tuple(recorder.equations), outputs)).equations
     used = {a for e in equations for a in e.inputs} | set(outputs)
     hidden = [(v, source, value) for v, source, value in recorder.hidden if v in used]
     asked = [(dynamic[inputs.index(v)], value) for v, value in recorder.static.items() if v in inputs]
@@ -159,7 +169,7 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
     guards = list(captures.guards)
     for v, value in recorder.static.items():
         if v in sources and sources[v] is not None:
-            guards.append(_ValueGuard(sources[v], value))
+            guards.append(ValueGuard(sources[v], value))
     program = Program(
         (*inputs, *(v for v, _, _ in hidden)), equations, outputs, getattr(function, "__name__", "program")
     )
@@ -167,23 +177,9 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
         program, result_tree, tuple(dynamic),
         [(source, value) for _, source, value in hidden],
         guards, asked,
-        cacheable=all(source is not None for _, source, _ in hidden) and captures.cacheable,
+        cacheable=all(source is not None for _, source, _ in hidden),
         held=tuple(leaf.value for leaf in leaves if isinstance(leaf, Static)),
     )  # fmt: skip
-
-
-class _ValueGuard(Guard):
-    """An array read from outside whose very values the function asked for."""
-
-    __slots__ = ()
-
-    def holds(self) -> bool:
-        try:
-            now = self.capture.read()
-            now = now.recorder.known(now.atom) if isinstance(now, Traced) else now
-            return now is not None and np.array_equal(now, self.value)
-        except Exception:
-            return False
 
 
 def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
@@ -216,16 +212,6 @@ def _output(recorder: Recorder, value: Any, path: str) -> Atom:
         return atom
     missing = " (is a `return` missing?)" if value is None else ""
     raise ArgumentError(f"{what} is {type(value).__name__}, not a number or an array{missing}")
-
-
-def _needed(equations: Sequence[Equation], outputs: Sequence[Atom]) -> tuple[Equation, ...]:
-    wanted = {a for a in outputs if isinstance(a, Var)}
-    kept = []
-    for e in reversed(equations):
-        if any(v in wanted for v in e.outputs):
-            kept.append(e)
-            wanted.update(a for a in e.inputs if isinstance(a, Var))
-    return tuple(reversed(kept))
 
 
 def name_variables(program: Program) -> Program:

@@ -25,7 +25,7 @@ __all__ = ["Recorder", "Traced"]
 
 _depth = itertools.count(1)  # later recordings are inner ones: within a thread they nest, and threads never mix
 _EMPTY: dict[str, Any] = {}
-_WEAK = {"f": float, "i": int, "b": bool}
+_WEAK = {"f": float, "i": int, "b": np.dtype(bool)}
 
 
 class Recorder:
@@ -40,7 +40,7 @@ class Recorder:
         self.examples: dict[Var, Any] = {}  # inputs: an array like those to come, or an outer stand-in
         self.origin: dict[Var, str] = {}  # inputs: what the user calls them
         self.hidden: list[tuple[Var, Any, Any]] = []  # (Var, where to read it again, value now)
-        self.lifted: dict[int, tuple[Any, Var]] = {}
+        self.lifted: dict[int, tuple[Any, Var]] = {}  # by id: outer values, and what was read where
         self.static: dict[Var, np.ndarray[Any, Any]] = {}  # inputs whose very value the function asked for
         self.refusals: list[ChainruleError] = []
         self.captures: Any = None  # what is read from outside, when a user's function is recorded
@@ -52,7 +52,9 @@ class Recorder:
         var = Var(type, name)
         self.examples[var] = example
         self.origin[var] = origin or name
-        return Traced(self, var, owner=origin or f"its argument `{name}`")
+        stand_in = Traced(self, var, owner=origin or f"its argument `{name}`")
+        stand_in.array = isinstance(example, np.ndarray)
+        return stand_in
 
     def hide(self, value: Any, source: Any, name: str) -> Traced:
         """A stand-in for an array (or outer stand-in) that the function reads from outside; `source` finds it again."""
@@ -61,7 +63,6 @@ class Recorder:
         var = stand_in._atom
         assert isinstance(var, Var)
         self.hidden.append((var, source, value))
-        self.lifted[id(value)] = (value, var)
         return stand_in
 
     def atom(self, value: Any) -> Any:
@@ -82,15 +83,14 @@ class Recorder:
                 self.hide(Traced(value.recorder, outer), None, outer.name)
                 self.lifted[key] = (outer, self.hidden[-1][0])
             return self.lifted[key][1]
-        if isinstance(value, (bool, int, float)) and not isinstance(value, np.generic):
-            return value
+        if isinstance(value, bool):
+            return Const(np.asarray(value))
+        if isinstance(value, (int, float)) and not isinstance(value, np.generic):
+            return value if type(value) in (int, float) else float(value) if isinstance(value, float) else int(value)
         if isinstance(value, (list, tuple)):
             value = invoke(np.array, (value,), _EMPTY, self)
             return value.atom if isinstance(value, Traced) else Const(value)
         if isinstance(value, (np.ndarray, np.generic)):
-            known = self.lifted.get(id(value))
-            if known is not None and known[0] is value:
-                return known[1]
             if value.dtype.kind not in "fiub":
                 raise NoRuleError(f"an array of dtype {value.dtype} can't be recorded", hint="use real numbers")
             return Const(value)
@@ -124,7 +124,7 @@ class Recorder:
                 atoms[i] = Const(np.asarray(a, dtype))
         if all([isinstance(a, Const) for a in atoms]):
             with np.errstate(all="ignore"):
-                value = op.evaluate(*(a.value for a in atoms), **params)
+                value = op.evaluate(*[a.value for a in atoms if isinstance(a, Const)], **params)
             return tuple(Traced(self, Const(v)) for v in value) if op.outputs > 1 else Traced(self, Const(value))
         if op.aligned:
             self._align(atoms, where)
@@ -227,7 +227,8 @@ class Recorder:
         return np.asarray(values[atom])
 
     def _between(self, var: Var) -> set[Var]:
-        seen, stack = set(), [var]
+        seen: set[Var] = set()
+        stack = [var]
         while stack:
             v = stack.pop()
             if v not in seen and v in self.producer:

@@ -35,7 +35,7 @@ class View:
 class Traced(ArrayMethods):
     """Stands for one array while a function is being recorded. Behaves like a NumPy array whose values are unknown."""
 
-    __slots__ = ("__weakref__", "_atom", "fresh", "owner", "recorder", "version", "view")
+    __slots__ = ("__weakref__", "_atom", "array", "fresh", "owner", "recorder", "version", "view")
 
     def __init__(
         self, recorder: Recorder, atom: Atom, *, owner: str = "", view: View | None = None, fresh: bool = False
@@ -44,6 +44,7 @@ class Traced(ArrayMethods):
         self._atom = atom
         self.owner = owner  # whose array it is, when a write would reach outside
         self.view = view
+        self.array = fresh  # even without axes it is an array, not a number
         self.fresh = fresh  # made by np.zeros and the like: contiguous, so that a reshape of it is a view
         self.version = 0
 

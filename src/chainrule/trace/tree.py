@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..errors import ArgumentError
@@ -51,6 +51,12 @@ class Tree:
             return self.kind(*parts)
         return _make_dataclass(self.kind, dict(zip(self.keys, parts, strict=True)))
 
+    def of_kinds(self, change: Callable[[type], type]) -> Tree:
+        """The same tree with other classes for its containers."""
+        if self.kind is None:
+            return self
+        return Tree(change(self.kind), self.keys, tuple(child.of_kinds(change) for child in self.children))
+
     def paths(self) -> list[str]:
         """What to write after the container's name to reach each leaf."""
         if self.kind is None:
@@ -65,7 +71,7 @@ _DEEPEST = 200
 
 
 def _make_dataclass(kind: type, fields: dict[str, Any]) -> Any:
-    made = object.__new__(kind)  # not __init__: a stand-in must not meet the user's validation of its arguments
+    made: Any = object.__new__(kind)  # not __init__: a stand-in must not meet the user's validation of its arguments
     for name, value in fields.items():
         object.__setattr__(made, name, value)
     return made

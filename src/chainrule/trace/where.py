@@ -20,14 +20,14 @@ _LIBRARIES = (_OURS, str(Path(np.__file__).parent), str(Path(scipy.__file__).par
 
 
 @lru_cache(maxsize=4096)
-def _is_library(filename: str) -> bool:
+def is_library(filename: str) -> bool:
     return filename.startswith(_LIBRARIES)
 
 
 def here() -> Where | None:
     """The innermost instruction under way that belongs to the user."""
     frame = sys._getframe(2)
-    while frame is not None and _is_library(frame.f_code.co_filename):
+    while frame is not None and is_library(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code, frame.f_lasti)
 

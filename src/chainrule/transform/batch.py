@@ -18,7 +18,10 @@ def batch(program: Program, mapped: Sequence[bool], size: int) -> Program:
     for v, m in zip(program.inputs, mapped, strict=True):
         new = Var(v.type._replace(shape=(size, *v.type.shape), weak=False) if m else v.type, v.name)
         inputs.append(new)
-        (rows if m else plain)[v] = new  # type: ignore[index]
+        if m:
+            rows[v] = new
+        else:
+            plain[v] = new
 
     def read(a: Atom) -> Atom:
         return plain[a] if isinstance(a, Var) else a
@@ -43,10 +46,9 @@ def batch(program: Program, mapped: Sequence[bool], size: int) -> Program:
         else:
             params = dict(e.params)
             # a number beside an array stays a number; everything else gets the axis
-            number = lambda a: e.op.aligned and isinstance(a, Const) and a.type.shape == ()  # noqa: E731
-            atoms = tuple([a if number(a) else lifted(a) for a in e.inputs])
+            numbers = [e.op.aligned and isinstance(a, Const) and a.type.shape == () for a in e.inputs]
+            atoms = tuple([a if n else lifted(a) for a, n in zip(e.inputs, numbers, strict=True)])
         found = recorder.emit(e.op, atoms, params, e.where)
         rows.update(zip(e.outputs, found, strict=True))
-    return Program(
-        tuple(inputs), tuple(recorder.equations), tuple([lifted(a) for a in program.outputs]), f"{program.name}_rows"
-    )
+    outputs = tuple([lifted(a) for a in program.outputs])  # may still write equations
+    return Program(tuple(inputs), tuple(recorder.equations), outputs, f"{program.name}_rows")

@@ -35,7 +35,7 @@ def forward(program: Program, moving: Sequence[int]) -> Derived:
             continue
         rule = pushforward(e.op, e.inputs, e.outputs, active, e.params)
         atoms = [*e.inputs, *e.outputs, *[dot[a] for a in e.inputs if a in dot]]
-        found = splice(recorder, rule, e.op, atoms, e.outputs[0].type.shape, e.where)
+        found = splice(recorder, rule, e.op, atoms, e.outputs[0].type, e.where)
         for v, t in zip(e.outputs, found, strict=True):
             if t is not None and v.type.differentiable:
                 dot[v] = spread(recorder, t, v)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var
 from ..ops.arithmetic import add, where
@@ -11,12 +12,15 @@ from .forward import Derived, spread
 from .rules import pullback, splice
 
 
+_NONE: dict[str, Any] = {}
+
+
 def reached_from(program: Program, wanted: Sequence[int]) -> set[Var]:
     """The values that move when the wanted inputs do: nothing is computed for data nobody asked about."""
     active = {program.inputs[i] for i in wanted if program.inputs[i].type.differentiable}
     for e in program.equations:
-        if any(a in active for a in e.inputs):
-            active.update(v for v in e.outputs if v.type.differentiable)
+        if not active.isdisjoint(e.inputs):
+            active.update([v for v in e.outputs if v.type.differentiable])
     return active
 
 
@@ -40,10 +44,14 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
         if g is None or a not in active:
             return
         g = spread(recorder, g, a)
-        if a in bar:
-            (bar[a],) = recorder.emit(add, (bar[a], g), {}, None)
-        else:
-            bar[a] = g
+        old = bar.get(a)
+        if old is not None:  # both have the type of `a`: no need to ask
+            total = Var(a.type._replace(weak=False) if a.type.weak else a.type)
+            e = Equation(add, (old, g), (total,), _NONE)
+            recorder.equations.append(e)
+            recorder.producer[total] = e
+            g = total
+        bar[a] = g
 
     for output, seed in zip(program.outputs, seeds, strict=True):
         gather(output, seed)
@@ -76,13 +84,12 @@ def _pull(recorder: Recorder, e: Equation, given: Sequence[Atom | None], wanted:
     A cotangent that was selected, `where(c, g, 0)`, is exactly zero where the branch was not taken, whatever the slope
     there. So the selection is moved behind the rule: the infinite slope of log at 0 never meets that zero.
     """
-    shape = e.outputs[0].type.shape
     mask = _selection(recorder, given[0]) if e.op.aligned else None
     if mask is not None:
-        given = [mask[1 + mask[3]]]
+        given = [mask[2] if mask[3] else mask[1]]
     rule = pullback(e.op, e.inputs, e.outputs, tuple([g is not None for g in given]), wanted, e.params)
     atoms = [*e.inputs, *e.outputs, *[g for g in given if g is not None]]
-    found = splice(recorder, rule, e.op, atoms, shape, e.where)
+    found = splice(recorder, rule, e.op, atoms, e.outputs[0].type, e.where)
     if mask is None:
         return found
     condition, yes, no, side = mask

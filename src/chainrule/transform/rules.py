@@ -8,50 +8,68 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..ir import ArrayType, Atom, Const, Equation, Program, Var, Where
+from ..ir import ArrayType, Atom, Const, Equation, Program, Var, Where, without_dead_code
 from ..ops.op import Op
 from ..trace.recorder import Recorder, Traced
 
 
-class Rule(NamedTuple):
-    """A rule's Program, and which results it has: an index into its outputs, or None for zero."""
+class Rule:
+    """A rule's Program, which results it has (None: zero), and the Program again in the form that splices fast.
 
-    program: Program
-    results: tuple[int | None, ...]
+    `steps` numbers the values: inputs first, then results in order; an operand is a number, or a Const.
+    """
+
+    __slots__ = ("outputs", "program", "results", "steps")
+
+    def __init__(self, program: Program, results: tuple[int | None, ...]) -> None:
+        self.program = program
+        self.results = results
+        number: dict[Var, int] = {v: i for i, v in enumerate(program.variables)}
+
+        def name(a: Atom) -> int | Const:
+            return number[a] if isinstance(a, Var) else a
+
+        self.steps = [
+            (e.op, [name(a) for a in e.inputs], [v.type for v in e.outputs], e.params) for e in program.equations
+        ]
+        self.outputs = [None if i is None else name(program.outputs[i]) for i in results]
 
 
 Flags = tuple[bool, ...]
+Types = tuple[ArrayType, ...]
 
 
-def _scalar(types: tuple[ArrayType, ...]) -> tuple[ArrayType, ...]:
-    return tuple([ArrayType((), t.dtype) for t in types])
+def _types(op: Op, inputs: Sequence[Atom], outputs: Sequence[Var]) -> Any:
+    """What a rule depends on: of an elementwise op, only the dtypes."""
+    if op.aligned:
+        return tuple([a.type.dtype for a in inputs]), tuple([v.type.dtype for v in outputs])
+    return tuple([a.type for a in inputs]), tuple([v.type for v in outputs])
+
+
+def _full(op: Op, types: Sequence[Any]) -> Types:
+    return tuple([ArrayType((), t) for t in types]) if op.aligned else tuple(types)
 
 
 def pushforward(op: Op, inputs: Sequence[Atom], outputs: Sequence[Var], active: Flags, params: Any) -> Rule:
     """(inputs, outputs, tangents of the active inputs) -> tangents of the outputs."""
-    types = tuple([a.type for a in inputs]), tuple([v.type for v in outputs])
-    if op.aligned:  # the rule is the same for every shape
-        types = _scalar(types[0]), _scalar(types[1])
-    return _pushforward(op, *types, active, tuple(params.items()))
+    return _pushforward(op, *_types(op, inputs, outputs), active, tuple(params.items()))
 
 
 def pullback(
     op: Op, inputs: Sequence[Atom], outputs: Sequence[Var], given: Flags, wanted: tuple[int, ...], params: Any
 ) -> Rule:
     """(inputs, outputs, cotangents of the given outputs) -> cotangents of the wanted inputs."""
-    types = tuple([a.type for a in inputs]), tuple([v.type for v in outputs])
-    if op.aligned:
-        types = _scalar(types[0]), _scalar(types[1])
-    return _pullback(op, *types, given, wanted, tuple(params.items()))
+    return _pullback(op, *_types(op, inputs, outputs), given, wanted, tuple(params.items()))
 
 
 @lru_cache(maxsize=8192)
-def _pushforward(op: Op, ins: tuple[ArrayType, ...], outs: tuple[ArrayType, ...], active: Flags, params: Any) -> Rule:
+def _pushforward(op: Op, ins: Any, outs: Any, active: Flags, params: Any) -> Rule:
     recorder = Recorder(quiet=True)
+    ins, outs = _full(op, ins), _full(op, outs)
     xs, ys = [recorder.input(t) for t in ins], [recorder.input(t) for t in outs]
     ts = [recorder.input(t) if a else None for t, a in zip(ins, active, strict=True)]
     found = op.jvp(ts, xs, ys, **dict(params))
@@ -59,19 +77,14 @@ def _pushforward(op: Op, ins: tuple[ArrayType, ...], outs: tuple[ArrayType, ...]
 
 
 @lru_cache(maxsize=8192)
-def _pullback(
-    op: Op, ins: tuple[ArrayType, ...], outs: tuple[ArrayType, ...], given: Flags, wanted: tuple[int, ...], params: Any
-) -> Rule:
+def _pullback(op: Op, ins: Any, outs: Any, given: Flags, wanted: tuple[int, ...], params: Any) -> Rule:
     recorder = Recorder(quiet=True)
+    ins, outs = _full(op, ins), _full(op, outs)
     xs, ys = [recorder.input(t) for t in ins], [recorder.input(t) for t in outs]
     gs = [recorder.input(t) if g else None for t, g in zip(outs, given, strict=True)]
     found = op.vjp(gs, xs, ys, wanted, **dict(params))
-    return _rule(
-        recorder,
-        [*xs, *ys, *(g for g in gs if g is not None)],
-        [found.get(i) for i in wanted],
-        [ins[i] for i in wanted],
-    )
+    inputs = [*xs, *ys, *(g for g in gs if g is not None)]
+    return _rule(recorder, inputs, [found.get(i) for i in wanted], [ins[i] for i in wanted])
 
 
 def _rule(recorder: Recorder, inputs: Sequence[Traced], found: Sequence[Any], types: Sequence[ArrayType]) -> Rule:
@@ -85,36 +98,36 @@ def _rule(recorder: Recorder, inputs: Sequence[Traced], found: Sequence[Any], ty
         if atom is not None:
             outputs.append(atom)
     recorder.open = False
-    wanted = {a for a in outputs if isinstance(a, Var)}
-    kept: list[Equation] = []
-    for e in reversed(recorder.equations):
-        if any(v in wanted for v in e.outputs):
-            kept.append(e)
-            wanted.update(a for a in e.inputs if isinstance(a, Var))
-    variables = tuple(t.atom for t in inputs)
-    return Rule(Program(variables, tuple(reversed(kept)), tuple(outputs), "rule"), tuple(results))  # type: ignore[arg-type]
+    variables = tuple([t.atom for t in inputs])
+    program = Program(variables, tuple(recorder.equations), tuple(outputs), "rule")  # type: ignore[arg-type]
+    return Rule(without_dead_code(program), tuple(results))
 
 
 def splice(
-    recorder: Recorder, rule: Rule, op: Op, atoms: Sequence[Atom], shape: tuple[int, ...], where: Where | None
+    recorder: Recorder, rule: Rule, op: Op, atoms: Sequence[Atom], like: ArrayType, where: Where | None
 ) -> list[Atom | None]:
-    """Write a rule into a recording; an elementwise rule is recorded for numbers, and takes on `shape` here."""
-    program = rule.program
-    new: dict[Var, Atom] = dict(zip(program.inputs, atoms, strict=True))
-    for e in program.equations:
-        inputs = tuple([new[a] if isinstance(a, Var) else a for a in e.inputs])
-        if op.aligned:
-            if all([isinstance(a, Const) for a in inputs]):
+    """Write a rule into a recording; an elementwise rule is recorded for numbers, and takes on the shape of `like`."""
+    values: list[Atom] = list(atoms)
+    aligned, shape, dtype = op.aligned, like.shape, like.dtype
+    plain = like if not like.weak else like._replace(weak=False)
+    constants = aligned and any([isinstance(a, Const) for a in atoms])
+    equations, producer = recorder.equations, recorder.producer
+    for step_op, operands, types, params in rule.steps:
+        inputs = tuple([values[a] if isinstance(a, int) else a for a in operands])
+        if constants:
+            known = [a.value for a in inputs if isinstance(a, Const)]
+            if len(known) == len(inputs):
                 with np.errstate(all="ignore"):
-                    new[e.output] = Const(e.op.evaluate(*[a.value for a in inputs], **e.params))  # type: ignore[union-attr]
+                    values.append(Const(step_op.evaluate(*known, **params)))
                 continue
-            outputs = tuple([Var(ArrayType(shape, v.type.dtype)) for v in e.outputs])
+        if aligned:
+            (t,) = types
+            outputs: tuple[Var, ...] = (Var(plain if t.dtype is dtype else ArrayType(shape, t.dtype)),)
         else:
-            outputs = tuple([Var(v.type) for v in e.outputs])
-        copy = Equation(e.op, inputs, outputs, e.params, where)
-        recorder.equations.append(copy)
-        for old, v in zip(e.outputs, outputs, strict=True):
-            new[old] = v
-            recorder.producer[v] = copy
-    found = [new[a] if isinstance(a, Var) else a for a in program.outputs]
-    return [None if i is None else found[i] for i in rule.results]
+            outputs = tuple([Var(t) for t in types])
+        equation = Equation(step_op, inputs, outputs, params, where)
+        equations.append(equation)
+        for v in outputs:
+            values.append(v)
+            producer[v] = equation
+    return [None if a is None else values[a] if isinstance(a, int) else a for a in rule.outputs]

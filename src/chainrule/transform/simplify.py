@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..ir import Atom, Const, Equation, Program, Var
+from ..ir import Atom, Const, Equation, Program, Var, without_dead_code
 from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.structure import reshape
@@ -51,17 +51,6 @@ def simplify(program: Program) -> Program:
         new.update(zip(e.outputs, found, strict=True))
     outputs = tuple([replaced(a) for a in program.outputs])
     return without_dead_code(Program(program.inputs, tuple(recorder.equations), outputs, program.name))
-
-
-def without_dead_code(program: Program) -> Program:
-    """Only what an output needs."""
-    wanted = {a for a in program.outputs if isinstance(a, Var)}
-    kept = []
-    for e in reversed(program.equations):
-        if any(v in wanted for v in e.outputs):
-            kept.append(e)
-            wanted.update(a for a in e.inputs if isinstance(a, Var))
-    return Program(program.inputs, tuple(reversed(kept)), program.outputs, program.name)
 
 
 def _key(e: Equation) -> Any:

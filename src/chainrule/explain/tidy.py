@@ -1,0 +1,352 @@
+"""A program rewritten as a person would write it: signs and numbers in front, like terms collected, sums multiplied out
+where that cancels something. For display only, since it changes roundings; as a program it can be run and compared.
+
+>>> import numpy as np
+>>> from chainrule import trace
+>>> print(tidy(trace(lambda x: 3 * x * x / 2 - x**2, 1.0)))
+<lambda>(x: float64[]):
+  a: float64[] = power_of(x)  {n=2}
+  b: float64[] = divide(a, 2)
+  return b
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ..ir import Array, ArrayType, Atom, Const, Equation, Program, Var
+from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract
+from ..ops.contraction import Contraction, Spec, canonical, contract
+from ..ops.op import Linear, Op
+from ..transform.simplify import simplify
+from .algebra import ONE, Term, collected, common, exact, of, without, written
+from .formula import is_view
+
+Value = tuple[Term, ...]  # a sum of terms
+
+
+def tidy(program: Program) -> Program:
+    """The same function, written for a reader."""
+    return simplify_views(_Tidier(simplify(program)).program())
+
+
+class _Tidier:
+    """Goes through a program once; every value is kept as a sum of terms, and written down when an op needs it."""
+
+    def __init__(self, program: Program) -> None:
+        self.old = program
+        self.equations: list[Equation] = []
+        self.made: dict[Any, tuple[Var, ...]] = {}
+        self.producer: dict[Var, Equation] = {}
+        self.parts: dict[Atom, Value] = {}  # the terms of which a written sum is made
+        self.values: dict[Var, Value] = {v: (of(v),) for v in program.inputs}
+        self.rank = {v: 0 for v in program.inputs}
+        self.uses: Counter[Atom] = Counter()
+        for e in program.equations:
+            self.uses.update(e.inputs)
+        self.uses.update(program.outputs)
+        self.sizes: dict[Atom, int] = {}
+
+    def program(self) -> Program:
+        for e in self.old.equations:
+            self._read(e)
+        outputs = tuple(self._atom(a, a.type) for a in self.old.outputs)
+        return Program(self.old.inputs, tuple(self.equations), outputs, self.old.name)
+
+    # --- reading one equation ---
+
+    def _read(self, e: Equation) -> None:
+        rewrite = _REWRITES.get(e.op)
+        if rewrite is None and isinstance(e.op, Linear) and len(e.inputs) == 1:
+            rewrite = _Tidier._linear
+        value = rewrite(self, e) if rewrite and e.outputs[0].type.differentiable else None
+        if value is None:
+            inputs = tuple(self._atom(a, a.type) for a in e.inputs)
+            made = self._emit(e.op, inputs, e.params, e)
+            self.values.update((v, (of(m),)) for v, m in zip(e.outputs, made, strict=True))
+            self._name(e, made)
+            return
+        v = e.output
+        if v.name and self.uses[v] > 1 and not (len(value) == 1 and value[0].is_atom and value[0].number == 1):
+            atom = self._write(value, v.type)
+            if isinstance(atom, Var):
+                atom.name = atom.name or v.name
+            self.values[v] = (of(atom),)
+            return
+        self.values[v] = self._light(value, v) if self.uses[v] > 1 else value
+
+    def _name(self, e: Equation, made: Sequence[Var]) -> None:
+        for old, new in zip(e.outputs, made, strict=True):
+            new.name = new.name or old.name
+
+    def _light(self, value: Value, v: Var) -> Value:
+        """What is used again is written down once; a number or scalar in front is not part of it."""
+        if len(value) == 1 and (value[0].is_atom or value[0].arrays.is_atom):
+            return value
+        term = self._term(value, v.type)
+        core = Term(ONE, term.powers) if v.type.shape == () else term.arrays
+        if core.is_atom:
+            return (term,)
+        front = without(term, core)
+        return (front * of(self._write((core,), v.type)),)
+
+    def value(self, a: Atom) -> Value:
+        return self.values[a] if isinstance(a, Var) else (of(a),)
+
+    def _term(self, value: Value, type_: ArrayType) -> Term:
+        """A value as one term: of a sum, what its terms share stands in front."""
+        if not value:
+            return Term(Fraction(0))
+        if len(value) == 1:
+            return value[0]
+        front = common(value)
+        inside = tuple(without(t, front) for t in value)
+        return front * of(self._write_sum(inside, type_))
+
+    def _as_term(self, a: Atom) -> Term:
+        return self._term(self.value(a), a.type)
+
+    def _atom(self, a: Atom, type_: ArrayType) -> Atom:
+        """A value of the old program, written down in the new one."""
+        return self._write(self.value(a), type_) if isinstance(a, Var) else a
+
+    # --- rewrites: an equation's value as a sum of terms, or None ---
+
+    def _multiply(self, e: Equation) -> Value | None:
+        left, right = map(self._as_term, e.inputs)
+        return self._multiplied_out(left * right)
+
+    def _divide(self, e: Equation) -> Value | None:
+        below = self._as_term(e.inputs[1]).power(Fraction(-1))
+        return None if below is None else self._multiplied_out(self._as_term(e.inputs[0]) * below)
+
+    def _negative(self, e: Equation) -> Value | None:
+        return tuple(t.scaled(Fraction(-1)) for t in self.value(e.inputs[0]))
+
+    def _power(self, e: Equation) -> Value | None:
+        n = exact(e.params["n"])
+        found = None if n is None or not n else self._as_term(e.inputs[0]).power(n)
+        return None if found is None else (found,)
+
+    def _add(self, e: Equation) -> Value | None:
+        return collected((*self.value(e.inputs[0]), *self.value(e.inputs[1])))
+
+    def _subtract(self, e: Equation) -> Value | None:
+        return collected((*self.value(e.inputs[0]), *(t.scaled(Fraction(-1)) for t in self.value(e.inputs[1]))))
+
+    def _linear(self, e: Equation) -> Value | None:
+        """Numbers go through what is linear."""
+        a, v = e.inputs[0], e.output
+        if a.type.dtype != v.type.dtype:
+            return None
+        term = self._as_term(a)
+        if not term.arrays.powers:
+            return None
+        inside = self._write((term.arrays,), a.type)
+        (made,) = self._emit(e.op, (inside,), e.params, e)
+        self._name(e, [made])
+        return (term.scalars * of(made),)
+
+    def _contract(self, e: Equation) -> Value | None:
+        """Numbers and scalars go in front; what is repeated and summed again counts."""
+        spec: Spec = e.params["spec"]
+        size = spec.sizes([a.type.shape for a in e.inputs])
+        front, atoms, ins = Term(), [], []
+        for a, labels in zip(e.inputs, spec.ins, strict=True):
+            if not a.type.differentiable:
+                return None
+            term = self._as_term(a)
+            front = front * (term.scalars if a.type.shape else term)
+            if term.arrays.powers:
+                atom, labels = self._unrepeated(self._write((term.arrays,), a.type), labels)
+                atoms.append(atom)
+                ins.append(labels)
+        kept = {label for labels in ins for label in labels}
+        gone = {label for labels in spec.ins for label in labels} - kept
+        if len(set(spec.out)) < len(spec.out) and not set(spec.out) <= kept:
+            return None
+        front = front.scaled(Fraction(prod(size[label] for label in gone if label not in spec.out)))
+        if not atoms:
+            return (front,)
+        new = tuple(sorted((label, size[label]) for label in set(spec.out) - kept))
+        changed = canonical(Spec(tuple(ins), spec.out, new))
+        if changed.is_identity:
+            return (front * of(atoms[0]),)
+        (made,) = self._emit(contract, tuple(atoms), {"spec": changed}, e)
+        self._name(e, [made])
+        return (front * of(made),)
+
+    def _unrepeated(self, atom: Atom, labels: tuple[int, ...]) -> tuple[Atom, tuple[int, ...]]:
+        """Instead of an array that was repeated along new axes, the array."""
+        e = self.producer.get(atom) if isinstance(atom, Var) else None
+        if e is None or e.op is not contract or not is_view(e) or len(set(labels)) < len(labels):
+            return atom, labels
+        spec: Spec = e.params["spec"]
+        if not set(spec.ins[0]) <= set(spec.out):
+            return atom, labels
+        at = dict(zip(spec.out, labels, strict=True))
+        return e.inputs[0], tuple(at[label] for label in spec.ins[0])
+
+    # --- multiplying out ---
+
+    def _multiplied_out(self, term: Term) -> Value:
+        """(a/p − b/q) · p q is a q − b p: a product with sums is multiplied out where that makes it shorter."""
+        below = {a for part, n in term.powers for t in self.parts.get(part, ()) if n == 1 for a, m in t.powers if m < 0}
+        if not below & {a for a, n in term.powers if n > 0}:
+            return (term,)
+        expanded = (Term(term.number),)
+        for atom, n in sorted(term.powers, key=lambda power: power[0] not in self.parts):
+            factors = self.parts[atom] if n == 1 and atom in self.parts else (Term(ONE, ((atom, n),)),)
+            expanded = collected([a * b for a in expanded for b in factors])
+            if len(expanded) > 16:
+                return (term,)
+        return expanded if self._length(expanded) < self._length((term,)) else (term,)
+
+    def _length(self, value: Value) -> int:
+        return sum(1 + sum(self._atom_length(a) for a, _ in t.powers) for t in value)
+
+    def _atom_length(self, a: Atom) -> int:
+        if a not in self.sizes:
+            self.sizes[a] = self._length(self.parts[a]) if a in self.parts else 1
+        return self.sizes[a]
+
+    # --- writing ---
+
+    def _emit(self, op: Op, inputs: tuple[Atom, ...], params: Any, e: Equation | None = None) -> tuple[Var, ...]:
+        key = (op, tuple(map(_key, inputs)), tuple(params.items()))
+        if key not in self.made:
+            types = e.outputs if e is not None and e.op is op else None
+            outputs = tuple(
+                Var(t) for t in ([v.type for v in types] if types else op.types(*[a.type for a in inputs], **params))
+            )
+            equation = Equation(op, inputs, outputs, params, e.where if e else None)
+            self.equations.append(equation)
+            self.made[key] = outputs
+            for v in outputs:
+                self.producer[v] = equation
+                self.rank[v] = 1
+        return self.made[key]
+
+    def _write(self, value: Value, type_: ArrayType) -> Atom:
+        if len(value) > 1:
+            front = common(value)
+            if front != Term():
+                return self._write_product(self._term(value, type_), type_)
+            return self._write_sum(value, type_)
+        return self._write_product(self._term(value, type_), type_)
+
+    def _write_sum(self, value: Value, type_: ArrayType) -> Atom:
+        first = next((i for i, t in enumerate(value) if t.number > 0), 0)
+        ordered = (value[first], *value[:first], *value[first + 1 :])
+        total = self._write_product(ordered[0], type_)
+        for t in ordered[1:]:
+            part = self._write_product(t.scaled(Fraction(-1)) if t.number < 0 else t, type_)
+            (total,) = self._emit(subtract if t.number < 0 else add, (total, part), {})
+        if isinstance(total, Var):
+            self.parts[total] = value
+        return total
+
+    def _write_product(self, term: Term, type_: ArrayType) -> Atom:
+        """sign · (numbers and scalars) · arrays, each a fraction where something is below."""
+        if not term.powers:
+            return self._fill(_const(term.number, type_), type_)
+        if term.number < 0:
+            (atom,) = self._emit(negative, (self._write_product(term.scaled(Fraction(-1)), type_),), {})
+            return atom
+        if type_.shape == ():
+            front, core = self._front(term)
+        else:
+            front, core = term.scalars, term.arrays
+        scalar = ArrayType((), type_.dtype)
+        if not core.powers:
+            return self._fill(self._fraction(front, scalar), type_)
+        inside = self._fraction(core, type_)
+        if front == Term():
+            return inside
+        outside = self._fill(self._fraction(front, scalar), type_)
+        (atom,) = self._emit(multiply, (outside, inside), {})
+        return atom
+
+    def _front(self, term: Term) -> tuple[Term, Term]:
+        """Of scalars, what stands in front of a sum over an array; all is one fraction where there is none."""
+        sums = [a for a, n in term.powers if n > 0 and self._is_reduction(a)]
+        if not sums:
+            return Term(), term
+        core = term.only(sums)
+        return without(term, core), core
+
+    def _is_reduction(self, a: Atom) -> bool:
+        e = self.producer.get(a) if isinstance(a, Var) else None
+        return e is not None and any(x.type.shape for x in e.inputs)
+
+    def _fraction(self, term: Term, type_: ArrayType) -> Atom:
+        above, below = [], []
+        ordered = sorted(term.powers, key=lambda p: self.rank.get(p[0], 0)) if type_.shape == () else term.powers  # type: ignore[arg-type]
+        for atom, n in ordered:
+            (above if n > 0 else below).append(self._powered(atom, abs(n), type_))
+        top, bottom = written(term.number)
+        top_number = None if top is None and above else _const(top if top is not None else ONE, type_)
+        if top == 1 and above:
+            top_number = None
+        numerator = self._product([*([top_number] if top_number else []), *above], type_)
+        if bottom != 1:
+            below.insert(0, _const(Fraction(bottom), type_))
+        if not below:
+            return numerator
+        (atom,) = self._emit(divide, (numerator, self._product(below, type_)), {})
+        return atom
+
+    def _product(self, factors: Sequence[Atom], type_: ArrayType) -> Atom:
+        result = factors[0]
+        for factor in factors[1:]:
+            (result,) = self._emit(multiply, (result, factor), {})
+        return result
+
+    def _powered(self, atom: Atom, n: Fraction, type_: ArrayType) -> Atom:
+        if atom.type.shape != type_.shape:
+            atom = self._fill(atom, type_)
+        if n == 1:
+            return atom
+        (made,) = self._emit(power_of, (atom,), {"n": int(n) if n.denominator == 1 else float(n)})
+        return made
+
+    def _fill(self, atom: Atom, type_: ArrayType) -> Atom:
+        """A number, repeated to a shape; a constant may stand as it is."""
+        if atom.type.shape == type_.shape or isinstance(atom, Const):
+            return atom
+        spec = canonical(Spec(((),), tuple(range(len(type_.shape))), tuple(enumerate(type_.shape))))
+        (made,) = self._emit(contract, (atom,), {"spec": spec})
+        return made
+
+
+_REWRITES: dict[Op, Callable[[_Tidier, Equation], Value | None]] = {
+    multiply: _Tidier._multiply,
+    divide: _Tidier._divide,
+    negative: _Tidier._negative,
+    power_of: _Tidier._power,
+    add: _Tidier._add,
+    subtract: _Tidier._subtract,
+    contract: _Tidier._contract,
+}
+
+
+def _const(number: Fraction, type_: ArrayType) -> Const:
+    return Const(np.asarray(float(number), type_.dtype))
+
+
+def _key(a: Atom) -> Any:
+    value: Array = a.value if isinstance(a, Const) else np.empty(0)
+    if isinstance(a, Const) and value.size <= 64:
+        return (value.dtype.str, value.shape, value.tobytes())
+    return a
+
+
+def simplify_views(program: Program) -> Program:
+    """Common subexpressions and dead code once more."""
+    return simplify(program)

@@ -1,0 +1,496 @@
+# ruff: noqa: E501  (a row of a table is a line)
+"""Writing in place: what plain NumPy does to arrays that share memory, a recording does too, or says no."""
+
+import itertools
+
+import numpy as np
+import pytest
+from evidence import module, slopes
+
+import chainrule as cr
+from chainrule.errors import ChainruleError, InPlaceError, NoRuleError
+
+X = np.array([[0.3, -0.7, 1.1], [0.9, 0.4, -1.3]])
+
+# Bodies of `def f(x)` for x of shape (2, 3); `a` is what is written to, and the result is weighted so that places matter.
+WRITES = {
+    "an element": "a = x.copy(); a[0, 1] = x[1, 2] * 3",
+    "an element, from the end": "a = x.copy(); a[-1, -2] = x[0, 0] ** 2",
+    "a number": "a = x * 1.0; a[0, 1] = 5.0",
+    "an integer": "a = x * 1.0; a[0, 1] = 5",
+    "a truth": "a = x * 1.0; a[0, 1] = True",
+    "a row": "a = x.copy(); a[0] = x[1] * 2",
+    "a row of a list": "a = x.copy(); a[0] = [x[0, 0] * 2, 1.0, x[1, 1]]",
+    "a row of plain numbers": "a = x.copy(); a[0] = [1, 2, 3]",
+    "a column": "a = x.copy(); a[:, 1] = x[:, 0] * x[:, 2]",
+    "a block": "a = x.copy(); a[:, :2] = x[:, 1:] ** 2",
+    "a broadcast row": "a = x.copy(); a[:] = x[0]",
+    "a broadcast column": "a = x.copy(); a[:] = x[:, :1]",
+    "a broadcast number": "a = x.copy(); a[:, 1:] = x[0, 0]",
+    "everything, by an ellipsis": "a = x.copy(); a[...] = x ** 2",
+    "with a step": "a = x.copy(); a[:, ::2] = x[:, :2] ** 2",
+    "backwards": "a = x.copy(); a[:, ::-1] = x ** 2",
+    "a negative step with bounds": "a = x.copy(); a[:, 2:0:-1] = x[:, :2] ** 2",
+    "an empty part": "a = x.copy(); a[:, 3:] = x[:, :0]; a[0:0] = 9.0",
+    "with a new axis": "a = x.copy(); a[None, 0] = x[1] ** 2",
+    "by a list of positions": "a = x.copy(); a[:, [2, 0]] = x[:, :2] ** 2",
+    "by two lists of positions": "a = x.copy(); a[[0, 1], [2, 0]] = x[:, 1] ** 2",
+    "by a position and a list": "a = x.copy(); a[0, [2, 0]] = x[1, :2] ** 2",
+    "by positions that repeat": "a = x.copy(); a[0, [1, 1, 1]] = x[1]",
+    "by positions on a grid": "a = x.copy(); a[np.ix_([1, 0], [2, 0])] = x[:, :2] ** 2",
+    "by a mask that is known": "a = x.copy(); a[np.array([[True, False, True], [False, False, True]])] = 7.0",
+    "by a mask of rows": "a = x.copy(); a[np.array([True, False])] = x[1] ** 2",
+    "by an array of positions outside": "a = x.copy(); a[:, P] = x ** 2",
+    "swapping rows": "a = x.copy(); a[[0, 1]] = a[[1, 0]]",
+    "swapping columns": "a = x.copy(); a[:, [0, 2]] = a[:, [2, 0]] * 2",
+    "swapping by names": "a = x.copy(); a[0], a[1] = a[1].copy(), a[0].copy()",
+    "swapping views by names": "a = x.copy(); a[0], a[1] = a[1], a[0]",
+    "shifting to the right": "a = x.copy(); a[:, 1:] = a[:, :-1]",
+    "shifting to the left": "a = x.copy(); a[:, :-1] = a[:, 1:]",
+    "reversing itself": "a = x.copy(); a[:, :] = a[:, ::-1]",
+    "transposing itself": "a = (x @ x.T).copy(); a[:] = a.T",
+    "adding what overlaps": "a = x.copy(); a[:, 1:] += a[:, :-1]",
+    "adding": "a = x.copy(); a += x ** 2",
+    "subtracting": "a = x.copy(); a -= x ** 2",
+    "multiplying": "a = x.copy(); a *= x",
+    "dividing": "a = x.copy(); a /= x ** 2 + 1",
+    "a power": "a = x.copy() ** 2; a **= 2",
+    "a remainder": "a = x.copy() + 5; a %= 2.0",
+    "a floor": "a = x.copy() + 5; a //= 2.0; a += x",
+    "adding to an element": "a = x.copy(); a[0, 0] += x[1, 1] ** 2",
+    "adding to a row": "a = x.copy(); a[0] += x[1] ** 2",
+    "adding to positions that repeat": "a = x.copy(); a[0, [1, 1]] += x[1, :2]",
+    "multiplying a part by itself": "a = x.copy(); a[0] *= a[1]; a[1] *= a[0]",
+    "adding to itself": "a = x.copy(); a += a; a *= a",
+    "another name": "a = x.copy(); b = a; b[0, 0] = x[1, 1] * 5; b += 1",
+    "another name, bound anew": "a = x.copy(); b = a; b = b + 1; b[0, 0] = 100.0",
+    "two names": "a = x.copy(); b = a; b[0] = 2 * x[1]; a[1] = b[0] ** 2",
+    "a view": "a = x.copy(); v = a[0]; v[1] = x[1, 1] * 5",
+    "a view that adds": "a = x.copy(); v = a[0]; v += x[1] ** 2",
+    "a view of a view": "a = x.copy(); v = a[1]; u = v[1:]; u[0] = x[0, 0] ** 2; u[...] *= 3",
+    "a view of a view of a view": "a = x.copy(); v = a[:, 1:]; u = v[1]; t = u[::-1]; t[0] = x[0, 0] ** 2; t *= 2",
+    "a view read after its base was written": "a = x.copy(); v = a[0]; a[0, 1] = x[1, 1] ** 2; a = a * v",
+    "a view of a view read after the base was written": "a = x.copy(); v = a[0]; u = v[1:]; a[0, 1] = x[1, 1] ** 2; v[2] = 4.0; a = a * u[0] + u[1]",
+    "two views": "a = x.copy(); v = a[0]; u = a[:, 0]; v[0] = x[1, 1] ** 2; a = a * u[0]; u[1] = 3.0; a = a + v[0]",
+    "a view that outlives its base's name": "a = x.copy(); v = a[0]; b = a; a = b * 2; v[0] = 9 * x[1, 1]; a = a + b",
+    "a view of a part of a part": "a = x.copy(); a[0][1] = x[1, 0] ** 2; a[1][:][2] = x[0, 0]",
+    "rows of a loop": "a = x.copy()\nfor r in a:\n  r *= x[0]\n  r[0] = x[1, 1]",
+    "rows of a loop with zip": "a = x.copy()\nfor r, s in zip(a, x):\n  r[:2] = s[1:] ** 2",
+    "rows taken apart": "a = x.copy(); p, q = a; p[0] = x[1, 2]; q += p",
+    "a transpose": "a = x.copy(); t = a.T; t[0, 1] = x[0, 2] ** 2; t *= 2",
+    "np.transpose": "a = x.copy(); t = np.transpose(a); t[0] = x[:, 1] ** 2",
+    "a transpose of a part": "a = x.copy(); t = a[:, 1:].T; t[1, 0] = x[0, 0] ** 2",
+    "swapped axes": "a = x.copy(); t = np.swapaxes(a, 0, 1); t[2] += x[:, 0]",
+    "a moved axis": "a = x.copy(); t = np.moveaxis(a, 0, 1); t[2] += x[:, 0]",
+    "a reshape": "a = x.copy(); r = a.reshape(3, 2); r[1] = x[0, :2] ** 2",
+    "np.reshape": "a = x.copy(); r = np.reshape(a, 6); r[4] = x[0, 0] ** 2",
+    "a ravel": "a = x.copy(); r = a.ravel(); r[4] = x[0, 0] ** 2",
+    "np.ravel": "a = x.copy(); r = np.ravel(a); r[::2] = x[0] ** 2",
+    "a flattened copy": "a = x.copy(); r = a.flatten(); r[:] = 100.0",
+    "a copy": "a = x.copy(); r = a.copy(); r[:] = 100.0",
+    "np.copy": "a = x.copy(); r = np.copy(a); r[:] = 100.0",
+    "np.array": "a = x.copy(); r = np.array(a); r[:] = 100.0",
+    "np.asarray": "a = x.copy(); r = np.asarray(a); r[0] = x[1] ** 2",
+    "a list of positions copies": "a = x.copy(); r = a[[0, 1]]; r[:] = 100.0",
+    "a mask copies": "a = x.copy(); r = a[np.array([True, True])]; r[:] = 100.0",
+    "astype copies": "a = x.copy(); r = a.astype(float); r[:] = 100.0",
+    "astype without a copy": "a = x.copy(); r = a.astype(float, copy=False); r[0] = x[1] ** 2",
+    "np.squeeze": "a = x.copy(); r = np.squeeze(a[None]); r[0] = x[1] ** 2",
+    "np.expand_dims": "a = x.copy(); r = np.expand_dims(a, 1); r[0, 0] = x[1] ** 2",
+    "a new axis": "a = x.copy(); r = a[:, None]; r[0, 0] = x[1] ** 2",
+    "np.atleast_2d": "a = x.copy(); r = np.atleast_2d(a[0]); r[0, 1] = x[1, 1] ** 2",
+    "np.flip": "a = x.copy(); r = a[::-1]; r[0] = x[0] ** 2",
+    "a reversed view": "a = x.copy(); r = a[:, ::-1]; r[0, 0] = x[1, 1] ** 2; r[1] *= x[0]",
+    "flat, by a slice": "a = x.copy(); a.flat[1:3] = x[1, :2] ** 2",
+    "flat, by a number": "a = x.copy(); a.flat[4] = x[0, 0] ** 2",
+    "fill": "a = x.copy(); a.fill(x[0, 0])",
+    "fill a view": "a = x.copy(); a[0].fill(x[1, 1] ** 2)",
+    "sort": "a = x.copy(); a.sort()",
+    "sort a view": "a = x.copy(); a[0].sort()",
+    "sort down": "a = x.copy(); a[0][::-1].sort()",
+    "a result of arithmetic": "a = x + 1; b = a; a *= x; a = a + b",
+    "an unchanged original": "a = x + 1; b = a * 1; a *= x; a = a + b",
+    "x + 0 is not x": "a = +x; a[0] = 5.0",
+    "abs": "a = abs(x); a[0] = x[1]",
+    "np.zeros": "a = np.zeros((2, 3)); a[0] = x[1] ** 2; a[1, 1] = x[0, 0]",
+    "np.ones": "a = np.ones((2, 3)); a[0] *= x[1] ** 2",
+    "np.full": "a = np.full((2, 3), 2.0); a[0] *= x[1] ** 2",
+    "np.full of a stand-in": "a = np.full((2, 3), x[0, 0]); a[0] = x[1] ** 2",
+    "np.empty": "a = np.empty((2, 3)); a[0] = x[1] ** 2; a[1] = x[0]",
+    "np.zeros_like": "a = np.zeros_like(x); a[0] = x[1] ** 2",
+    "np.ones_like": "a = np.ones_like(x); a[0] = x[1] ** 2",
+    "np.full_like": "a = np.full_like(x, 3.0); a[0] = x[1] ** 2",
+    "np.empty_like": "a = np.empty_like(x); a[...] = x ** 2",
+    "np.eye": "a = np.eye(2, 3); a[0] += x[1] ** 2",
+    "np.arange": "a = np.arange(6.0).reshape(2, 3); a[0] += x[1] ** 2",
+    "np.linspace": "a = np.linspace(0.0, 1.0, 6).reshape(2, 3); a[0] += x[1] ** 2",
+    "np.array of numbers": "a = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]); a[0] += x[1] ** 2",
+    "np.array of stand-ins": "a = np.array([[x[0, 0], 2.0, 3.0], [4.0, 5.0, x[1, 1]]]); a[0] += x[1] ** 2",
+    "np.tile": "a = np.tile(np.zeros(3), (2, 1)); a[0] += x[1] ** 2",
+    "np.zeros plus something": "a = np.zeros((2, 3)) + 1; a[0] += x[1] ** 2",
+    "np.zeros as a list": "a = np.zeros((2, 3)); rows = list(a); rows[0] += x[1] ** 2; rows[1][0] = x[0, 0]",
+    "np.outer of constants": "a = np.outer(np.ones(2), np.ones(3)); a[0] = x[1]",
+    "a copy of an array outside": "a = C.copy(); a[0] = x[1]",
+    "np.array of an array outside": "a = np.array(C); a[0] = x[1]",
+    "arithmetic of an array outside": "a = C * 2; a[0] = x[1]",
+    "a part of arithmetic of an array outside": "a = (C * 2)[:, ::-1]; a[0] = x[1]",
+    "a sum of arrays outside": "a = C + C.T[:2, :1]; a[0] += x[1] ** 2",
+    "a concatenation of arrays outside": "a = np.concatenate([C, C])[:2]; a[0] = x[1]",
+    "a stack of arrays outside": "a = np.stack([C[0], C[1]]); a[0] = x[1] ** 2",
+    "a place of an array outside": "a = C[[0, 1]]; a[0] = x[1] ** 2",
+    "np.where of arrays outside": "a = np.where(C > 0, C, 0.0); a[0] = x[1] ** 2",
+    "np.zeros of a shape outside": "a = np.zeros(C.shape); a[0] = x[1] ** 2",
+    "np.zeros_like of an array outside": "a = np.zeros_like(C); a[0] = x[1] ** 2",
+    "np.concatenate copies": "a = x.copy(); b = np.concatenate([a, a]); b[0] = 100.0",
+    "np.stack copies": "a = x.copy(); b = np.stack([a, a]); b[0] = 100.0",
+    "np.where copies": "a = x.copy(); b = np.where(a > 0, a, a); b[0] = 100.0",
+    "np.repeat copies": "a = x.copy(); b = np.repeat(a, 1, axis=0); b[0] = 100.0",
+    "np.roll copies": "a = x.copy(); b = np.roll(a, 0, axis=0); b[0] = 100.0",
+    "np.tile copies": "a = x.copy(); b = np.tile(a, (1, 1)); b[0] = 100.0",
+    "np.sort copies": "a = np.sort(x.copy()); b = np.sort(a); b[0] = 100.0",
+    "np.clip copies": "a = x.copy(); b = np.clip(a, -9, 9); b[0] = 100.0",
+    "np.sum over nothing copies": "a = x.copy(); b = np.sum(a, axis=()); b[0] = 100.0",
+    "np.einsum": "a = x.copy(); b = np.einsum('ij->ij', a) * 1; b[0] = 100.0",
+    "np.real": "a = x.copy(); b = a.real; b[0] = x[1] ** 2",
+    "np.add.at": "a = x.copy(); np.add.at(a, (0, [1, 1, 2]), x[1])",
+    "np.add.at on rows": "a = x.copy(); np.add.at(a, [0, 0, 1], x[0] * x[1, 1])",
+    "np.add.at on np.zeros": "a = np.zeros((2, 3)); np.add.at(a, ([0, 0, 1], [2, 2, 1]), x[1] ** 2)",
+    "np.add.at with positions outside": "a = np.zeros((2, 3)); np.add.at(a, (0, P), x[1] ** 2)",
+    "np.subtract.at": "a = x.copy(); np.subtract.at(a, (0, [1, 1, 2]), x[1])",
+    "np.multiply.at": "a = x.copy(); np.multiply.at(a, (0, [0, 1, 2]), x[1])",
+    "np.maximum.at": "a = x.copy(); np.maximum.at(a, (0, [0, 1, 2]), x[1])",
+    "out=": "a = np.empty_like(x); np.multiply(x, x, out=a)",
+    "out= of a tuple": "a = np.empty_like(x); np.multiply(x, x, out=(a,))",
+    "out= is the argument": "a = x.copy(); np.exp(a, out=a); np.add(a, x, a)",
+    "out= is a view": "a = x.copy(); np.multiply(x[1], x[1], out=a[0])",
+    "out= of np.sum": "a = x.copy(); np.sum(x, axis=0, out=a[1])",
+    "out= of np.dot": "a = np.zeros((2, 2)); np.dot(x, x.T, out=a)",
+    "out= of np.matmul": "a = np.zeros((2, 2)); np.matmul(x, x.T, out=a)",
+    "out= of np.clip": "a = x.copy(); np.clip(x * 2, -1, 1, out=a)",
+    "np.copyto": "a = np.zeros((2, 3)); np.copyto(a, x ** 2)",
+    "np.fill_diagonal": "a = x @ x.T; np.fill_diagonal(a, x[0, 0])",
+    "np.put": "a = x.copy(); np.put(a, [0, 4], x[1, :2] ** 2)",
+    "np.put_along_axis": "a = x.copy(); np.put_along_axis(a, np.array([[2], [0]]), x[:, 1:2] ** 2, 1)",
+    "np.place": "a = x.copy(); np.place(a, np.array([[True, False, True], [False, False, True]]), [1.0, 2.0, 3.0])",
+    "np.putmask": "a = x.copy(); np.putmask(a, x > 0, x ** 2)",
+    "a diagonal": "a = x @ x.T; d = np.diagonal(a); a[0, 0] = x[0, 0]; a = a * d",
+    "a number is not a view": "a = x.copy(); s = a[0, 0]; a[0, 0] = 5 * x[1, 1]; a = a * s",
+    "a sum is not a view": "a = x.copy(); s = a.sum(0); a[0] = 5 * x[1]; a = a * s",
+    "+= on a number binds anew": "a = x.copy(); s = a[0, 0]; s += 5; a = a * s",
+    "+= on a sum binds anew": "s = x.sum(); t = s; s += 5; a = x * s + t",
+    "a dtype that is kept": "a = np.zeros((2, 3), np.float32); a[0] = x[1] ** 2",
+    "a recurrence": "a = np.zeros(6)\na[0] = x[0, 0]\nfor i in range(1, 6):\n  a[i] = np.sin(a[i - 1]) + x[1, 1] * i",
+    "a recurrence in two arrays": "a = np.zeros(4); b = np.ones(4)\nfor i in range(1, 4):\n  a[i] = a[i - 1] + b[i - 1] * x[0, 0]; b[i] = b[i - 1] - a[i] * x[1, 1]\na = a * b",
+    "dynamic programming": "a = np.zeros((3, 4))\nfor i in range(1, 3):\n  for j in range(1, 4):\n    a[i, j] = np.maximum(a[i - 1, j], a[i, j - 1]) + x[i - 1, j - 1]",
+    "Gaussian elimination": "a = (x @ x.T + np.eye(2)).copy()\na[1] -= a[0] * (a[1, 0] / a[0, 0])",
+    "a stencil": "a = x.copy()\nfor _ in range(3):\n  a[:, 1:-1] += 0.1 * (a[:, 2:] - 2 * a[:, 1:-1] + a[:, :-2])",
+    "a cumulative product": "a = x.copy()\nfor j in range(1, 3):\n  a[:, j] *= a[:, j - 1]",
+    "a swap in a loop": "a = x.copy()\nfor i in range(2):\n  a[:, [i, i + 1]] = a[:, [i + 1, i]]",
+    "a table written in parts": "a = np.empty((2, 3))\nfor i in range(2):\n  for j in range(3):\n    a[i, j] = x[i, j] ** (i + j)",
+    "a list that grows, then an array": "rows = []\nfor i in range(2):\n  rows.append(x[i] ** 2)\nrows[0] += 1\na = np.array(rows)",
+    "a stand-in written by a helper": "def put(b, v): b[0] = v\na = x.copy(); put(a, x[1]); put(a[1], 4.0)",
+    "a helper that returns what it wrote": "def put(b): b += 1; return b\na = x.copy(); c = put(a); c[0] = x[1]",
+    "while something else is read": "a = x.copy(); b = a * 2; a[0] = 0.0; c = a * 2; a = a + b * c",
+    "a comparison read later": "a = x.copy(); m = a > 0; a[:] = -a; a = np.where(m, a, x ** 2)",
+    "a view of what is read only": "a = np.broadcast_to(x[0], (2, 3)).copy(); a[0] = x[1]",
+    "a three-dimensional array": "a = np.zeros((2, 3, 2)); a[..., 0] = x; a[:, 1, :] = x[:, :2]; a[1, ..., 1] += x[0]; a[:, [0, 2], 1] = x[:, 1:]",
+    "with positions around a slice": "a = np.zeros((2, 3, 2)); a[[0, 1], :, [1, 0]] = x; a[0, :, [1, 0]] += x[:, :]",
+}  # fmt: skip
+
+PLACES = "C = np.array([[1.0, -2.0, 3.0], [-4.0, 5.0, -6.0]])\nP = np.array([2, 0, 1])\n"
+
+
+def recorded(body):
+    """The body as a module's function `f(x)`."""
+    lines = [*body.replace("; ", "\n" if "for " not in body and "def " not in body else "; ").split("\n")]
+    text = "".join(f"    {line}\n" for line in lines)
+    return module(PLACES + "def f(x):\n" + text + "    return np.sum(np.sin(a * 1.3 + np.arange(a.size).reshape(a.shape)))\n")
+
+
+# Rarely used: to say no is enough.
+REFUSABLE = {
+    "np.subtract.at", "np.multiply.at", "np.maximum.at", "np.copyto", "np.fill_diagonal", "np.put", "np.put_along_axis", "np.place",
+    "np.putmask", "sort down", "flat, by a slice", "flat, by a number", "np.squeeze", "astype without a copy",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_a_write_does_what_numpy_does_and_the_gradient_follows(name):
+    user = recorded(WRITES[name])
+    before = user.C.copy(), user.P.copy(), X.copy()
+    truth = user.f(X.copy())
+    try:
+        value, gradient = cr.value_and_grad(user.f)(X)
+    except (InPlaceError, NoRuleError) as refusal:
+        if name in REFUSABLE and refusal.hint:
+            return
+        raise
+    tolerance = 1e-5 if "dtype" in name else 1e-7
+    np.testing.assert_allclose(value, truth, rtol=tolerance)
+    if "dtype" not in name:  # differences of float32 numbers say little
+        np.testing.assert_allclose(gradient, slopes(user.f, X), rtol=1e-6, atol=1e-8)
+    _, tangent = cr.jvp(user.f, (X,), (np.ones_like(X),))
+    np.testing.assert_allclose(tangent, gradient.sum(), rtol=tolerance, atol=1e-9)
+    np.testing.assert_allclose(cr.vmap(user.f)(np.stack([2 * X, X]))[1], truth, rtol=tolerance)
+    for now, then in zip((user.C, user.P, X), before, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+@pytest.mark.parametrize("name", ["a view of a view", "a recurrence", "shifting to the right", "swapping rows", "a transpose",
+                                  "np.add.at", "out= is the argument", "by positions that repeat", "a three-dimensional array"])  # fmt: skip
+def test_the_second_derivative_follows_too(name):
+    f = recorded(WRITES[name]).f
+    H = cr.hessian(f)(X)
+    by_differences = np.stack([slopes(lambda y, i=i: cr.grad(f)(y)[i], X) for i in np.ndindex(X.shape)])
+    np.testing.assert_allclose(H.reshape(6, 6), by_differences.reshape(6, 6), rtol=1e-6, atol=1e-8)
+
+
+READS = [
+    ("a", "b"), ("a[0]", "v"), ("a[:, 1]", "v"), ("a.T", "t"), ("a[::-1]", "v"), ("a.reshape(6)", "r"), ("a[None]", "n"),
+    ("a[:, ::2]", "s"), ("a[0][1:]", "v"), ("a.T[1]", "v"), ("a.reshape(3, 2).T", "v"), ("a.T.reshape(6)", "v"), ("a.ravel()[2:5]", "v"),
+    ("a[1:].ravel()", "v"), ("np.atleast_3d(a)", "v"), ("a[:, :, None].squeeze()", "v"), ("a.swapaxes(0, 1)[::2]", "v"),
+    ("a.T.copy().T", "v"), ("a[:, [0, 1]]", "v"), ("np.flipud(a)", "v"), ("np.fliplr(a)", "v"), ("np.flip(a, 0)", "v"), ("np.rot90(a)", "v"),
+    ("np.diagonal(a)", "v"), ("np.split(a, 2)[0]", "v"), ("np.hsplit(a, 3)[1]", "v"), ("np.array_split(a, 2)[1]", "v"), ("np.moveaxis(a, 0, 1)", "v"),
+    ("np.rollaxis(a, 1)", "v"), ("a.diagonal()", "v"), ("a.flat[2:4]", "v"), ("np.broadcast_to(a[0], (2, 3))", "v"), ("a.view()", "v"),
+    ("np.asarray(a)", "v"), ("np.asanyarray(a)", "v"), ("np.ascontiguousarray(a)", "v"), ("np.ascontiguousarray(a.T)", "v"), ("np.require(a)", "v"),
+    ("np.asarray(a, float)", "v"), ("np.array(a, copy=None)", "v"), ("np.array(a, copy=False)", "v"), ("a.astype(float, copy=False)", "v"), ("np.squeeze(a)", "v"),
+    ("np.real(a)", "v"), ("np.nan_to_num(a, copy=False)", "v"), ("np.triu(a)", "v"), ("np.unstack(a)[0]", "v"), ("np.matrix_transpose(a)", "v"),
+    ("a.mT", "v"), ("np.permute_dims(a)", "v"), ("np.einsum('ij->ji', a)", "v"), ("np.einsum('ij', a)", "v"), ("next(iter(a))", "v"), ("list(a)[1]", "v"),
+    ("np.lib.stride_tricks.sliding_window_view(a[0], 2)", "v"), ("np.ravel(a, order='F')", "v"), ("a.reshape(3, 2, order='F')", "v"), ("a.reshape(-1, 1)", "v"),
+    ("np.broadcast_arrays(a, a)[0]", "v"), ("np.meshgrid(a[0], a[1], copy=False)[0]", "v"), ("np.expand_dims(a, 0)", "v"), ("a[...]", "v"), ("a[()]", "v"),
+    ("np.compress([True, True], a, axis=0)", "v"), ("np.take(a, [0, 1], axis=0)", "v"), ("np.diag(a[:2, :2])", "v"), ("np.vsplit(a, 2)[1]", "v"), ("np.dsplit(a[None], 3)[0]", "v"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("start", ["x.copy()", "x * 1.0", "np.zeros((2, 3)) + x", "x.T.copy().T", "(x.T * 1.0).T", "np.stack([x[0], x[1]])"])
+@pytest.mark.parametrize("view", [v for v, _ in READS])
+def test_whether_two_arrays_share_memory_is_as_in_numpy_or_the_write_is_refused(view, start):
+    """Write to the one, read the other, both ways: the same result, or InPlaceError. Never another result."""
+    for body in (
+        f"a = {start}\nv = {view}\na[...] = a * 3\na[0, 1] = x[1, 1]\na = a[0, 0] * a[0, 1] + np.sin(v)",
+        f"a = {start}\nv = {view}\nv[...] = v * 3\na = a + np.sum(np.sin(v))",
+        f"a = {start}\nv = {view}\nv *= 3\na[1, 1] = 7.0 * x[0, 0]\na = a + np.sum(np.sin(v))",
+    ):
+        user = recorded(body)
+        try:
+            truth = user.f(X.copy())
+        except (ValueError, AttributeError, TypeError, IndexError) as plain:  # NumPy says no: so do we
+            with pytest.raises((ChainruleError, type(plain))):
+                cr.grad(user.f)(X)
+            continue
+        try:
+            value, gradient = cr.value_and_grad(user.f)(X)
+        except (InPlaceError, NoRuleError) as refusal:
+            if refusal.hint:
+                continue
+            raise
+        np.testing.assert_allclose(value, truth, rtol=1e-9)
+        np.testing.assert_allclose(gradient, slopes(user.f, X), rtol=1e-6, atol=1e-8)
+
+
+# --- outside ------------------------------------------------------------------------------------------------------------
+
+OUTSIDE = {
+    "an element of an argument": "x[0, 0] = 1.0",
+    "a row of an argument": "x[0] = x[1]",
+    "+= on an argument": "x += 1",
+    "*= on an argument": "x *= x",
+    "a view of an argument": "v = x[0]\nv[1] = 1.0",
+    "a reshape of an argument": "v = x.reshape(6)\nv[1] = 1.0",
+    "a transpose of an argument": "v = x.T\nv[1] = 1.0",
+    "a row of a loop over an argument": "for r in x: r *= 2",
+    "another name of an argument": "v = x\nv[0] = 1.0",
+    "np.asarray of an argument": "v = np.asarray(x)\nv[0] = 1.0",
+    "fill": "x.fill(0.0)",
+    "sort": "x.sort()",
+    "out= is an argument": "np.exp(x, out=x)",
+    "out= is the other argument": "np.exp(x, out=y)",
+    "np.add.at": "np.add.at(x, 0, 1.0)",
+    "the other argument": "y[0] = x[0]",
+    "+= on the other argument": "y += x",
+    "a global array": "C[0] = 1.0",
+    "a global array, with a stand-in": "C[0] = x[0]",
+    "+= on a part of a global array": "C[0] += x[0]",
+    "a view of a global array": "v = C[0]\nv[0] = 1.0",
+    "a view of a global array, with a stand-in": "v = C[0]\nv[0] = x[0, 0]",
+    "out= is a global array": "np.exp(x, out=C)",
+    "out= of plain numbers is a global array": "np.exp(np.ones((2, 3)), out=C)",
+    "np.add.at on a global array": "np.add.at(C, 0, 1.0)",
+    "np.copyto a global array": "np.copyto(C, x)",
+    "np.copyto a global array plain numbers": "np.copyto(C, 1.0)",
+    "np.put on a global array": "np.put(C, [0], [1.0])",
+    "np.place on a global array": "np.place(C, C > 0, [1.0])",
+    "np.putmask on a global array": "np.putmask(C, C > 0, 1.0)",
+    "np.fill_diagonal on a global array": "np.fill_diagonal(C, 0.0)",
+    "np.random.shuffle of a global array": "np.random.default_rng(0).shuffle(C)",
+    "fill of a global array": "C.fill(0.0)",
+    "sort of a global array": "C.sort()",
+    "resize of a global array": "C.resize(3, 2)",
+    "partition of a global array": "C.partition(1)",
+    "shape of a global array": "C.shape = (3, 2)",
+    "flat of a global array": "C.flat[0] = 1.0",
+    "an enclosing array": "E[0] = 1.0",
+    "an array in a list": "L[0][0] = 1.0",
+    "an array in a list, +=": "L[0] += 1.0",
+    "an array in a dict, +=": "D['a'] += 1.0",
+    "an array in an object": "O.a[0] = 1.0",
+    "an array in an object, +=": "O.a += 1.0",
+    "an array in slots": "S.a[0] = 1.0",
+    "an array in slots, with a stand-in": "S.a[0] = x[0]",
+    "an array in an object array": "B[0][0] = 1.0",
+    "a default": "d[0] = 1.0",
+    "a default, with a stand-in": "d += x",
+    "an array of a class": "K.a[0] = 1.0",
+    "an integer array": "N[0] = 1",
+    "an array of truths": "M[0] = True",
+    "an array of objects": "B[1] = 5",
+    "a part of NumPy's own": "np.add.at(C, 0, x[0])",
+    "a memory view": "memoryview(C)[0, 0] = 1.0",
+    "a global array through np.asarray": "v = np.asarray(C)\nv[0] = 1.0",
+    "a global array through np.ravel": "v = np.ravel(C)\nv[0] = 1.0",
+    "a global array through reshape": "v = C.reshape(6)\nv[0] = 1.0",
+    "a global array through .T": "v = C.T\nv[0] = 1.0",
+    "a global array through np.atleast_1d": "v = np.atleast_1d(C)\nv[0] = 1.0",
+    "a global array through np.split": "v, w = np.split(C, 2)\nv[0] = 1.0",
+    "a global array through a loop": "for v in C: v[0] = 1.0",
+    "a global array through zip": "for v, w in zip(C, x): v += w",
+    "a global array through view": "v = C.view()\nv[0] = 1.0",
+    "a global array through astype": "v = C.astype(float, copy=False)\nv[0] = 1.0",
+    "a global array through np.nditer": "for v in np.nditer(C, op_flags=['readwrite']): v[...] = 1.0",
+    "a global array through as_strided": "v = np.lib.stride_tricks.as_strided(C)\nv[0] = 1.0",
+    "a global array through np.frombuffer": "v = np.frombuffer(C)\nv[0] = 1.0",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_write_that_would_reach_outside_is_refused_and_nothing_is_changed(name):
+    user = module(
+        """
+        C = np.array([[1.0, -2.0, 3.0], [-4.0, 5.0, -6.0]])
+        def copy(): return C.copy()
+        L, D, N, M = [copy()], {"a": copy()}, np.arange(6), np.zeros(6, bool)
+        class O: pass
+        O = O()
+        O.a = copy()
+        class S: __slots__ = ("a",)
+        S = S()
+        S.a = copy()
+        class K: a = C.copy()
+        B = np.empty(2, object)
+        B[0], B[1] = copy(), 3
+        E0 = copy()
+        def make():
+            E = E0
+            def f(x, y, d=copy()):
+        """.rstrip(" ")
+        + "".join(f"                {line}\n" for line in OUTSIDE[name].split("\n"))
+        + """\
+                return np.sum(x) + np.sum(E) + np.sum(d)
+            return f
+        f = make()
+        """
+    )
+    look = lambda: [a.copy() for a in (user.C, user.L[0], user.D["a"], user.N, user.M, user.O.a, user.S.a, user.K.a,
+                                       user.B[0], np.array([user.B[1]]), user.E0, user.f.__defaults__[0])]  # fmt: skip  # noqa: E731
+    before = look()
+    x, y = X.copy(), 2 * X
+    for _ in range(2):
+        with pytest.raises(ChainruleError) as letter:
+            cr.grad(user.f)(x, y)
+        assert letter.value.hint
+        assert "users_module" in str(letter.value)
+    for now, then in zip([*look(), x, y], [*before, X, 2 * X], strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_the_letter_names_the_array_and_the_line_and_the_cure():
+    def f(x):
+        x[0] = 1.0
+        return np.sum(x)
+
+    with pytest.raises(InPlaceError) as letter:
+        cr.grad(f)(np.ones(3))
+    text = str(letter.value)
+    assert "`x`" in text
+    assert "x[0] = 1.0" in text
+    assert "test_in_place.py" in text
+    assert "copy" in letter.value.hint
+
+
+def test_a_write_whose_error_is_caught_is_refused_all_the_same():
+    def f(x):
+        try:
+            x[0] = 1.0
+        except Exception:
+            x = x * 2
+        return np.sum(x)
+
+    with pytest.raises(InPlaceError):
+        cr.grad(f)(np.ones(3))
+
+
+def test_results_are_arrays_of_their_own():
+    x, C = np.ones(3), np.ones(3)
+
+    def f(x):
+        return x, C, x.reshape(3, 1), x * 1, np.broadcast_to(x, (2, 3)), x[0]
+
+    value, tangent = cr.jvp(f, (x,), (x,))
+    rows = cr.vmap(f)(np.ones((2, 3)))
+    for y in (*value, *tangent, *rows):
+        if np.ndim(y):
+            assert y.flags.writeable
+            y[...] = 9.0
+    np.testing.assert_array_equal(x, np.ones(3))
+    np.testing.assert_array_equal(C, np.ones(3))
+    again, _ = cr.jvp(f, (x,), (x,))
+    for y in again:
+        np.testing.assert_array_equal(y, np.ones(np.shape(y)))
+    arrays = [y for y in (*again, *tangent) if np.ndim(y)]
+    assert not any(np.shares_memory(a, b) for a, b in itertools.combinations(arrays, 2))
+
+
+def test_a_gradient_of_a_linear_function_is_not_the_captured_array_itself():
+    c = np.array([1.0, 2.0])
+    gradient = cr.grad(lambda x: c @ x)(np.ones(2))
+    gradient[0] = 99.0
+    np.testing.assert_array_equal(c, [1.0, 2.0])
+    np.testing.assert_array_equal(cr.grad(lambda x: c @ x)(np.ones(2)), [1.0, 2.0])
+
+
+def test_a_constant_gradient_may_be_written_without_spoiling_the_next():
+    d = cr.grad(np.sum)
+    first = d(np.ones(3))
+    first[:] = 7.0
+    np.testing.assert_array_equal(d(np.ones(3)), np.ones(3))
+
+
+def test_a_write_of_another_shape_is_a_shape_error_with_both_shapes():
+    def f(x):
+        a = x.copy()
+        a[:2] = x
+        return np.sum(a)
+
+    with pytest.raises(cr.ChainruleError) as letter:
+        cr.grad(f)(np.ones(3))
+    assert "3" in str(letter.value)
+    assert "a[:2] = x" in str(letter.value)
+
+
+def test_an_index_out_of_bounds_raises_as_numpy_does():
+    for line in ("a[5] = 1.0", "a[0, 0] = 1.0", "a[[0, 7]] = 1.0", "a = a[-4]", "a = a['k']", "a = a[1.5]"):
+        user = module(f"def f(x):\n  a = x.copy()\n  {line}\n  return np.sum(a)\n")
+        with pytest.raises((IndexError, ChainruleError)):
+            user.f(np.ones(3))
+        with pytest.raises((IndexError, ChainruleError)):
+            cr.grad(user.f)(np.ones(3))
+
+
+def test_a_float_is_not_lost_in_an_integer_array():
+    user = module("def f(x):\n  a = np.zeros(3, int)\n  a[0] = x[0]\n  return np.sum(a * x)\n")
+    try:
+        value, slope = cr.value_and_grad(user.f)(np.array([2.7, 1.0, 1.0]))
+    except ChainruleError:
+        return
+    assert value == user.f(np.array([2.7, 1.0, 1.0])) == 2 * 2.7
+    np.testing.assert_array_equal(slope, [2.0, 0.0, 0.0])

@@ -319,7 +319,7 @@ def slopes_agree(program: Program, values: Values, moving: Sequence[int], rng: n
     real = [t for t, a in zip(tangents, program.outputs, strict=True) if a.type.differentiable]
     for (slope, converges), t in zip(differences(program, values, moving, direction), real, strict=True):
         assert np.all(np.isfinite(t)), f"the derivative in the domain is not finite: {t}"
-        assert np.mean(converges) > 0.8, "differences do not converge: is the domain right?"
+        assert np.sum(~converges) <= 0.2 * converges.size, "differences do not converge: is the domain right?"
         worst = np.max(np.abs(t - slope) / (1 + np.abs(slope)), where=converges, initial=0.0)
         assert worst <= max(2e-7, 1e3 * rounding(program)), f"{t} is stated, {slope} is seen (off by {worst:.1e})"
 
@@ -462,7 +462,7 @@ def vmap_is_the_loop_over_rows(op: Op) -> None:
 
 
 def small_dtypes_stay_small(op: Op) -> None:
-    """float32 (float16) in, the same out: the value, both modes, second order, and every step between."""
+    """float32 (float16) in, the same out: the value, both modes, second order; for float32, also every step between."""
     rng = np.random.default_rng(6)
     for case, dtype in itertools.product(cases(op), (np.float32, np.float16)):
         small = case.converted(dtype)
@@ -479,8 +479,10 @@ def small_dtypes_stay_small(op: Op) -> None:
                     assert [y.dtype for y in found[: len(plain)]] == [y.dtype for y in plain]
                 widest = max((v.type.dtype.itemsize for v in p.variables if v.type.dtype.kind == "f"), default=0)
                 allowed = max((a.dtype.itemsize for a in (*values, *plain) if a.dtype.kind == "f"), default=0)
-                assert widest <= allowed, f"a step of {p} is wider than its inputs"
-                if dtype == np.float32:
+                stated = max((a.type.dtype.itemsize for a in p.outputs if a.type.differentiable), default=0)
+                assert stated <= allowed, f"{p} answers in a wider dtype"
+                if dtype == np.float32:  # some functions of SciPy have no loop for float16
+                    assert widest <= allowed, f"a step of {p} is wider than its inputs"
                     _about_the_same(p, x, found)
 
 

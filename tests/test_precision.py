@@ -59,7 +59,7 @@ ELSEWHERE: dict[str, Callable[..., Any]] = {
     "arctanh": mp.atanh,
     "sigmoid": lambda x: 1 / (1 + mp.exp(-x)),
     "erf": mp.erf,
-    "erfc": mp.erfc,
+    "erfc": lambda x: mp.erfc(x) if x < 1e100 else mp.mpf(0),
     "gammaln": mp.loggamma,
     "digamma": mp.digamma,
     "polygamma": lambda x, n: mp.polygamma(n, x),
@@ -111,13 +111,17 @@ def test_derivatives_are_those_of_the_function_elsewhere_to_third_order(op: Elem
 def extreme_points(op: Elementwise) -> list[tuple[float, ...]]:
     """Points of the domain: moderate ones, tiny and huge ones, and ones that are a hair from an end."""
     rng = np.random.default_rng(0)
-    sizes = [1e-300, 1e-100, 1e-20, 1e-8, 1e-3, 0.1, 3.0, 10.0, 20.0, 40.0, 100.0, 300.0, 700.0, 1e4, 1e8, 1e16, 1e100, 1e200]
+    sizes = [1e-300, 1e-20, 1e-3, 3.0, 20.0, 300.0, 1e8, 1e16, 1e100]
+    hairs = (2, 20, 52)
+    if op.arity == 1:
+        sizes += [1e-100, 1e-8, 0.1, 10.0, 40.0, 100.0, 700.0, 1e4, 1e200]  # two so unlike need a truth of more digits
+        hairs = (2, 5, 10, 20, 30, 40, 50, 52, 53)
     axes = []
     for d in op.domain:
-        points = [*sizes, *(-x for x in sizes), *d.sample(6, rng).tolist()]
+        points = [*sizes, *(-x for x in sizes), *d.sample(4, rng).tolist()]
         for end in (d.low, d.high):
             if np.isfinite(end):
-                points += [end + side * 2.0**-k for k in (2, 5, 10, 20, 30, 40, 50, 52, 53) for side in (1, -1)]
+                points += [end + side * 2.0**-k for k in hairs for side in (1, -1)]
         axes.append([x for x in dict.fromkeys(points) if x in d and not (d.open_low and x == d.low)])
     return list(itertools.product(*axes))
 

@@ -6,8 +6,11 @@
 array([0.        , 0.63970001])
 """
 
-from .api import grad, hessian, hvp, jacobian, jvp, trace, value_and_grad, vjp, vmap
+from .api import check, grad, hessian, hvp, jacobian, jvp, minimize, trace, value_and_grad, vjp, vmap
 from .errors import ChainruleError
 
 __version__ = "0.1.0"
-__all__ = ["ChainruleError", "grad", "hessian", "hvp", "jacobian", "jvp", "trace", "value_and_grad", "vjp", "vmap"]
+__all__ = [
+    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace",
+    "check", "minimize", "ChainruleError",
+]  # fmt: skip

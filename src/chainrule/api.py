@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,9 @@ import numpy as np
 from .errors import ArgumentError, ChainruleError, DtypeError, ShapeError
 from .execute import Executable, derived, evaluate, executable, inputs_of, recording_of
 from .ir import Const, Program
+from .numeric.check import COMPONENTS, GradientCheck, check_gradient
+from .numeric.optimize import Minimum, Progress
+from .numeric.optimize import minimize as _minimize
 from .trace.record import Static, argument_names, leaf_of, name_variables, type_of
 from .trace.recorder import Traced
 from .trace.tree import Tree, flatten
@@ -97,7 +101,8 @@ class Call:
         name = getattr(self.function, "__name__", "the function")
         if self.recording.result.kind is not None:
             raise ShapeError(
-                f"{what} needs a function that returns one number; {name} returns a {self.recording.result.kind.__name__}",
+                f"{what} needs a function that returns one number; {name} returns a"
+                f" {self.recording.result.kind.__name__}",
                 hint="return the loss alone",
             )
         (output,) = self.program.outputs
@@ -185,7 +190,7 @@ def _prepare(found: Derived) -> tuple[Derived, Executable]:
     return found, executable(found.program)
 
 
-# --- first derivatives ------------------------------------------------------------------------------------------------
+# --- first derivatives ----------------------------------------------------------------------------------------------
 
 
 def value_and_grad(f: Function, *, wrt: Wrt = 0) -> Function:
@@ -340,7 +345,7 @@ def _directions(call: Call, directions: tuple[Any, ...], what: str) -> list[Any]
     return [_fit(x, t, what) for x, t in zip(moves, call.types(), strict=True)]
 
 
-# --- matrices of derivatives ------------------------------------------------------------------------------------------
+# --- matrices of derivatives ----------------------------------------------------------------------------------------
 
 
 def _blocks(types: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
@@ -353,7 +358,7 @@ def _blocks(types: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
         part = np.zeros((total, t.size), t.dtype)
         part[np.arange(start, start + t.size), np.arange(t.size)] = 1
         parts.append(part.reshape(total, *t.shape))
-    return parts, list(zip(starts, starts[1:], strict=False))
+    return parts, list(itertools.pairwise(starts))
 
 
 def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
@@ -431,7 +436,7 @@ def _derivatives_only(found: Derived) -> Derived:
 
 
 def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
-    """All second partial derivatives of a function that returns one number: for `x` of shape `t`, an array of shape `t + t`.
+    """All second partial derivatives of a function that returns one number: for `x` of shape `t`, shape `t + t`.
 
     For structured arguments, the structure of the first derivative with that of the second inside. Forward over
     reverse, all columns in one sweep.
@@ -519,7 +524,7 @@ def hvp(f: Function, *, wrt: Wrt = 0) -> Function:
     return product
 
 
-# --- many at once -------------------------------------------------------------------------------------------------------
+# --- many at once ---------------------------------------------------------------------------------------------------
 
 
 def vmap(f: Function, *, in_axes: Any = 0) -> Function:
@@ -608,3 +613,67 @@ def trace(f: Function, *args: Any, **options: Any) -> Program:
       a: float64[] = tanh(x)...
     """
     return name_variables(Call(f, args, options).program)
+
+
+# --- run now ------------------------------------------------------------------------------------------------------------
+
+
+@public
+def check(f: Function, *args: Any, wrt: Wrt = 0, components: int = COMPONENTS) -> GradientCheck:
+    """Does our gradient of `f` agree with differences of its values, and how sure is that?
+
+    The verdict is "agrees", "wrong" or "unreliable" (differences can't tell: rounding, a kink, no finite value), and
+    comes with the numbers. Values are those of `f` itself, not of its recording. Up to `components` components are
+    looked at one by one; of more, a random choice of them, and all at once along random directions.
+
+    >>> print(check(lambda w, x: np.sum(np.tanh(x @ w)), np.array([0.5, -1.0]), np.eye(2)))
+    The gradient agrees with differences in both components, to 11 digits or more.
+
+    Error bars: Ridders, 1982; Moré & Wild, 2011.
+    """
+    call = Call(f, args, {}, wrt)
+    call.scalar("a check")
+    gradient, _ = flatten(grad(f, wrt=wrt)(*args))
+    plain = [leaf.value if isinstance(leaf, Static) else leaf for leaf in call.leaves]
+
+    def value(arrays: list[Any]) -> float:
+        leaves = list(plain)
+        for i, array in zip(call.wrt_leaves, arrays, strict=True):
+            leaves[i] = array if isinstance(plain[i], np.ndarray) else array[()]
+        positional, named = call.tree.build(leaves)
+        return float(f(*positional, **named))
+
+    at = [np.asarray(plain[i]) for i in call.wrt_leaves]
+    names = [call.names[i] for i in call.wrt_leaves]
+    return check_gradient(value, [np.asarray(g) for g in gradient], at, names, components=components)
+
+
+@public
+def minimize(
+    f: Function,
+    x0: Any,
+    args: tuple[Any, ...] = (),
+    *,
+    method: str = "l-bfgs",
+    tol: float | None = None,
+    max_iter: int | None = None,
+    callback: Callable[[Progress], Any] | None = None,
+    bounds: Any = None,
+    learning_rate: float | None = None,
+) -> Minimum:
+    """Minimize `f(x, *args)` over `x`, starting at `x0`: SciPy's methods and names, with exact derivatives.
+
+    `x0` may be an array, a number, or a nested structure of them; the result's `x` has the same structure. Methods:
+    "gradient descent" (with `learning_rate`, or a line search), "l-bfgs" (the one that takes `bounds`), "bfgs",
+    "newton-cg", "trust-ncg". Success means that the largest component of the gradient is at most `tol` (1e-6, or 1e-3
+    in float32), or as small as rounding lets it be. Ctrl-C gives the best point so far.
+
+    >>> found = minimize(lambda p: (p["a"] - 1) ** 2 + np.sum(p["b"] ** 4), {"a": 0.0, "b": np.ones(2)})
+    >>> found.success, round(found.x["a"], 4)
+    (True, 1.0)
+    """
+    differentiated, product = value_and_grad(f), hvp(f)
+    return _minimize(
+        lambda x: differentiated(x, *args), x0, hvp=lambda x, v: product(x, *args, v),
+        method=method, tol=tol, max_iter=max_iter, callback=callback, bounds=bounds, learning_rate=learning_rate,
+    )  # fmt: skip

@@ -26,7 +26,7 @@ from typing import Any
 class ChainruleError(Exception):
     """What happened, in the user's words; `operands`, `where` and `hint` are filled in as they become known.
 
-    The message may name operands as `{0}`, `{1}`: whoever knows the user's source puts the text in their place.
+    The message may name operands as `$0`, `$1`: whoever knows the user's source puts the text in their place.
     """
 
     def __init__(self, message: str, *, operands: Sequence[Any] = (), where: str = "", hint: str = "") -> None:
@@ -56,7 +56,7 @@ class ChainruleError(Exception):
             )
         text = self.message
         for i, name in enumerate(names):
-            text = text.replace("{%d}" % i, name)
+            text = text.replace(f"${i}", name)
         # zip stops at the operands: a call may have more names than operands worth showing
         facts = ", ".join(f"{name} is {type_}" for name, type_ in zip(names, self.operands, strict=False))
         lines = [text]

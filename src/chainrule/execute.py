@@ -30,7 +30,7 @@ _lock = threading.RLock()
 _strays: OrderedDict[int, tuple[Any, OrderedDict[Hashable, list[Recording]]]] = OrderedDict()
 
 
-# --- the NumPy executor -----------------------------------------------------------------------------------------------
+# --- the NumPy executor ---------------------------------------------------------------------------------------------
 
 
 class Executable:
@@ -77,7 +77,7 @@ class Executable:
 
 
 def _source(program: Program) -> tuple[str, dict[str, Any], dict[int, Any]]:
-    """Python that runs the Program. A name is used again once its value is no longer needed, so that memory is freed."""
+    """Python that runs the Program. A name is used again once its value is not needed: so memory is freed."""
     scope: dict[str, Any] = {}
     last: dict[Var, int] = {}
     for n, e in enumerate(program.equations):
@@ -153,7 +153,7 @@ def _fitting(recorder: Recorder, value: Any, x: Var) -> Atom:
     return atom
 
 
-# --- recordings ---------------------------------------------------------------------------------------------------------
+# --- recordings -----------------------------------------------------------------------------------------------------
 
 
 def _table(function: Any) -> OrderedDict[Hashable, list[Recording]]:
@@ -215,7 +215,7 @@ def inputs_of(recording: Recording, leaves: Sequence[Any]) -> list[Any]:
             known = outer.lifted.get(id(capture))
             if known is None:
                 hidden = outer.hide(value, capture, capture.name if capture else "")
-                known = outer.lifted[id(capture)] = (capture, hidden.atom)
+                known = outer.lifted[id(capture)] = (capture, hidden.var)
             value = Traced(outer, known[1])
         values.append(value)
     return values

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var
@@ -21,7 +21,7 @@ from ..ops.contraction import Contraction, Spec
 from .layout import Box, equation, fenced, letter, listed, lowered, number, raised, summed, text
 from .matrix import INDICES, contracted
 from .names import fresh, shortened, symbol
-from .styles import constant, laid_out, notation_of
+from .styles import constant, laid_out, notation_of, uniform
 
 REPEATED = 3  # a value that is used again gets a name when it is longer than this many names and numbers
 LONG = 24  # and any value that is longer than this
@@ -29,36 +29,39 @@ LONG = 24  # and any value that is longer than this
 
 @dataclass(frozen=True)
 class Formula:
-    """`left = right`, and what the names in it stand for."""
+    """Equations `left = right` under each other, and what the names in them stand for."""
 
-    left: Box
-    right: Box
+    heads: tuple[tuple[Box, Box], ...]
     where: tuple[tuple[Box, Box], ...] = ()
 
     @property
-    def lines(self) -> tuple[tuple[Box, Box], ...]:
-        return ((self.left, self.right), *self.where)
+    def left(self) -> Box:
+        return self.heads[0][0]
+
+    @property
+    def right(self) -> Box:
+        return self.heads[0][1]
 
     @property
     def unicode(self) -> str:
-        head = f"{self.left.unicode} = {self.right.unicode}"
+        heads = [f"{a.unicode} = {b.unicode}" for a, b in self.heads]
         rest = [f"{a.unicode} = {b.unicode}" for a, b in self.where]
-        return "\n".join([head, *(f"  {'where' if not i else '     '} {line}" for i, line in enumerate(rest))])
+        return "\n".join([*heads, *(f"  {'     ' if i else 'where'} {line}" for i, line in enumerate(rest))])
 
     @property
     def latex(self) -> str:
-        """One `aligned` block, for the inside of a display."""
-        if not self.where:
+        """What goes inside a display: one equation, or an `aligned` block of them."""
+        if len(self.heads) == 1 and not self.where:
             return f"{self.left.latex} = {self.right.latex}"
-        head = f"{self.left.latex} &= {self.right.latex}"
+        heads = [f"{a.latex} &= {b.latex}" for a, b in self.heads]
         rest = [f"{a.latex} &= {b.latex}" for a, b in self.where]
-        body = r" \\ ".join([head, rf"\text{{where }} {rest[0]}", *rest[1:]])
-        return rf"\begin{{aligned}} {body} \end{{aligned}}"
+        lines = [*heads, *(line if i else rf"\text{{where }} {line}" for i, line in enumerate(rest))]
+        return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
 
     @property
     def mathml(self) -> str:
         """A `<math>` element for each line."""
-        return "\n".join(equation(a, b).mathml for a, b in self.lines)
+        return "\n".join(equation(a, b).mathml for a, b in (*self.heads, *self.where))
 
     def __str__(self) -> str:
         return self.unicode
@@ -66,13 +69,14 @@ class Formula:
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex}$"
 
+    def _repr_html_(self) -> str:
+        return self.mathml
+
     def as_dict(self) -> dict[str, Any]:
-        return {
-            "name": self.left.unicode,
-            "unicode": self.right.unicode,
-            "latex": self.right.latex,
-            "where": [{"name": a.unicode, "unicode": b.unicode, "latex": b.latex} for a, b in self.where],
-        }
+        def pair(line: tuple[Box, Box]) -> dict[str, str]:
+            return {"name": line[0].unicode, "unicode": line[1].unicode, "latex": line[1].latex}
+
+        return {"formulas": [pair(line) for line in self.heads], "where": [pair(line) for line in self.where]}
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -108,8 +112,8 @@ def is_view(e: Equation) -> bool:
     return False
 
 
-def uses(program: Program) -> Counter[Atom]:
-    """How often each value is read, looking through views."""
+def views(program: Program) -> tuple[dict[Atom, Atom], Counter[Atom]]:
+    """What each view shows, and how often each value is read, looking through views."""
     source: dict[Atom, Atom] = {}
     count: Counter[Atom] = Counter()
     for e in program.equations:
@@ -118,7 +122,7 @@ def uses(program: Program) -> Counter[Atom]:
         else:
             count.update(source.get(a, a) for a in e.inputs)
     count.update(source.get(a, a) for a in program.outputs)
-    return count
+    return source, count
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -127,7 +131,10 @@ def uses(program: Program) -> Counter[Atom]:
 class Typesetter:
     """The boxes of a program's values, made bottom up; `definitions` lists what got a name, in order."""
 
-    def __init__(self, program: Program, *, named: Mapping[Var, Box] | None = None, cut: Iterable[Var] = ()) -> None:
+    def __init__(
+        self, program: Program, *, named: Mapping[Var, Box] | None = None, cut: Iterable[Var] = (),
+        counts: Mapping[Var, int] | None = None,
+    ) -> None:  # fmt: skip
         self.program = program
         self.producer = {v: e for e in program.equations for v in e.outputs}
         self.names = user_names(program)
@@ -138,10 +145,12 @@ class Typesetter:
         taken = {*self.names.values(), *(box.unicode for box in self.given.values())}
         self._fresh = fresh(taken)
         self._indices = "".join(c for c in INDICES if c not in taken)
-        self._uses = uses(program)
+        self._source, self._uses = views(program)
         self._cut = set(cut)
         for v in program.inputs:
-            self.boxes[v] = self.given.get(v) or symbol(self.names.get(v) or next(self._fresh))
+            self.boxes[v] = self._name(v)
+        for v, n in (counts or {}).items():
+            self.definitions[v] = (self.boxes[v], number(str(n)))
         for e in program.equations:
             self._read(e)
 
@@ -167,8 +176,14 @@ class Typesetter:
         right = self.box(output)
         if isinstance(output, Var) and output in self.definitions:
             name, right = self.definitions[output]
-            return Formula(left, right, tuple(d for d in self.where(right) if d[0] is not name))
-        return Formula(left, right, self.where(right))
+            return Formula(((left, right),), tuple(d for d in self.where(right) if d[0] is not name))
+        return Formula(((left, right),), self.where(right))
+
+    def system(self, lefts: Sequence[Box], outputs: Sequence[Atom]) -> Formula:
+        """A formula for each output; what their names stand for is said once."""
+        each = [self.formula(left, a) for left, a in zip(lefts, outputs, strict=True)]
+        where = {id(d[0]): d for d in self.where(*(f.right for f in each))}
+        return Formula(tuple(f.heads[0] for f in each), tuple(where.values()))
 
     # --- one equation ---
 
@@ -180,9 +195,12 @@ class Typesetter:
             if not self._deserves_name(e, v, body):
                 self.boxes[v] = body
                 continue
-            name = self.given.get(v) or symbol(self.names.get(v) or next(self._fresh))
-            name = Box(name.kind, name.parts, name.sign, name.tex, name.level, name.needs)  # one object per value
+            name = self._name(v)
             self.boxes[v], self.definitions[v] = name, (name, body)
+
+    def _name(self, v: Var) -> Box:
+        """The box of a value's name: one object for each value, so that it can be found again in a formula."""
+        return replace(self.given.get(v) or symbol(self.names.get(v) or next(self._fresh)))
 
     def _deserves_name(self, e: Equation, v: Var, body: Box) -> bool:
         if v in self._cut or len(e.outputs) > 1:
@@ -196,7 +214,11 @@ class Typesetter:
     def _body(self, e: Equation) -> Box:
         if isinstance(e.op, Contraction):
             return self._contraction(e)
-        return laid_out(e, [self.box(a) for a in e.inputs])
+        return laid_out(e, [self.box(a) for a in e.inputs], elements=any(map(self._is_scalar, e.inputs)))
+
+    def _is_scalar(self, a: Atom) -> bool:
+        """Whether it is one number, perhaps repeated."""
+        return self._source.get(a, a).type.shape == () or (isinstance(a, Const) and uniform(a) is not None)
 
     def _contraction(self, e: Equation) -> Box:
         spec: Spec = e.params["spec"]
@@ -243,8 +265,7 @@ class Typesetter:
         if short is not None:
             return short
         if id(a.value) not in self.constants:
-            name = symbol(f"C_{len(self.constants) + 1}")
-            name = Box(name.kind, name.parts, name.sign, name.tex, name.level, name.needs)
+            name = replace(symbol(f"C_{len(self.constants) + 1}"))
             self.constants[id(a.value)] = (name, text(f"a constant, {a.type}"))
         return self.constants[id(a.value)][0]
 
@@ -258,17 +279,10 @@ def title(program: Program) -> Box:
     return symbol(name if name.isidentifier() else "f")
 
 
-def formula(program: Program, left: Box | None = None) -> Formula:
-    """A program's value: `name = …`."""
+def formula(program: Program) -> Formula:
+    """A program's value just as it is recorded: `name = …`."""
     setter = Typesetter(program)
-    left = left or title(program)
     if len(program.outputs) == 1:
-        return setter.formula(left, program.outputs[0])
+        return setter.formula(title(program), program.outputs[0])
     right = fenced("(", listed([setter.box(a) for a in program.outputs]), ")")
-    return Formula(left, right, setter.where(right))
-
-
-def formulas(program: Program, lefts: Sequence[Box]) -> tuple[Formula, ...]:
-    """A formula for each output, with names that are the same in all of them."""
-    setter = Typesetter(program)
-    return tuple(setter.formula(left, a) for left, a in zip(lefts, program.outputs, strict=True))
+    return Formula(((title(program), right),), setter.where(right))

@@ -58,7 +58,7 @@ class Box:
         return self.unicode
 
 
-_COUNTED = frozenset({"letter", "word", "number", "text"})
+_COUNTED = frozenset({"letter", "word", "function", "number", "text"})
 
 # --- boxes ------------------------------------------------------------------------------------------------------------
 
@@ -162,6 +162,11 @@ def accent(mark: str, tex: str, part: Box) -> Box:
     return Box("accent", (part,), mark, tex, ATOM, (ATOM,))
 
 
+def nabla(name: Box) -> Box:
+    """∇ with the variable in which the gradient is taken."""
+    return Box("nabla", (name,))
+
+
 def fenced(left: str, part: Box, right: str, tex: tuple[str, str] | None = None) -> Box:
     """A part between two fences: absolute value, floor, norm, inner product."""
     opening, closing = tex or (left, right)
@@ -243,7 +248,7 @@ def _unicode_lowered(box: Box, write: Write, at: Callable[[int], str]) -> str:
 
 
 def _unicode_fraction(box: Box, write: Write, at: Callable[[int], str]) -> str:
-    simple = all(part.kind in ("number", "letter") for part in box.parts)
+    simple = all(part.level == ATOM and " " not in write(part) and part.size < 3 for part in box.parts)
     return f"{at(0)}/{at(1)}" if simple else f"{at(0)} / {at(1)}"
 
 
@@ -261,6 +266,7 @@ write_unicode = _writer(
     {
         "letter": lambda box, write, at: box.sign,
         "word": lambda box, write, at: box.sign,
+        "function": lambda box, write, at: box.sign,
         "text": lambda box, write, at: box.sign,
         "number": lambda box, write, at: box.sign,
         "sign": lambda box, write, at: box.sign,
@@ -271,6 +277,7 @@ write_unicode = _writer(
         "lowered": _unicode_lowered,
         "transposed": lambda box, write, at: at(0) + "ᵀ",
         "root": lambda box, write, at: box.sign + at(0),
+        "nabla": lambda box, write, at: f"∇{write(box.parts[0])}",
         "accent": lambda box, write, at: at(0)[:1] + box.sign + at(0)[1:],
         "fenced": _unicode_fenced,
         "summed": lambda box, write, at: f"Σ{subscript(write(box.parts[0]).replace(',', '')) or '_' + at(0)} {at(1)}",
@@ -306,6 +313,7 @@ write_latex = _writer(
     {
         "letter": lambda box, write, at: box.tex,
         "word": lambda box, write, at: box.tex,
+        "function": lambda box, write, at: box.tex,
         "text": lambda box, write, at: box.tex,
         "number": lambda box, write, at: box.tex,
         "sign": lambda box, write, at: box.tex,
@@ -316,6 +324,7 @@ write_latex = _writer(
         "lowered": lambda box, write, at: f"{at(0)}_{{{write(box.parts[1])}}}",
         "transposed": lambda box, write, at: at(0) + r"^{\mathsf T}",
         "root": lambda box, write, at: f"{box.tex}{{{write(box.parts[0])}}}",
+        "nabla": lambda box, write, at: rf"\nabla_{{{write(box.parts[0])}}}",
         "accent": lambda box, write, at: f"{box.tex}{{{at(0)}}}",
         "fenced": _latex_fenced,
         "summed": lambda box, write, at: rf"\sum_{{{at(0)}}} {at(1)}",
@@ -366,6 +375,7 @@ write_mathml = _writer(
     {
         "letter": lambda box, write, at: _tag("mi", escape(box.sign)),
         "word": lambda box, write, at: _tag("mi", escape(box.sign)),
+        "function": lambda box, write, at: _tag("mi", escape(box.sign)),
         "text": lambda box, write, at: _tag("mtext", escape(box.sign)),
         "number": lambda box, write, at: _tag("mn", escape(box.sign)),
         "sign": lambda box, write, at: _tag("mo", escape(box.sign)),
@@ -376,6 +386,7 @@ write_mathml = _writer(
         "lowered": lambda box, write, at: _tag("msub", _tag("mrow", at(0)), _whole(box.parts[1], write)),
         "transposed": lambda box, write, at: _tag("msup", _tag("mrow", at(0)), _tag("mi", "T")),
         "root": _mathml_root,
+        "nabla": lambda box, write, at: _tag("msub", _tag("mo", "∇"), _whole(box.parts[0], write)),
         "accent": lambda box, write, at: _tag("mover", at(0), _tag("mo", _OVER[box.tex])),
         "fenced": _mathml_fenced,
         "summed": lambda box, write, at: _tag("mrow", _tag("munder", _tag("mo", "∑"), at(0)), at(1)),

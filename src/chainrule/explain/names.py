@@ -21,7 +21,8 @@ _SMALL, _CAPITAL = "αβγδεζηθικλμνξπρστυφχψω", "ΑΒΓΔΕ
 GREEK = dict(zip(_NAMES.split(), _SMALL, strict=True)) | {
     name.capitalize(): letter_ for name, letter_ in zip(_NAMES.split(), _CAPITAL, strict=True)
 }
-_TEX = {greek: f"\\{name}" for name, greek in GREEK.items()} | {
+GREEK["lam"] = "λ"  # `lambda` is not free in Python
+_TEX = {greek: f"\\{name}" for name, greek in GREEK.items() if name != "lam"} | {
     greek: rf"\mathrm{{{latin}}}" for greek, latin in zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)
 } | {"ℓ": r"\ell", "∂": r"\partial", "∇": r"\nabla", "ϵ": r"\epsilon", "ε": r"\varepsilon", "ο": "o"}  # fmt: skip
 _MARKS = {"bar": ("\u0304", r"\bar"), "hat": ("\u0302", r"\hat"), "tilde": ("\u0303", r"\tilde"), "dot": ("\u0307", r"\dot")}

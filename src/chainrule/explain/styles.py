@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from math import isinf, isnan
 from typing import Any
 
 import numpy as np
 
-from ..ir import Atom, Const, Equation, Var
+from ..ir import Const, Equation
 from ..ops.notation import PRODUCT, SUM, Notation
 from .layout import (
     Box, applied, beside, cases, fenced, fraction, hadamard, letter, listed, lowered, negated, number, product, raised,
@@ -25,7 +26,7 @@ def notation_of(e: Equation) -> Notation:
 
 
 def laid_out(e: Equation, parts: Parts, *, elements: bool = False) -> Box:
-    """The box of `e.op` applied to parts that are laid out already: those of whole arrays, or of their elements."""
+    """The box of `e.op` applied to parts that are laid out already; `elements` if a product is one of numbers."""
     notation = notation_of(e)
     if elements and notation.style == "infix" and notation.level == PRODUCT:
         return product(parts)
@@ -56,12 +57,8 @@ def _infix(e: Equation, notation: Notation, parts: Parts) -> Box:
     if notation.level == SUM:
         return total(left, right, minus=notation.text == "-")
     if notation.level == PRODUCT:
-        return product([left, right]) if any(map(_is_scalar, e.inputs)) else hadamard([left, right])
+        return hadamard([left, right]) if e.output.type.shape else product([left, right])
     return relation(left, notation.symbol, notation.tex, right)
-
-
-def _is_scalar(a: Atom) -> bool:
-    return a.type.shape == () or (isinstance(a, Const) and uniform(a) is not None)
 
 
 def uniform(a: Const) -> Any:
@@ -72,10 +69,15 @@ def uniform(a: Const) -> Any:
     return flat[0]
 
 
+_POWER_AFTER_NAME = frozenset({"trigonometric", "hyperbolic"})  # cos² x, but σ(x)²
+
+
 def _call(e: Equation, notation: Notation, parts: Parts) -> Box:
     function = word(notation.symbol, notation.tex) if notation.text else word(e.op.name)
     if "n" in e.params:
         function = raised(function, fenced("(", number(digits(e.params["n"])), ")"))
+    if e.op.rule in _POWER_AFTER_NAME:
+        function = replace(function, kind="function")
     return applied(function, [*parts, *_axes(e)])
 
 
@@ -108,11 +110,13 @@ def exponent_box(n: Any) -> Box:
 
 
 def _is_call(box: Box) -> bool:
-    return box.kind == "row" and len(box.parts) == 2 and box.parts[0].kind == "word"
+    return box.kind == "row" and len(box.parts) == 2 and box.parts[0].kind == "function"
 
 
 def _cases(e: Equation, notation: Notation, parts: Parts) -> Box:
     condition, yes, no = parts
+    if (yes.sign, no.sign) == ("1", "0"):  # Iverson's bracket
+        return fenced("[", condition, "]")
     return cases([(yes, condition), (no, None)])
 
 

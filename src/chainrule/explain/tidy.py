@@ -20,20 +20,21 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Array, ArrayType, Atom, Const, Equation, Program, Var
-from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract
+from ..ir import Array, ArrayType, Atom, Const, Equation, Program, Var, without_dead_code
+from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract, where
 from ..ops.contraction import Contraction, Spec, canonical, contract
 from ..ops.op import Linear, Op
 from ..transform.simplify import simplify
 from .algebra import ONE, Term, collected, common, exact, of, without, written
 from .formula import is_view
+from .styles import uniform
 
 Value = tuple[Term, ...]  # a sum of terms
 
 
 def tidy(program: Program) -> Program:
     """The same function, written for a reader."""
-    return simplify_views(_Tidier(simplify(program)).program())
+    return without_dead_code(_Tidier(simplify(program)).program())
 
 
 class _Tidier:
@@ -140,6 +141,16 @@ class _Tidier:
     def _subtract(self, e: Equation) -> Value | None:
         return collected((*self.value(e.inputs[0]), *(t.scaled(Fraction(-1)) for t in self.value(e.inputs[1]))))
 
+    def _where(self, e: Equation) -> Value | None:
+        """x where the condition holds, else 0, is x · [condition]."""
+        condition, yes, no = e.inputs
+        if not isinstance(no, Const) or uniform(no) != 0 or (isinstance(yes, Const) and uniform(yes) == 1):
+            return None
+        scalar = ArrayType((), e.output.type.dtype)
+        one, zero = _const(ONE, scalar), _const(Fraction(0), scalar)
+        made = self._emit(e.op, (self._atom(condition, condition.type), one, zero), {}, e)
+        return (self._as_term(yes) * of(made[0]),)
+
     def _linear(self, e: Equation) -> Value | None:
         """Numbers go through what is linear."""
         a, v = e.inputs[0], e.output
@@ -167,6 +178,8 @@ class _Tidier:
                 atom, labels = self._unrepeated(self._write((term.arrays,), a.type), labels)
                 atoms.append(atom)
                 ins.append(labels)
+        if len(atoms) == 1 and len(e.inputs) == 1 and self.uses[e.inputs[0]] == 1:
+            atoms, ins, size = self._unsummed(atoms[0], ins[0], size)
         kept = {label for labels in ins for label in labels}
         gone = {label for labels in spec.ins for label in labels} - kept
         if len(set(spec.out)) < len(spec.out) and not set(spec.out) <= kept:
@@ -193,20 +206,45 @@ class _Tidier:
         at = dict(zip(spec.out, labels, strict=True))
         return e.inputs[0], tuple(at[label] for label in spec.ins[0])
 
+    def _unsummed(self, atom: Atom, labels: tuple[int, ...], size: dict[int, int]) -> Any:
+        """Instead of the sum of sums, one sum over all."""
+        e = self.producer.get(atom) if isinstance(atom, Var) else None
+        if e is None or e.op is not contract or len(e.inputs) > 1 or len(set(labels)) < len(labels):
+            return [atom], [labels], size
+        spec: Spec = e.params["spec"]
+        inner = spec.ins[0]
+        if len(set(inner)) < len(inner) or not set(spec.out) <= set(inner):
+            return [atom], [labels], size
+        start = max(size, default=-1) + 1
+        at = {label: start + i for i, label in enumerate(inner)} | dict(zip(spec.out, labels, strict=True))
+        sizes = size | {at[label]: n for label, n in zip(inner, e.inputs[0].type.shape, strict=True)}
+        return [e.inputs[0]], [tuple(at[label] for label in inner)], sizes
+
     # --- multiplying out ---
 
     def _multiplied_out(self, term: Term) -> Value:
         """(a/p − b/q) · p q is a q − b p: a product with sums is multiplied out where that makes it shorter."""
-        below = {a for part, n in term.powers for t in self.parts.get(part, ()) if n == 1 for a, m in t.powers if m < 0}
-        if not below & {a for a, n in term.powers if n > 0}:
-            return (term,)
-        expanded = (Term(term.number),)
-        for atom, n in sorted(term.powers, key=lambda power: power[0] not in self.parts):
-            factors = self.parts[atom] if n == 1 and atom in self.parts else (Term(ONE, ((atom, n),)),)
-            expanded = collected([a * b for a in expanded for b in factors])
-            if len(expanded) > 16:
-                return (term,)
-        return expanded if self._length(expanded) < self._length((term,)) else (term,)
+        above = {a for a, n in term.powers if n > 0}
+        for atom, n in term.powers:
+            if n == 1 and any(m < 0 and a in above for t in self.parts.get(atom, ()) for a, m in t.powers):
+                rest = without(term, Term(ONE, ((atom, n),)))
+                cancelled = collected([rest * t for t in self.parts[atom]])
+                candidates = [cancelled, self._expanded(cancelled)]
+                return min([(term,), *candidates], key=self._length)
+        return (term,)
+
+    def _expanded(self, value: Value) -> Value:
+        """Every product of sums as a sum of products, unless that gets long."""
+        total: list[Term] = []
+        for term in value:
+            products: Value = (Term(term.number),)
+            for atom, n in term.powers:
+                factors = self.parts[atom] if n == 1 and atom in self.parts else (Term(ONE, ((atom, n),)),)
+                products = tuple(a * b for a in products for b in factors)
+                if len(products) > 16:
+                    return value
+            total += products
+        return collected(total)
 
     def _length(self, value: Value) -> int:
         return sum(1 + sum(self._atom_length(a) for a, _ in t.powers) for t in value)
@@ -332,6 +370,7 @@ _REWRITES: dict[Op, Callable[[_Tidier, Equation], Value | None]] = {
     power_of: _Tidier._power,
     add: _Tidier._add,
     subtract: _Tidier._subtract,
+    where: _Tidier._where,
     contract: _Tidier._contract,
 }
 
@@ -345,8 +384,3 @@ def _key(a: Atom) -> Any:
     if isinstance(a, Const) and value.size <= 64:
         return (value.dtype.str, value.shape, value.tobytes())
     return a
-
-
-def simplify_views(program: Program) -> Program:
-    """Common subexpressions and dead code once more."""
-    return simplify(program)

@@ -15,7 +15,7 @@ from .sets import NONNEGATIVE, POSITIVE, REALS, TRUTHS, WHOLE, Interval
 
 BOTH = (REALS, REALS)
 
-# --- sums, products, quotients, powers --------------------------------------------------------------------------------
+# --- sums, products, quotients, powers ------------------------------------------------------------------------------
 
 add = elementwise(np.add, lambda x, y, z: (1, 1), domain=BOTH, notation=infix("+", SUM), rule="sum")
 subtract = elementwise(
@@ -65,7 +65,7 @@ def spell_power(x: Value, y: Value) -> Any:
             x = apply(convert, x, dtype=np.dtype(np.float64))
         elif n < 0:
             raise DtypeError(
-                "{0} ** %d: integers have no negative integer powers" % n, hint="make the base a float array"
+                f"$0 ** {n}: integers have no negative integer powers", hint="make the base a float array"
             )
     return apply(power_of, x, n=n)
 
@@ -85,19 +85,19 @@ hypot = elementwise(
     textbook=lambda x, y, z: (x / z, y / z),
 )  # fmt: skip
 
-# --- comparisons and logic: true or false, no slope -------------------------------------------------------------------
+# --- comparisons and logic: true or false, no slope -----------------------------------------------------------------
 
-for function, sign, tex in [
+for compare, text, tex in [
     (np.greater, ">", ">"), (np.greater_equal, ">=", r"\ge"), (np.less, "<", "<"), (np.less_equal, "<=", r"\le"),
     (np.equal, "==", "="), (np.not_equal, "!=", r"\ne"),
 ]:  # fmt: skip
-    elementwise(function, domain=BOTH, image=TRUTHS, notation=infix(sign, 0, tex), rule="step")
-for function, sign, tex in [
-    (np.logical_and, "logical_and", r"\land"), (np.logical_or, "logical_or", r"\lor"), (np.logical_xor, "logical_xor", r"\oplus"),
-]:  # fmt: skip
-    elementwise(function, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=call(sign, tex), rule="step")
-for function in (np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit):
-    elementwise(function, image=TRUTHS, notation=call(function.__name__), rule="step")
+    elementwise(compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex), rule="step")
+for connect, tex in [(np.logical_and, r"\land"), (np.logical_or, r"\lor"), (np.logical_xor, r"\oplus")]:
+    notation = call(connect.__name__, tex)
+    elementwise(connect, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=notation, rule="step")
+tests: tuple[Any, ...] = (np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit)
+for test in tests:
+    elementwise(test, image=TRUTHS, notation=call(test.__name__), rule="step")
 
 
 def _truths(function: Any, logical: Any) -> None:
@@ -110,19 +110,19 @@ def _truths(function: Any, logical: Any) -> None:
         return logical(*xs)
 
 
-for function, logical in [
-    (np.bitwise_and, np.logical_and), (np.bitwise_or, np.logical_or), (np.bitwise_xor, np.logical_xor), (np.invert, np.logical_not),
-]:  # fmt: skip
-    _truths(function, logical)
+_truths(np.bitwise_and, np.logical_and)
+_truths(np.bitwise_or, np.logical_or)
+_truths(np.bitwise_xor, np.logical_xor)
+_truths(np.invert, np.logical_not)
 
-# --- rounding: constant between the steps -----------------------------------------------------------------------------
+# --- rounding: constant between the steps ---------------------------------------------------------------------------
 
 STEPS = tuple(range(-9, 10))
-for function, steps, notation in [
+for rounding, steps, notation in [
     (np.floor, STEPS, FLOOR), (np.ceil, STEPS, CEIL), (np.rint, tuple(n + 0.5 for n in STEPS), call("rint")),
     (np.trunc, tuple(n for n in STEPS if n), call("trunc")),
 ]:  # fmt: skip
-    elementwise(function, lambda x, y: 0, image=WHOLE, kinks=steps, notation=notation, rule="step")
+    elementwise(rounding, lambda x, y: 0, image=WHOLE, kinks=steps, notation=notation, rule="step")
 spelled(np.fix)(lambda x: np.trunc(x))
 
 
@@ -131,7 +131,7 @@ def round_(x: Value, decimals: int = 0) -> Any:
     return np.rint(x) if not decimals else np.rint(x * 10.0**decimals) / 10.0**decimals
 
 
-# --- with a kink: at it, the mean of the slopes on either side --------------------------------------------------------
+# --- with a kink: at it, the mean of the slopes on either side ------------------------------------------------------
 
 sign = elementwise(
     np.sign, lambda x, y: 0, image=Interval(-1, 1, whole=True), kinks=(0.0,), notation=call("sign", r"\operatorname{sign}"), rule="step"
@@ -173,7 +173,7 @@ def nan_to_num(x: Value, nan: float = 0.0, posinf: float | None = None, neginf: 
     return np.where(x == -inf, float(limits.min) if neginf is None else neginf, x)
 
 
-# --- selection and conversion ------------------------------------------------------------------------------------------
+# --- selection and conversion ---------------------------------------------------------------------------------------
 
 
 def _where(condition: Any, x: Any, y: Any) -> Any:
@@ -212,7 +212,7 @@ def _convert_type(x: ArrayType, *, dtype: np.dtype[Any]) -> ArrayType:
 
 
 # linear only from one floating dtype to another: elsewhere nothing that moves comes in, or goes out
-convert = Linear(
+convert: Linear = Linear(
     "convert", _convert, _convert_type,
     lambda g, inputs, wanted, dtype: {0: apply(convert, g, dtype=dtype_of(inputs[0]))},
     notation=Notation("silent", "astype", "", ""), rule="constant multiple",

@@ -74,7 +74,10 @@ def canonical(spec: Spec) -> Spec:
     for labels in (*spec.ins, spec.out):
         for label in labels:
             number.setdefault(label, len(number))
-    rename = lambda labels: tuple(number[label] for label in labels)  # noqa: E731
+
+    def rename(labels: Labels) -> Labels:
+        return tuple([number[label] for label in labels])
+
     new = tuple(sorted((number[label], n) for label, n in spec.new if label in number))
     return Spec(tuple(map(rename, spec.ins)), rename(spec.out), new)
 
@@ -122,7 +125,7 @@ class Contraction(Op):
         return {"spec": canonical(Spec(ins, (label, *spec.out), spec.new))}
 
 
-# --- evaluation: a matrix product, or a plain NumPy call -------------------------------------------------------------
+# --- evaluation: a matrix product, or a plain NumPy call ------------------------------------------------------------
 
 
 def _evaluate(*operands: Any, spec: Spec) -> Any:
@@ -160,10 +163,15 @@ def _plan(spec: Spec) -> Callable[..., Any]:
         alone = [label for label in spec.ins[k] if label not in spec.out and label not in spec.ins[1 - k]]
         if alone:
             rest = tuple(label for label in spec.ins[k] if label not in alone)
-            reduce = _unary(spec.ins[k], rest)
-            inner = _plan(Spec((rest, spec.ins[1]) if k == 0 else (spec.ins[0], rest), spec.out))
-            return (lambda x, y: inner(reduce(x), y)) if k == 0 else (lambda x, y: inner(x, reduce(y)))
-    return _binary(*spec.ins, spec.out)
+            return _reduced_first(k, rest, spec)
+    left, right = spec.ins
+    return _binary(left, right, spec.out)
+
+
+def _reduced_first(k: int, rest: Labels, spec: Spec) -> Callable[..., Any]:
+    reduce = _unary(spec.ins[k], rest)
+    inner = _plan(Spec((rest, spec.ins[1]) if k == 0 else (spec.ins[0], rest), spec.out))
+    return (lambda x, y: inner(reduce(x), y)) if k == 0 else (lambda x, y: inner(x, reduce(y)))
 
 
 def _unary(labels: Labels, out: Labels) -> Callable[[Any], Any]:

@@ -10,7 +10,6 @@ from math import inf, log, pi
 
 import numpy as np
 import scipy.special
-from scipy.special import expit
 
 from .notation import ROOT, Notation, call
 from .op import Value, elementwise, spelled
@@ -19,7 +18,7 @@ from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
 OPEN_UNIT = Interval(-1, 1, True, True)
 ANGLE = Interval(-pi / 2, pi / 2)
 
-# --- roots, exponentials, logarithms ------------------------------------------------------------------------------------
+# --- roots, exponentials, logarithms --------------------------------------------------------------------------------
 
 sqrt = elementwise(np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power")
 cbrt = elementwise(
@@ -48,14 +47,15 @@ log1p = elementwise(
 )
 logaddexp = elementwise(
     np.logaddexp,
-    lambda x, y, z: (expit(x - y), expit(y - x)),  # exp(x - z) loses the digits of x - y where both are large
+    # exp(x - z) = σ(x - y), which keeps the digits of x - y where x and y are large
+    lambda x, y, z: (np.exp(-np.logaddexp(0, y - x)), np.exp(-np.logaddexp(0, x - y))),
     domain=(REALS, REALS),
     notation=call("logaddexp"),
     rule="logarithm",
     textbook=lambda x, y, z: (scipy.special.expit(x - y), scipy.special.expit(y - x)),
 )
 
-# --- trigonometric -------------------------------------------------------------------------------------------------------
+# --- trigonometric --------------------------------------------------------------------------------------------------
 
 sin = elementwise(np.sin, lambda x, y: np.cos(x), image=UNIT, notation=call("sin", r"\sin"), rule="trigonometric")
 cos = elementwise(np.cos, lambda x, y: -np.sin(x), image=UNIT, notation=call("cos", r"\cos"), rule="trigonometric")
@@ -94,7 +94,7 @@ arctan2 = elementwise(
     notation=call("arctan2"), rule="inverse trigonometric",
 )  # fmt: skip
 
-# --- hyperbolic ----------------------------------------------------------------------------------------------------------
+# --- hyperbolic -----------------------------------------------------------------------------------------------------
 
 sinh = elementwise(np.sinh, lambda x, y: np.cosh(x), notation=call("sinh", r"\sinh"), rule="hyperbolic")
 cosh = elementwise(
@@ -109,7 +109,7 @@ arcsinh = elementwise(
     textbook=lambda x, y: 1 / np.sqrt(x**2 + 1),
 )  # fmt: skip
 arccosh = elementwise(
-    np.arccosh, lambda x, y: 1 / np.sqrt((x - 1) * (x + 1)), domain=Interval(1, inf, open_low=True), image=NONNEGATIVE,
+    np.arccosh, lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=Interval(1, inf, open_low=True), image=NONNEGATIVE,
     notation=call("arccosh"), rule="inverse hyperbolic", textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
 )  # fmt: skip
 arctanh = elementwise(
@@ -121,7 +121,7 @@ arctanh = elementwise(
     textbook=lambda x, y: 1 / (1 - x**2),
 )
 
-# --- angles --------------------------------------------------------------------------------------------------------------
+# --- angles ---------------------------------------------------------------------------------------------------------
 
 spelled(np.deg2rad, np.radians)(lambda x: x * (pi / 180))
 spelled(np.rad2deg, np.degrees)(lambda x: x * (180 / pi))

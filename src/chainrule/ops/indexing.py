@@ -31,7 +31,7 @@ from .op import (
 )
 from .structure import normal_axis, spell_reshape, take_slice, transpose, update
 
-# --- the ops: rows of a table -----------------------------------------------------------------------------------------
+# --- the ops: rows of a table ---------------------------------------------------------------------------------------
 
 
 def _gather(x: Any, index: Any) -> Any:
@@ -67,12 +67,12 @@ def _index_example(rng: np.random.Generator) -> Any:
     return [((rng.normal(size=(4, 2)), _index(rng)), {})]
 
 
-gather = Linear(
+gather: Linear = Linear(
     "gather", _gather, lambda x, index: ArrayType((*x.shape[:-2], *index.shape[-1:], x.shape[-1]), x.dtype),
     lambda g, inputs, wanted: {0: apply(scatter_add, g, inputs[1], n=shape_of(inputs[0])[-2])},
     along=(0,), notation=Notation("index", "", "", ""), rule="selection", examples=_index_example,
 )  # fmt: skip
-scatter_add = Linear(
+scatter_add: Linear = Linear(
     "scatter_add", _scatter_add, lambda g, index, *, n: _rows(g, index, n),
     lambda g, inputs, wanted, n: {0: apply(gather, g, inputs[1])},
     along=(0,), notation=call("add.at"), rule="selection",
@@ -113,7 +113,7 @@ def _scatter_set_adjoint(g: Value, inputs: Sequence[Value], wanted: Sequence[int
     return found
 
 
-scatter_set = Linear(
+scatter_set: Linear = Linear(
     "scatter_set", _scatter_set, lambda x, index, v: x, _scatter_set_adjoint,
     along=(0, 2), notation=call("put"), rule="selection",
     examples=lambda rng: [((rng.normal(size=(4, 2)), _index(rng), rng.normal(size=(3, 2))), {})],
@@ -144,7 +144,7 @@ for entry in (gather, scatter_add, scatter_set, last_write, flat_index):
     register(entry)
 
 
-# --- taking an index apart ----------------------------------------------------------------------------------------------
+# --- taking an index apart ------------------------------------------------------------------------------------------
 
 Item = Any
 
@@ -183,7 +183,7 @@ def _expanded(index: Any, ndim: int) -> list[Item]:
     items = [part for item in items for part in _unmasked(item)]
     used = sum(1 for item in items if item is not None and item is not Ellipsis)
     if used > ndim:
-        raise IndexError(f"too many indices: {{0}} has {ndim} axes, {used} are indexed")
+        raise IndexError(f"too many indices: $0 has {ndim} axes, {used} are indexed")
     if not any(item is Ellipsis for item in items):
         items.append(Ellipsis)
     at = next(n for n, item in enumerate(items) if item is Ellipsis)
@@ -335,13 +335,13 @@ def _fit(v: Value, shape: tuple[int, ...]) -> Any:
         raise ShapeError(f"a value of shape {own} can't be written where the shape is {shape}") from error
 
 
-# --- functions that are indices in disguise -----------------------------------------------------------------------------
+# --- functions that are indices in disguise -------------------------------------------------------------------------
 
 
 @spelled(np.take)
 def take(x: Value, indices: Any, axis: int | None = None, **options: Any) -> Any:
     if options.get("mode", "raise") != "raise":
-        raise NoRuleError("np.take with mode=%r is not in the op table" % options["mode"])
+        raise NoRuleError(f"np.take with mode={options['mode']!r} is not in the op table")
     indices = np.asarray(indices) if isinstance(indices, (list, tuple, int)) else indices
     if axis is None:
         return read(spell_reshape(x, (-1,)), indices)

@@ -15,7 +15,7 @@ from .notation import Notation, call
 from .op import General, Tangents, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
 from .structure import normal_axes, ravel, spell_reshape
 
-# --- products -----------------------------------------------------------------------------------------------------------
+# --- products -------------------------------------------------------------------------------------------------------
 
 
 def _fits(fits: bool, message: str, *operands: Value) -> None:
@@ -27,11 +27,11 @@ def _fits(fits: bool, message: str, *operands: Value) -> None:
 def matmul(a: Value, b: Value) -> Any:
     """z_ik = Σ_j a_ij b_jk, over leading axes as NumPy broadcasts them."""
     m, n = ndim_of(a), ndim_of(b)
-    _fits(m > 0 and n > 0, "{0} @ {1}: a number has no matrix product, multiply with *", a, b)
+    _fits(m > 0 and n > 0, "$0 @ $1: a number has no matrix product, multiply with *", a, b)
     inner, outer = shape_of(a)[-1], shape_of(b)[-2 if n > 1 else 0]
     rows = "rows" if n > 1 else "elements"
     columns = "columns" if m > 1 else "elements"
-    _fits(inner == outer, "{0} @ {1} needs as many %s in {1} as {0} has %s" % (rows, columns), a, b)
+    _fits(inner == outer, f"$0 @ $1 needs as many {rows} in $1 as $0 has {columns}", a, b)
     lead = max(m, n) - 2
     i, j, k = lead, lead + 1, lead + 2
     batch_a, batch_b = list(range(lead))[lead - max(m - 2, 0) :], list(range(lead))[lead - max(n - 2, 0) :]
@@ -44,7 +44,7 @@ def matmul(a: Value, b: Value) -> Any:
         ]  # an axis of one is dropped: the other operand has it, or none
         kept = [q for q in batch if q not in stretched]
         for q in kept:
-            _fits(size.setdefault(q, lengths[q]) == lengths[q], "{0} @ {1}: leading axes don't match", a, b)
+            _fits(size.setdefault(q, lengths[q]) == lengths[q], "$0 @ $1: leading axes don't match", a, b)
         operands.append(spell_reshape(x, (*(lengths[q] for q in kept), *shape_of(x)[len(batch) :])))
         labels.append([*kept, *core])
     out = [*range(lead), *([i] if m > 1 else []), *([k] if n > 1 else [])]
@@ -60,7 +60,7 @@ def dot(a: Value, b: Value) -> Any:
     if n <= 2 and m <= 2:
         return matmul(a, b)
     _fits(
-        shape_of(a)[-1] == shape_of(b)[-2 if n > 1 else 0], "np.dot({0}, {1}): the summed axes differ in length", a, b
+        shape_of(a)[-1] == shape_of(b)[-2 if n > 1 else 0], "np.dot($0, $1): the summed axes differ in length", a, b
     )
     left, right = list(range(m)), list(range(m, m + n))
     right[-2 if n > 1 else 0] = left[-1]
@@ -72,7 +72,7 @@ def inner(a: Value, b: Value) -> Any:
     m, n = ndim_of(a), ndim_of(b)
     if m == 0 or n == 0:
         return a * b
-    _fits(shape_of(a)[-1] == shape_of(b)[-1], "np.inner({0}, {1}): the last axes differ in length", a, b)
+    _fits(shape_of(a)[-1] == shape_of(b)[-1], "np.inner($0, $1): the last axes differ in length", a, b)
     left, right = list(range(m)), [*range(m, m + n - 1), m - 1]
     return contraction(a, b, ins=[left, right], out=left[:-1] + right[:-1])
 
@@ -99,9 +99,9 @@ def tensordot(a: Value, b: Value, axes: Any = 2) -> Any:
         first, second = tuple(range(m - int(axes), m)), tuple(range(int(axes)))
     first, second = normal_axes(first, m), normal_axes(second, n)
     left, right = list(range(m)), list(range(m, m + n))
-    _fits(len(first) == len(second), "np.tensordot({0}, {1}): as many axes of one as of the other", a, b)
+    _fits(len(first) == len(second), "np.tensordot($0, $1): as many axes of one as of the other", a, b)
     for p, q in zip(first, second, strict=True):
-        _fits(shape_of(a)[p] == shape_of(b)[q], "np.tensordot({0}, {1}): the summed axes differ in length", a, b)
+        _fits(shape_of(a)[p] == shape_of(b)[q], "np.tensordot($0, $1): the summed axes differ in length", a, b)
         right[q] = left[p]
     out = [q for p, q in enumerate(left) if p not in first] + [q for p, q in enumerate(right) if p not in second]
     return contraction(a, b, ins=[left, right], out=out)
@@ -113,8 +113,7 @@ def einsum(subscripts: str, *operands: Value, **options: Any) -> Any:
         raise NoRuleError(
             "np.einsum with lists of labels is not in the op table", hint='write the subscripts: "ij,jk->ik"'
         )
-    ins, out, operands = _parse_einsum(subscripts.replace(" ", ""), operands)
-    current, labels = list(operands), list(ins)
+    labels, out, current = _parse_einsum(subscripts.replace(" ", ""), operands)
     while len(current) > 2:  # left to right, keeping what is still needed
         needed = {q for word in [*labels[2:], out] for q in word}
         kept = [q for q in dict.fromkeys([*labels[0], *labels[1]]) if q in needed]
@@ -124,7 +123,7 @@ def einsum(subscripts: str, *operands: Value, **options: Any) -> Any:
         for q, r in zip(word, shape_of(x), strict=True):
             for other, y in zip(labels, current, strict=True):
                 for s, t in zip(other, shape_of(y), strict=True):
-                    _fits(q != s or r == t, "np.einsum(%r): an axis has two lengths" % subscripts, *operands)
+                    _fits(q != s or r == t, f"np.einsum({subscripts!r}): an axis has two lengths", *operands)
     return contraction(*current, ins=labels, out=out)
 
 
@@ -132,7 +131,7 @@ def _parse_einsum(text: str, operands: Sequence[Value]) -> tuple[list[list[int]]
     left, arrow, right = text.partition("->")
     words = left.split(",")
     _fits(
-        len(words) == len(operands), "np.einsum(%r) names %d operands, %d are given" % (text, len(words), len(operands))
+        len(words) == len(operands), f"np.einsum({text!r}) names {len(words)} operands, {len(operands)} are given"
     )
     extra = max(
         (ndim_of(x) - len(w.replace("...", "")) for w, x in zip(words, operands, strict=True) if "..." in w), default=0
@@ -150,7 +149,7 @@ def _parse_einsum(text: str, operands: Sequence[Value]) -> tuple[list[list[int]]
     for word, x in zip(words, operands, strict=True):
         own = ndim_of(x) - len(word.replace("...", "")) if "..." in word else 0
         row = labels(word, own)
-        _fits(len(row) == ndim_of(x), "np.einsum(%r): an operand has another number of axes" % text, x)
+        _fits(len(row) == ndim_of(x), f"np.einsum({text!r}): an operand has another number of axes", x)
         ins.append(row)
         values.append(x)
     if arrow:
@@ -161,15 +160,16 @@ def _parse_einsum(text: str, operands: Sequence[Value]) -> tuple[list[list[int]]
     return ins, out, values
 
 
-# --- solving ---------------------------------------------------------------------------------------------------------------
+# --- solving --------------------------------------------------------------------------------------------------------
 
 
 def T(a: Value) -> Any:
     return np.swapaxes(a, -1, -2)
 
 
-def _square(a: ArrayType, what: str) -> None:
-    _fits(a.ndim >= 2 and a.shape[-1] == a.shape[-2], what + " needs a square matrix, not {0}", a)
+def _square(a: ArrayType, what: str) -> ArrayType:
+    _fits(a.ndim >= 2 and a.shape[-1] == a.shape[-2], what + " needs a square matrix, not $0", a)
+    return a
 
 
 def _well_conditioned(rng: np.random.Generator, n: int = 3) -> Any:
@@ -178,7 +178,7 @@ def _well_conditioned(rng: np.random.Generator, n: int = 3) -> Any:
 
 def _solve_type(a: ArrayType, b: ArrayType) -> ArrayType:
     _square(a, "np.linalg.solve")
-    _fits(b.ndim >= 2 and a.shape[-1] == b.shape[-2], "np.linalg.solve({0}, {1}): as many rows in both", a, b)
+    _fits(b.ndim >= 2 and a.shape[-1] == b.shape[-2], "np.linalg.solve($0, $1): as many rows in both", a, b)
     return ArrayType(np.broadcast_shapes(a.shape[:-2], b.shape[:-2]) + b.shape[-2:], b.dtype)
 
 
@@ -207,7 +207,7 @@ solve = General(
     examples=lambda rng: [((_well_conditioned(rng), rng.normal(size=(3, 2))), {})],
 )  # fmt: skip
 inv = General(
-    "inv", np.linalg.inv, lambda a: (_square(a, "np.linalg.inv"), a)[1],
+    "inv", np.linalg.inv, lambda a: _square(a, "np.linalg.inv"),
     lambda t, inputs, outputs: (-np.matmul(outputs[0], np.matmul(t[0], outputs[0])),),
     lambda g, inputs, outputs, wanted: {0: -np.matmul(T(outputs[0]), np.matmul(g[0], T(outputs[0])))},
     notation=Notation("inverse", "linalg.inv", "", ""), rule="inverse",
@@ -227,7 +227,7 @@ def spell_solve(a: Value, b: Value) -> Any:
     a, b = _matched(a, b)
     _square(ArrayType(shape_of(a), dtype_of(a)), "np.linalg.solve")
     if ndim_of(b) == 1:
-        _fits(shape_of(a)[-1] == shape_of(b)[0], "np.linalg.solve({0}, {1}): as many rows in both", a, b)
+        _fits(shape_of(a)[-1] == shape_of(b)[0], "np.linalg.solve($0, $1): as many rows in both", a, b)
         column = spell_reshape(b, (*shape_of(b), 1))
         x = _solve_matched(a, column)
         return spell_reshape(x, shape_of(x)[:-1])
@@ -247,7 +247,7 @@ def _as_float(a: Value) -> Any:
 spelled(np.linalg.inv)(lambda a: apply(inv, _as_float(a)))
 
 
-# --- determinants ------------------------------------------------------------------------------------------------------------
+# --- determinants ---------------------------------------------------------------------------------------------------
 
 
 def _slogdet_type(a: ArrayType) -> tuple[ArrayType, ArrayType]:
@@ -287,7 +287,7 @@ spelled(np.linalg.slogdet)(lambda a: SlogdetResult(*apply(slogdet, _as_float(a))
 spelled(np.linalg.det)(lambda a: apply(det, _as_float(a)))
 
 
-# --- Cholesky: A = L Lᵀ -------------------------------------------------------------------------------------------------------
+# --- Cholesky: A = L Lᵀ ---------------------------------------------------------------------------------------------
 
 
 def _lower_half(a: Value) -> Any:
@@ -297,7 +297,8 @@ def _lower_half(a: Value) -> Any:
 
 def _cholesky_jvp(t: Tangents, inputs: Sequence[Value], outputs: Sequence[Value]) -> Tangents:
     (factor,) = outputs  # dL = L Φ(L⁻¹ dA L⁻ᵀ)
-    da = np.tril(t[0]) + T(np.tril(t[0], -1))  # NumPy reads the lower triangle only
+    change: Any = t[0]
+    da = np.tril(change) + T(np.tril(change, -1))  # NumPy reads the lower triangle only
     inner_ = apply(solve, factor, T(apply(solve, factor, da)))
     return (np.matmul(factor, _lower_half(inner_)),)
 
@@ -307,13 +308,14 @@ def _cholesky_vjp(
 ) -> dict[int, Value | None]:
     """Murray, "Differentiation of the Cholesky decomposition", 2016."""
     (factor,) = outputs
-    middle = _lower_half(np.matmul(T(factor), np.tril(g[0])))
+    bar: Any = g[0]
+    middle = _lower_half(np.matmul(T(factor), np.tril(bar)))
     s = apply(solve, T(factor), T(apply(solve, T(factor), T(middle))))  # L⁻ᵀ Φ(Lᵀ G) L⁻¹
     return {0: np.tril(s) + np.tril(T(s), -1)}
 
 
 cholesky = General(
-    "cholesky", np.linalg.cholesky, lambda a: (_square(a, "np.linalg.cholesky"), a)[1], _cholesky_jvp, _cholesky_vjp,
+    "cholesky", np.linalg.cholesky, lambda a: _square(a, "np.linalg.cholesky"), _cholesky_jvp, _cholesky_vjp,
     notation=call("linalg.cholesky"), rule="factorization",
     examples=lambda rng: [((np.matmul(b := _well_conditioned(rng), b.T),), {})],
 )  # fmt: skip

@@ -46,7 +46,7 @@ def _accumulator(x: Value) -> Any:
     return x if dtype_of(x) == wide else apply(convert, x, dtype=wide)
 
 
-# --- sums and means ---------------------------------------------------------------------------------------------------
+# --- sums and means -------------------------------------------------------------------------------------------------
 
 
 @spelled(np.sum)
@@ -69,7 +69,7 @@ def _count(x: Value, axes: Axes) -> int:
 
 def _nonempty(x: Value, axes: Axes, what: str) -> None:
     if _count(x, axes) == 0:
-        raise ShapeError("the %s of no numbers is not defined: {0} is empty along that axis" % what, operands=(x,))
+        raise ShapeError(f"the {what} of no numbers is not defined: $0 is empty along that axis", operands=(x,))
 
 
 @spelled(np.mean)
@@ -87,7 +87,7 @@ def average(x: Value, axis: Any = None, weights: Value | None = None, *, keepdim
     axes = normal_axes(axis, ndim_of(x))
     if shape_of(weights) != shape_of(x):
         if ndim_of(weights) != 1 or len(axes) != 1:
-            raise ShapeError("weights need the shape of {0}, or one axis", operands=(x, weights))
+            raise ShapeError("weights need the shape of $0, or one axis", operands=(x, weights))
         weights = broadcast(
             spell_reshape(weights, tuple(n if a in axes else 1 for a, n in enumerate(shape_of(x)))), shape_of(x)
         )
@@ -128,7 +128,7 @@ def product(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = Fa
     return _finish(y, x, axes, keepdims)
 
 
-# --- extremes: ties share the slope -------------------------------------------------------------------------------------
+# --- extremes: ties share the slope ---------------------------------------------------------------------------------
 
 
 def _share(x: Value, y: Value, axes: Axes) -> Any:
@@ -181,7 +181,7 @@ spelled(np.min, np.amin)(lambda x, axis=None, *, keepdims=False: _extreme(reduce
 spelled(np.ptp)(lambda x, axis=None: np.max(x, axis=axis) - np.min(x, axis=axis))
 
 
-# --- where the extreme is, and what holds: no slope ------------------------------------------------------------------------
+# --- where the extreme is, and what holds: no slope -----------------------------------------------------------------
 
 
 def _position_type(x: ArrayType, *, axis: int) -> ArrayType:
@@ -261,7 +261,7 @@ spelled(np.all)(lambda x, axis=None, *, keepdims=False: _truth(all_, x, axis, ke
 spelled(np.count_nonzero)(lambda x, axis=None, *, keepdims=False: sum_(x != 0, axis, keepdims=keepdims))
 
 
-# --- softmax and log-sum-exp ------------------------------------------------------------------------------------------------
+# --- softmax and log-sum-exp ----------------------------------------------------------------------------------------
 
 
 def _logsumexp(x: Any, *, axes: Axes) -> Any:
@@ -275,7 +275,7 @@ def _softmax(x: Any, *, axes: Axes) -> Any:
     return e / np.sum(e, axis=axes, keepdims=True)
 
 
-logsumexp = General(
+logsumexp: General = General(
     "logsumexp", _logsumexp, _reduced_type,
     lambda t, inputs, outputs, axes: (np.sum(t[0] * apply(softmax, inputs[0], axes=axes), axis=axes),),
     lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * apply(softmax, inputs[0], axes=axes)},
@@ -289,7 +289,7 @@ def _softmax_product(v: Value, y: Value, axes: Axes) -> Any:
     return y * (v - keep(np.sum(y * v, axis=axes), y, axes))
 
 
-softmax = General(
+softmax: General = General(
     "softmax", _softmax, lambda x, *, axes: x,
     lambda t, inputs, outputs, axes: (_softmax_product(t[0], outputs[0], axes),),
     lambda g, inputs, outputs, wanted, axes: {0: _softmax_product(g[0], outputs[0], axes)},
@@ -330,7 +330,7 @@ def log_softmax(x: Value, axis: Any = None) -> Any:
     return x - spell_logsumexp(x, axis=axis, keepdims=True)
 
 
-# --- length -----------------------------------------------------------------------------------------------------------------
+# --- length ---------------------------------------------------------------------------------------------------------
 
 
 def _unit(x: Value, y: Value, axes: Axes) -> Any:
@@ -370,7 +370,7 @@ def spell_norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = Fals
     elif len(axes) == 1 and isinstance(ord, (int, float)):
         y = np.sum(np.absolute(x) ** ord, axis=axes) ** (1 / ord)
     else:
-        raise NoRuleError("np.linalg.norm with ord=%r over %d axes is not in the op table" % (ord, len(axes)))
+        raise NoRuleError(f"np.linalg.norm with ord={ord!r} over {len(axes)} axes is not in the op table")
     return _finish(y, x, axes, keepdims)
 
 

@@ -33,7 +33,7 @@ class Interval:
         if self.low == -inf and self.high == inf:
             return "ℤ" if self.whole else "ℝ"
         if self.whole:
-            return "{%.6g, …, %.6g}" % (self.low, self.high)
+            return f"{{{self.low:.6g}, …, {self.high:.6g}}}"
         left = "(" if self.open_low or self.low == -inf else "["
         right = ")" if self.open_high or self.high == inf else "]"
         return f"{left}{self.low:.6g}, {self.high:.6g}{right}"

@@ -6,6 +6,7 @@ Every op here is linear, acts on trailing core axes, and maps over leading ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -26,7 +27,7 @@ def normal_axis(axis: int, ndim: int) -> int:
     """A non-negative axis; raises as NumPy does."""
     axis = int(axis)
     if not -ndim <= axis < ndim:
-        raise ShapeError("axis %d is out of bounds for {0}" % axis, operands=())
+        raise ShapeError(f"axis {axis} is out of bounds: the array has {ndim} axes")
     return axis % ndim
 
 
@@ -36,7 +37,7 @@ def normal_axes(axis: Any, ndim: int) -> tuple[int, ...]:
         return tuple(range(ndim))
     axes = tuple(normal_axis(a, ndim) for a in (axis if isinstance(axis, (tuple, list)) else (axis,)))
     if len(set(axes)) < len(axes):
-        raise ShapeError("an axis is listed twice: %s" % (axis,))
+        raise ShapeError(f"an axis is listed twice: {axis}")
     return axes
 
 
@@ -50,7 +51,7 @@ def _lead(x: ArrayType, core: Shape) -> Shape:
     return lead
 
 
-reshape = Linear(
+reshape: Linear = Linear(
     "reshape",
     lambda x, *, old, new: np.reshape(x, np.shape(x)[: np.ndim(x) - len(old)] + new),
     lambda x, *, old, new: ArrayType(_lead(x, old) + new, x.dtype),
@@ -65,17 +66,17 @@ register(reshape)
 @spelled(np.reshape)
 def spell_reshape(x: Value, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     if order != "C":
-        raise ShapeError("reshape with order=%r is not in the table" % order, hint="transpose first, then reshape")
+        raise ShapeError(f"reshape with order={order!r} is not in the op table", hint="transpose first, then reshape")
     shape = newshape if shape is None else shape
     shape = tuple(int(n) for n in shape) if isinstance(shape, (tuple, list)) else (int(shape),)
     old = shape_of(x)
     if -1 in shape:
         known = prod(n for n in shape if n != -1)
         if shape.count(-1) > 1 or (known and prod(old) % known) or not known:
-            raise ShapeError("{0} can't be reshaped to %s" % (shape,), operands=(x,))
+            raise ShapeError(f"$0 can't be reshaped to {shape}", operands=(x,))
         shape = tuple(prod(old) // known if n == -1 else n for n in shape)
     if prod(shape) != prod(old):
-        raise ShapeError("{0} has %d elements and can't be reshaped to %s" % (prod(old), shape), operands=(x,))
+        raise ShapeError(f"$0 has {prod(old)} elements and can't be reshaped to {shape}", operands=(x,))
     return x if shape == old else apply(reshape, x, old=old, new=shape)
 
 
@@ -89,7 +90,7 @@ def squeeze(x: Value, axis: Any = None) -> Any:
     shape = shape_of(x)
     gone = [n for n, size in enumerate(shape) if size == 1] if axis is None else normal_axes(axis, len(shape))
     if any(shape[n] != 1 for n in gone):
-        raise ShapeError("{0} can't be squeezed along an axis that is longer than 1", operands=(x,))
+        raise ShapeError("$0 can't be squeezed along an axis that is longer than 1", operands=(x,))
     return spell_reshape(x, tuple(size for n, size in enumerate(shape) if n not in gone))
 
 
@@ -114,7 +115,7 @@ def atleast_2d(*xs: Value) -> Any:
     return found[0] if len(found) == 1 else found
 
 
-# --- transpose, broadcast, diagonal: contractions of one operand ------------------------------------------------------
+# --- transpose, broadcast, diagonal: contractions of one operand ----------------------------------------------------
 
 
 @spelled(np.transpose, np.permute_dims)
@@ -122,7 +123,7 @@ def transpose(x: Value, axes: Any = None) -> Any:
     n = ndim_of(x)
     order = tuple(range(n))[::-1] if axes is None else normal_axes(tuple(axes), n)
     if len(order) != n:
-        raise ShapeError("{0} has %d axes, the transposition names %d" % (n, len(order)), operands=(x,))
+        raise ShapeError(f"$0 has {n} axes, the transposition names {len(order)}", operands=(x,))
     return contraction(x, ins=[range(n)], out=order)
 
 
@@ -196,7 +197,7 @@ def diag(v: Value, k: int = 0) -> Any:
     )
 
 
-# --- slices: read, place, overwrite -----------------------------------------------------------------------------------
+# --- slices: read, place, overwrite ---------------------------------------------------------------------------------
 
 Bounds = tuple[tuple[int, int | None, int], ...]  # (start, stop, step) of each core axis
 
@@ -227,7 +228,7 @@ def _update(x: Any, v: Any, *, index: Bounds) -> Any:
 
 def _update_shape(x: ArrayType, v: ArrayType, *, index: Bounds) -> ArrayType:
     if v.shape[v.ndim - len(index) :] != _sliced(_core(x.shape, len(index)), index):
-        raise ShapeError("{1} does not fit where it is written in {0}", operands=(x, v))
+        raise ShapeError("$1 does not fit where it is written in $0", operands=(x, v))
     return x
 
 
@@ -240,7 +241,7 @@ def _update_adjoint(g: Value, inputs: Sequence[Value], wanted: Sequence[int], in
     return found
 
 
-slice_ = Linear(
+slice_: Linear = Linear(
     "slice",
     lambda x, *, index: x[_slices(index)],
     lambda x, *, index: ArrayType(x.shape[: x.ndim - len(index)] + _sliced(_core(x.shape, len(index)), index), x.dtype),
@@ -248,14 +249,14 @@ slice_ = Linear(
     notation=Notation("slice", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(4, 5)),), {"index": ((1, 4, 2), (4, None, -2))})],
 )  # fmt: skip
-place = Linear(
+place: Linear = Linear(
     "place", _place,
     lambda x, *, index, size: ArrayType(x.shape[: x.ndim - len(size)] + size, x.dtype),
     lambda g, inputs, wanted, index, size: {0: apply(slice_, g, index=index)},
     notation=Notation("place", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"index": ((1, 4, 2), (4, None, -2)), "size": (4, 5)})],
 )  # fmt: skip
-update = Linear(
+update: Linear = Linear(
     "update", _update, _update_shape, _update_adjoint,
     notation=Notation("update", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(4, 5)), rng.normal(size=(2, 3))), {"index": ((1, 4, 2), (4, None, -2))})],
@@ -295,7 +296,7 @@ def roll(x: Value, shift: Any, axis: Any = None) -> Any:
     return x
 
 
-# --- concatenate, stack, split ----------------------------------------------------------------------------------------
+# --- concatenate, stack, split --------------------------------------------------------------------------------------
 
 
 def _concatenate_shape(*xs: ArrayType, axis: int) -> ArrayType:
@@ -319,7 +320,7 @@ def _concatenate_adjoint(g: Value, inputs: Sequence[Value], wanted: Sequence[int
     return found
 
 
-concatenate = Linear(
+concatenate: Linear = Linear(
     "concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_shape, _concatenate_adjoint,
     notation=Notation("sequence", "concatenate", "", ""), rule="assembly",
     examples=lambda rng: [((rng.normal(size=(2, 3)), rng.normal(size=(1, 3)), rng.normal(size=(2, 3))), {"axis": -2})],
@@ -371,14 +372,14 @@ def array_split(x: Value, sections: Any, axis: int = 0) -> list[Any]:
         cuts = [sum(sizes[: i + 1]) for i in range(k - 1)]
     whole = tuple((0, m, 1) for m in shape_of(x))
     edges = [0, *cuts, n]
-    part = lambda a, b: take_slice(x, (*whole[:axis], slice(a, b).indices(n), *whole[axis + 1 :]))  # noqa: E731
-    return [part(a, b) for a, b in zip(edges, edges[1:], strict=False)]
+    bounds = [slice(a, b).indices(n) for a, b in pairwise(edges)]
+    return [take_slice(x, (*whole[:axis], b, *whole[axis + 1 :])) for b in bounds]
 
 
 @spelled(np.split)
 def split(x: Value, sections: Any, axis: int = 0) -> list[Any]:
     if not isinstance(sections, (tuple, list, np.ndarray)) and shape_of(x)[axis] % int(sections):
-        raise ShapeError("{0} does not split into %d equal parts" % int(sections), operands=(x,))
+        raise ShapeError(f"$0 does not split into {int(sections)} equal parts", operands=(x,))
     return array_split(x, sections, axis)
 
 
@@ -407,12 +408,15 @@ def repeat(x: Value, repeats: int, axis: int | None = None) -> Any:
     return spell_reshape(grown, (*shape[:axis], shape[axis] * k, *shape[axis + 1 :]))
 
 
-spelled(np.tril)(
-    lambda m, k=0: apply(where, np.tri(*shape_of(m)[-2:], k, dtype=bool) & np.ones(shape_of(m), bool), m, 0.0)
-)
-spelled(np.triu)(
-    lambda m, k=0: apply(where, ~np.tri(*shape_of(m)[-2:], k - 1, dtype=bool) & np.ones(shape_of(m), bool), m, 0.0)
-)
+@spelled(np.tril)
+def tril(m: Value, k: int = 0) -> Any:
+    return apply(where, np.tril(np.ones(shape_of(m), bool), k), m, 0.0)
+
+
+@spelled(np.triu)
+def triu(m: Value, k: int = 0) -> Any:
+    return apply(where, np.triu(np.ones(shape_of(m), bool), k), m, 0.0)
+
 
 
 @spelled(np.diff)
@@ -431,7 +435,7 @@ def astype(x: Value, dtype: Any, **extra: Any) -> Any:
     return x if dtype_of(x) == np.dtype(dtype) else apply(convert, x, dtype=np.dtype(dtype))
 
 
-# --- running sums -----------------------------------------------------------------------------------------------------
+# --- running sums ---------------------------------------------------------------------------------------------------
 
 
 def _cumsum(x: Any, *, axis: int, reverse: bool) -> Any:
@@ -440,7 +444,7 @@ def _cumsum(x: Any, *, axis: int, reverse: bool) -> Any:
     return np.flip(z, axis) if reverse else z
 
 
-cumsum = Linear(
+cumsum: Linear = Linear(
     "cumsum", _cumsum, lambda x, *, axis, reverse: x,
     lambda g, inputs, wanted, axis, reverse: {0: apply(cumsum, g, axis=axis, reverse=not reverse)},
     notation=call("cumsum"), rule="sum",

@@ -78,14 +78,15 @@ class Captures:
         self.recorder = recorder
         self.guards: list[Guard] = []
         self.builtins = {
-            **vars(builtins), **{name: refuse_builtin(name, recorder) for name in ("open", "input", "eval", "exec", "globals")},
+            **vars(builtins),
+            **{name: refuse_builtin(name, recorder) for name in ("open", "input", "eval", "exec", "globals")},
             "__import__": self._import, "isinstance": ask_isinstance, "type": ask_type, "hasattr": ask_hasattr,
         }  # fmt: skip
         self._made: dict[int, tuple[Any, Any]] = {}  # id of an original -> (original, what is handed out for it)
         self._views: dict[int, GlobalsView] = {}
         self._watched: list[tuple[str, Callable[[], bool]]] = []  # (what, whether it was changed)
 
-    # --- handing out -------------------------------------------------------------------------------------------------
+    # --- handing out ------------------------------------------------------------------------------------------------
 
     def hand(self, value: Any, capture: Capture) -> Any:
         """What a recorded function is given in place of `value`."""
@@ -134,7 +135,7 @@ class Captures:
         if isinstance(value, _REMEMBERING):
             raise locate(
                 CaptureError(
-                    f"`{capture.name}` remembers results (functools.lru_cache): a recording can't know when they change",
+                    f"`{capture.name}` remembers results (functools.lru_cache); when they change, nobody can tell",
                     hint="call it outside, and pass the result as an argument",
                 )
             )
@@ -200,7 +201,7 @@ class Captures:
         named = {k: self.hand(v, capture.attribute("keywords").item(k)) for k, v in value.keywords.items()}
         return functools.partial(function, *given, **named)
 
-    # --- functions and classes -----------------------------------------------------------------------------------------
+    # --- functions and classes --------------------------------------------------------------------------------------
 
     def function(self, function: types.FunctionType, owner: type | None = None) -> types.FunctionType:
         """A copy that reads its globals, cells and defaults through us; `owner` is what its `super()` starts from."""
@@ -299,9 +300,8 @@ class Captures:
         if isinstance(member, (staticmethod, classmethod)) and is_users_function(member.__func__):
             return type(member)(self.function(member.__func__, owner))  # type: ignore[arg-type]
         if isinstance(member, property):
-            parts = (member.fget, member.fset, member.fdel)
-            get, put, drop = (self.function(f, owner) if is_users_function(f) else f for f in parts)  # type: ignore[arg-type]
-            return property(get, put, drop)
+            parts: list[Any] = [member.fget, member.fset, member.fdel]
+            return property(*[self.function(f, owner) if is_users_function(f) else f for f in parts])
         if is_users_function(member):
             return self.function(member, owner)
         if capture.name.rsplit(".", 1)[-1].startswith("__") or isinstance(member, types.MemberDescriptorType):
@@ -310,7 +310,7 @@ class Captures:
             return member
         return self.hand(member, capture)
 
-    # --- containers and objects ----------------------------------------------------------------------------------------
+    # --- containers and objects -------------------------------------------------------------------------------------
 
     def _container(self, value: Any, capture: Capture) -> Any:
         """A container of the same class with what is handed out for its items."""
@@ -349,7 +349,8 @@ class Captures:
 
     def _object(self, value: Any, capture: Capture) -> Any:
         """A copy of a user's object whose attributes are handed out, and whose methods are copies too."""
-        made: Any = object.__new__(self._class(type(value))) if is_users_class(type(value)) else type(value)()
+        kind: Any = type(value)
+        made = object.__new__(self._class(kind)) if is_users_class(kind) else kind()
         self._made[id(value)] = (value, made)
         attributes = attributes_of(value)
         names = lambda v: str(sorted(attributes_of(v)))  # noqa: E731
@@ -360,14 +361,17 @@ class Captures:
         remembered = {
             n for c in type(value).__mro__ for n, m in vars(c).items() if isinstance(m, functools.cached_property)
         }
-        look = lambda: {k: v for k, v in attributes_of(made).items() if k not in remembered}  # noqa: E731
-        self._watch(f"an attribute of `{capture.name}`", look)
+
+        def own() -> dict[str, Any]:
+            return {k: v for k, v in attributes_of(made).items() if k not in remembered}
+
+        self._watch(f"an attribute of `{capture.name}`", own)
         return made
 
     def _opaque(self, value: Any, capture: Capture) -> Any:
         """An object we can't look through: all it holds is compared at each call, or it is refused."""
         before = self._guard_content(value, capture)
-        self._watched.append((f"`{capture.name}`", lambda: not same(fingerprint(value), before)))
+        self._watched.append((f"`{capture.name}`", lambda: _changed(value, before)))
         return value
 
     def _guard_content(self, value: Any, capture: Capture) -> list[Any]:
@@ -384,7 +388,7 @@ class Captures:
         self.guards.append(Guard(capture.seen("all that is", fingerprint), found))
         return found
 
-    # --- afterwards ------------------------------------------------------------------------------------------------------
+    # --- afterwards -------------------------------------------------------------------------------------------------
 
     def _watch(self, what: str, look: Callable[[], dict[Any, Any]]) -> None:
         before = dict(look())
@@ -404,6 +408,13 @@ class Captures:
         for what, changed in self._watched:
             if changed():
                 raise _side_effect(what)
+
+
+def _changed(value: Any, before: list[Any]) -> bool:
+    try:
+        return not same(fingerprint(value), before)
+    except TooMuch:
+        return True
 
 
 def _own(function: types.FunctionType) -> dict[str, Any]:

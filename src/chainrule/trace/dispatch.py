@@ -105,7 +105,7 @@ def _plain_arguments(args: Sequence[Any], options: dict[str, Any]) -> tuple[list
 
 
 def call(function: Any, args: Sequence[Any], options: dict[str, Any], recorder: Recorder) -> Any:
-    """A NumPy function called by the user: as `invoke`, but minding memory: out=, and results that share it with an argument."""
+    """A NumPy function called by the user: as `invoke`, but minding memory, that of out= and that of views."""
     options = dict(options)
     out = options.pop("out", None)
     result = invoke(function, args, options, recorder)

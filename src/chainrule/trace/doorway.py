@@ -1,7 +1,7 @@
 """How calls of NumPy, math and SciPy reach a recording.
 
-Most arrive by NumPy's own protocols. Some do not: constructors (`np.zeros`), sequences of stand-ins (`np.array([s, 1.0])`),
-everything in `math`, SciPy functions written in Python. While a function is recorded it is handed *its own* `np`,
+Most arrive by NumPy's own protocols. Some do not: constructors (`np.zeros`), sequences of stand-ins
+(`np.array([s, 1.0])`), everything in `math`, SciPy functions written in Python. While a function is recorded it is handed *its own* `np`,
 `math` and `scipy`, whose functions know of stand-ins. Nothing global is patched: other threads, and other code in
 this one, never notice.
 """
@@ -25,7 +25,7 @@ from .impure import Partly, Refusing, is_partly_impure, reason, seeded
 from .questions import kind_of
 from .recorder import Recorder, Traced
 
-# --- making arrays ------------------------------------------------------------------------------------------------------
+# --- making arrays --------------------------------------------------------------------------------------------------
 
 
 @spelled(np.array, np.asarray, np.asanyarray, np.ascontiguousarray)
@@ -103,7 +103,7 @@ by_function[np.result_type] = lambda *xs: np.result_type(*[x.dtype if isinstance
 by_function[np.array_equal] = lambda x, y: shape_of(x) == shape_of(y) and np.all(x == y)
 by_function[np.shares_memory] = by_function[np.may_share_memory] = lambda x, y, *rest: x is y
 
-# --- math: the same functions, of one number --------------------------------------------------------------------------------
+# --- math: the same functions, of one number ------------------------------------------------------------------------
 
 _MATH: dict[Any, Callable[..., Any]] = {
     getattr(math, name): function
@@ -129,7 +129,7 @@ def _scalar(function: Any, rule: Callable[..., Any]) -> Callable[..., Any]:
         for a in args:
             if isinstance(a, Traced) and a.size != 1:
                 raise ShapeError(
-                    "math.%s takes one number, and {0} is an array" % function.__name__,
+                    f"math.{function.__name__} takes one number, and $0 is an array",
                     operands=(a.type,), hint=f"np.{function.__name__} works element by element",
                 )  # fmt: skip
         return rule(*(by_function[np.reshape](a, ()) if isinstance(a, Traced) else a for a in args))
@@ -140,7 +140,7 @@ def _scalar(function: Any, rule: Callable[..., Any]) -> Callable[..., Any]:
 for _function, _rule in _MATH.items():
     by_function[_function] = _scalar(_function, _rule)
 
-# --- what a recorded function is handed in place of a function or module ------------------------------------------------------
+# --- what a recorded function is handed in place of a function or module --------------------------------------------
 
 # np.zeros and its kin return an array that may be written into: a stand-in from the start
 _MAKERS: dict[Any, Callable[..., Any]] = {
@@ -203,8 +203,8 @@ def _numeric(value: Any) -> bool:
 
 
 _SEQUENCES = {
-    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.concatenate, np.concat, np.stack, np.vstack, np.hstack,
-    np.column_stack, np.reshape, np.full, np.broadcast_to, np.tile, np.select, np.shape, np.roll, np.tensordot,
+    np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.concatenate, np.concat, np.stack, np.vstack,
+    np.hstack, np.column_stack, np.reshape, np.full, np.broadcast_to, np.tile, np.select, np.shape, np.roll, np.tensordot,
 }  # fmt: skip
 _SEQUENCES |= {f for f in _MATH if f.__name__ in ("fsum", "prod")}
 

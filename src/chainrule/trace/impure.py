@@ -26,7 +26,8 @@ _STATE = ("reaches state that a recording can't watch", "name the variables in t
 # What every function of a module does that makes it impure, and what to do instead.
 _MODULES = {
     "random": DRAWS, "secrets": DRAWS, "uuid": DRAWS, "numpy.random": DRAWS, "numpy.random.mtrand": DRAWS,
-    "numpy.random._generator": DRAWS, "time": _CLOCK, "io": _FILE, "_io": _FILE, "posix": _STATE, "nt": _STATE, "os": _STATE,
+    "numpy.random._generator": DRAWS, "time": _CLOCK, "io": _FILE, "_io": _FILE, "posix": _STATE, "nt": _STATE,
+    "os": _STATE,
     "sys": _STATE, "importlib": _STATE, "inspect": _STATE, "gc": _STATE, "ctypes": _STATE, "weakref": _STATE,
     "contextvars": _STATE, "_contextvars": _STATE, "threading": _STATE, "subprocess": _STATE, "socket": _STATE,
 }  # fmt: skip
@@ -131,7 +132,7 @@ def is_partly_impure(value: Any) -> bool:
     return type(value).__module__.startswith("scipy.stats") and hasattr(value, "rvs")
 
 
-# --- builtins ---------------------------------------------------------------------------------------------------------
+# --- builtins -------------------------------------------------------------------------------------------------------
 
 
 def refuse_builtin(name: str, recorder: Recorder) -> Callable[..., Any]:

@@ -38,7 +38,7 @@ def _in_place(function: Any) -> Any:
         if not self.shape and self.view is None:  # a number: the name is bound anew, as in Python
             return result
         if result.shape != self.shape or not np.can_cast(result.dtype, self.dtype, "same_kind"):
-            raise locate(ShapeError(f"the result is {result.type} and can't be stored in {{0}}", operands=(self.type,)))
+            raise locate(ShapeError(f"the result is {result.type} and can't be stored in $0", operands=(self.type,)))
         self.write(by_function[np.astype](result, self.dtype))
         return self
 

@@ -1,4 +1,4 @@
-"""What lies outside a function: where a value was found, what must still hold, whose code and objects are the user's."""
+"""What lies outside a function: where a value was found, what must still hold, what is the user's."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class TypeGuard(Guard):
         except Exception:
             return False
         if isinstance(now, Interpreted):
-            return now.type == self.value  # type: ignore[attr-defined,no-any-return]
+            return now.type == self.value  # type: ignore[attr-defined]
         return type(now) is np.ndarray and (now.shape, now.dtype) == self.value[:2]
 
 
@@ -121,7 +121,7 @@ def is_static(value: Any) -> bool:
     return type(value) in STATIC or isinstance(value, (np.generic, np.dtype))
 
 
-# --- whose is it? -----------------------------------------------------------------------------------------------------
+# --- whose is it? ---------------------------------------------------------------------------------------------------
 
 
 @functools.lru_cache(maxsize=4096)
@@ -162,6 +162,11 @@ def can_be_viewed(cls: type) -> bool:
     return type(cls) in (type, ABCMeta) and users == list(cls.__mro__[: len(users)])
 
 
+def makes_plainly(cls: type) -> bool:
+    """Whether instances are made as `object` makes them: no state in C, no say in their making."""
+    return getattr(cls, "__new__", None) is object.__new__
+
+
 def attributes_of(value: Any) -> dict[str, Any]:
     """An object's own attributes: of its dict, and of the slots of its classes."""
     own = object.__getattribute__(value, "__dict__") if type(value).__dictoffset__ else {}
@@ -181,7 +186,7 @@ def is_iterator(value: Any) -> bool:
     return isinstance(value, collections.abc.Iterator)
 
 
-# --- objects that can't be looked through --------------------------------------------------------------------------------
+# --- objects that can't be looked through ---------------------------------------------------------------------------
 
 _MOST_BYTES = 1 << 16  # what we are willing to compare at every call
 _MOST_PARTS = 2000

@@ -1,4 +1,4 @@
-"""Record a function: run it once on stand-ins, and keep what it did, what it read, and what it must not find changed."""
+"""Record a function: run it once on stand-ins; keep what it did, what it read, what must not have changed."""
 
 from __future__ import annotations
 
@@ -150,8 +150,8 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
         captures.refuse_side_effects()
         if [*map(id, flatten((args, options))[0])] != [*map(id, stand_ins)]:
             raise SideEffectError(
-                "the function changes a container that is its argument: it is recorded once, so this would not happen at"
-                " every call",
+                "the function changes a container that is its argument: it is recorded once, so this would not happen"
+                " at every call",
                 hint="change a copy: params = dict(params)",
             )
         values, result_tree = flatten(result)

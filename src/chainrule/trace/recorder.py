@@ -96,7 +96,7 @@ class Recorder:
             return Const(value)
         raise NoRuleError(f"a value of type {type(value).__name__} can't be recorded: {str(value)[:60]}")
 
-    # --- what is done ------------------------------------------------------------------------------------------------
+    # --- what is done -----------------------------------------------------------------------------------------------
 
     def apply(self, op: Op, args: Sequence[Any], params: dict[str, Any], where: Where | None = None) -> Any:
         """Record one op; broadcasting and conversions are written out. Of constants alone, the value is taken."""
@@ -139,7 +139,7 @@ class Recorder:
             shape = np.broadcast_shapes(*shapes)
         except ValueError:
             raise ShapeError(
-                "{0} and {1} don't broadcast: their shapes differ", operands=[a.type for a in atoms][-2:]
+                "$0 and $1 don't broadcast: their shapes differ", operands=[a.type for a in atoms][-2:]
             ) from None
         for i, a in enumerate(atoms):
             if a.type.shape != shape and (isinstance(a, Var) or a.type.shape):
@@ -184,7 +184,7 @@ class Recorder:
                 self.producer[v] = copy
         return [new[a] if isinstance(a, Var) else a for a in program.outputs]
 
-    # --- values that are asked for --------------------------------------------------------------------------------------
+    # --- values that are asked for ----------------------------------------------------------------------------------
 
     def sources(self, var: Var) -> set[Var]:
         """The inputs from which a value is computed."""
@@ -201,9 +201,9 @@ class Recorder:
         return found
 
     def known(self, atom: Atom) -> np.ndarray[Any, Any] | None:
-        """The value of an atom that depends on nothing but whole numbers and truths; those become part of the recording's key.
+        """The value of an atom that depends on nothing but whole numbers and truths.
 
-        None when a float input is among its sources: its value changes from call to call.
+        Those become part of the recording's key. None when a float input is among its sources: its value changes from call to call.
         """
         if isinstance(atom, Const):
             return atom.value

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InPlaceError, LeakError, NoRuleError, ValueNeededError
-from ..ir import ArrayType, Atom, Const
+from ..ir import ArrayType, Atom, Const, Var
 from ..ops.indexing import read, write
 from ..ops.op import Op, by_function
 from .dispatch import call, invoke, located, store
@@ -66,6 +66,13 @@ class Traced(ArrayMethods):
             self._atom = view.take(view.base.now()).atom
             view.seen = view.base.clock()
         return self._atom
+
+    @property
+    def var(self) -> Var:
+        """The Var of a stand-in that is not a constant."""
+        atom = self.atom
+        assert isinstance(atom, Var)
+        return atom
 
     def now(self) -> Traced:
         """A handle of its own on what this one means now: later writes to this one don't reach it."""
@@ -156,8 +163,8 @@ class Traced(ArrayMethods):
         return bool(
             self.ask(
                 "the condition",
-                "`{what}` asks for a truth that is not known yet: the function is being recorded, and `if` or `while` would"
-                " take the same branch for every later call",
+                "`{what}` asks for a truth that is not known yet: the function is being recorded, and `if` or `while`"
+                " would take the same branch for every later call",
                 "np.where(condition, a, b) keeps both branches; np.maximum, np.minimum, np.clip cover many cases",
             )
         )
@@ -290,7 +297,7 @@ class Traced(ArrayMethods):
             if not self.fresh:
                 raise self.recorder.refuse(
                     InPlaceError(
-                        "the function writes into a reshaped array: whether NumPy shares memory there depends on its layout",
+                        "the function writes into a reshaped array: whether that shares memory depends on its layout",
                         hint="write before reshaping, or into a copy: x.reshape(…).copy()",
                     )
                 )
@@ -302,7 +309,7 @@ class Traced(ArrayMethods):
 def leaked() -> LeakError:
     return LeakError(
         "a stand-in for an array is used after its recording ended",
-        hint="a recorded function must not store its values outside (in a global, an attribute, a list); return them instead",
+        hint="a recorded function must not store its values outside (a global, an attribute, a list): return them",
     )
 
 

@@ -11,7 +11,6 @@ from ..trace.recorder import Recorder
 from .forward import Derived, spread
 from .rules import pullback, splice
 
-
 _NONE: dict[str, Any] = {}
 
 

@@ -169,7 +169,7 @@ def reshape_once(e: Equation, recorder: Recorder) -> Atom | None:
 
 
 def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
-    """A transposed operand is the operand with its labels in another order; a contraction that changes nothing is none."""
+    """A transposed operand is the operand with its labels reordered; a contraction that changes nothing is none."""
     if e.op is not contract:
         return None
     spec: Spec = e.params["spec"]
@@ -191,7 +191,8 @@ def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
 
 
 REWRITES: tuple[Rewrite, ...] = (
-    number_beside_array, one_is_neutral, signs_combine, quotient_not_reciprocal, reshape_once, contraction_of_rearranged,
+    number_beside_array, one_is_neutral, signs_combine, quotient_not_reciprocal, reshape_once,
+    contraction_of_rearranged,
 )  # fmt: skip
 
 

@@ -1,0 +1,134 @@
+"""A study as data: what each section of the report says, however it is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ..numeric.check import GradientCheck
+from ..numeric.optimize import Minimum
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An argument of the function, as a reader meets it."""
+
+    name: str
+    type: str
+    varied: bool
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of the recorded program: a name and type, what is computed, and where the user wrote it."""
+
+    name: str
+    type: str
+    computed: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Formula:
+    """One derivative in mathematical notation."""
+
+    name: str
+    unicode: str
+    latex: str
+    mathml: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the derivation: of what, its differential, by which rule."""
+
+    what: str
+    differential: str
+    rule: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the backpropagation table: a value, and how the result changes with it."""
+
+    name: str
+    formula: str
+    shape: str
+    adjoint: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What the explanation of a function comes to, for a report."""
+
+    value: Formula | None
+    gradients: tuple[Formula, ...]
+    code: str
+    steps: tuple[Step, ...]
+    table: tuple[Row, ...]
+    cost: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """One minimization: what it found, and what the file's `report` tells of it."""
+
+    minimum: Minimum
+    told: Mapping[str, float]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Study:
+    """All that was found out about a function. A section that was not reached is None, or empty."""
+
+    name: str
+    file: str
+    source: str
+    arguments: tuple[Argument, ...]
+    wrt: tuple[str, ...]
+    chosen: str
+    value: float
+    program: tuple[Line, ...] = ()
+    explained: Explained | None = None
+    check: GradientCheck | None = None
+    fits: tuple[Fit, ...] = ()
+    notes: tuple[str, ...] = ()
+    interrupted: bool = False
+    complete: bool = False
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def best(self) -> Fit | None:
+        """The fit with the lowest value: of those that succeeded, if any did."""
+        return min(self.fits, key=lambda fit: (not fit.minimum.success, fit.minimum.fun), default=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("check", "fits")}
+        plain["arguments"] = [asdict(a) for a in self.arguments]
+        plain["program"] = [asdict(line) for line in self.program]
+        plain["explained"] = None if self.explained is None else asdict(self.explained)
+        plain["check"] = None if self.check is None else self.check.as_dict()
+        plain["fits"] = [
+            {"minimum": fit.minimum.as_dict(), "told": dict(fit.told), "note": fit.note} for fit in self.fits
+        ]
+        return plain
+
+    def __str__(self) -> str:
+        parts = [f"{self.name} is {self.value:.6g} at the start"]
+        if self.check is not None:
+            parts.append(f"its gradient {'is wrong' if self.check.verdict == 'wrong' else self.check.verdict}")
+        if self.best is not None:
+            found = self.best.minimum
+            parts.append(f"{found.method} leads to {found.fun:.6g} in {found.nit} iterations")
+            parts += [f"{what} {number:.4g}" for what, number in self.best.told.items()]
+        return "; ".join(parts) + ("; interrupted" if self.interrupted else "") + "."
+
+    def _repr_html_(self) -> str:
+        from .page import body  # the page is read only when it is shown
+
+        return body(self)

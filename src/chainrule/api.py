@@ -161,10 +161,10 @@ def _positions(
 
 
 def _differentiable(leaf: Any, name: str) -> Any:
+    if isinstance(leaf, Static) and type(leaf.value) is int:
+        return float(leaf.value)
     if isinstance(leaf, Static):
         raise ArgumentError(f"`{name}` is {type(leaf.value).__name__}: there is no derivative with respect to it")
-    if isinstance(leaf, int):
-        return float(leaf)
     if type_of(leaf).dtype.kind != "f":
         if isinstance(leaf, Traced) and leaf.type.weak:
             return leaf * 1.0
@@ -314,7 +314,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
 def _has_reals(argument: Any) -> bool:
     leaves = [leaf_of(v, "argument") for v in flatten(argument)[0]]
     return bool(leaves) and all(
-        not isinstance(v, Static) and (isinstance(v, int) or type_of(v).dtype.kind == "f") for v in leaves
+        type(v.value) is int if isinstance(v, Static) else type_of(v).dtype.kind == "f" for v in leaves
     )
 
 

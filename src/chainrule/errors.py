@@ -35,7 +35,7 @@ class ChainruleError(Exception):
         # types, printed beside the operands' names
         self.operands = tuple(
             str(getattr(operand, "type", operand))
-            if not hasattr(operand, "flags")
+            if not hasattr(type(operand), "flags")
             else f"{operand.dtype}{list(operand.shape)}"
             for operand in operands
         )
@@ -84,6 +84,10 @@ class DtypeError(ChainruleError, TypeError):
 
 class NoRuleError(ChainruleError, TypeError):
     """A function without an entry in the op table."""
+
+    def __init__(self, message: str, *, operands: Sequence[Any] = (), where: str = "", hint: str = "") -> None:
+        hint = hint or "write it with entries that exist, or add one: docs/guide/add-an-op.md"
+        super().__init__(message, operands=operands, where=where, hint=hint)
 
 
 class ValueNeededError(ChainruleError, TypeError):

@@ -244,6 +244,8 @@ def _unicode_raised(box: Box, write: Write, at: Callable[[int], str]) -> str:
 def _unicode_lowered(box: Box, write: Write, at: Callable[[int], str]) -> str:
     index = write(box.parts[1])
     plain = f"_{index}" if len(index) == 1 else f"[{index}]"
+    if box.parts[0].kind == "lowered" and index[0].isdigit():
+        return f"{at(0)}[{index}]"
     return at(0) + (subscript(index.replace(",", "").replace(" ", "")) or plain)
 
 
@@ -301,6 +303,11 @@ def _latex_fenced(box: Box, write: Write, at: Callable[[int], str]) -> str:
     return rf"\left{left} {at(0)} \right{right}" if len(left) > 1 else rf"\left{left}{at(0)}\right{right}"
 
 
+def _latex_lowered(box: Box, write: Write, at: Callable[[int], str]) -> str:
+    base = f"{{{at(0)}}}" if box.parts[0].kind == "lowered" else at(0)
+    return f"{base}_{{{write(box.parts[1])}}}"
+
+
 def _latex_cases(box: Box, write: Write, at: Callable[[int], str]) -> str:
     pairs = zip(box.parts[::2], box.parts[1::2], strict=True)
     lines = [
@@ -321,7 +328,7 @@ write_latex = _writer(
         "prefix": lambda box, write, at: box.tex + at(0),
         "fraction": lambda box, write, at: rf"\frac{{{write(box.parts[0])}}}{{{write(box.parts[1])}}}",
         "raised": lambda box, write, at: f"{at(0)}^{{{write(box.parts[1])}}}",
-        "lowered": lambda box, write, at: f"{at(0)}_{{{write(box.parts[1])}}}",
+        "lowered": _latex_lowered,
         "transposed": lambda box, write, at: at(0) + r"^{\mathsf T}",
         "root": lambda box, write, at: f"{box.tex}{{{write(box.parts[0])}}}",
         "nabla": lambda box, write, at: rf"\nabla_{{{write(box.parts[0])}}}",

@@ -106,7 +106,7 @@ def identifier(name: str) -> str:
     return found
 
 
-def fresh(taken: Iterable[str], letters: str = "pqrstuvghacdek") -> Iterator[str]:
+def fresh(taken: Iterable[str], letters: str = "pqrstuvghacdek", then: str = "t") -> Iterator[str]:
     """Names that nobody uses yet: single letters, then t_1, t_2, …"""
     used = set(taken)
     for name in letters:
@@ -115,5 +115,5 @@ def fresh(taken: Iterable[str], letters: str = "pqrstuvghacdek") -> Iterator[str
     n = 0
     while True:
         n += 1
-        if f"t_{n}" not in used:
-            yield f"t_{n}"
+        if f"{then}_{n}" not in used and f"{then}{n}" not in used:
+            yield f"{then}_{n}"

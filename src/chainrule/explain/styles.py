@@ -14,7 +14,7 @@ from ..ir import Const, Equation
 from ..ops.notation import PRODUCT, SUM, Notation
 from .layout import (
     Box, applied, beside, cases, fenced, fraction, hadamard, letter, listed, lowered, negated, number, product, raised,
-    relation, root, text, total, transposed, word,
+    relation, root, row, text, total, transposed, word,
 )  # fmt: skip
 
 Parts = Sequence[Box]
@@ -73,8 +73,8 @@ _POWER_AFTER_NAME = frozenset({"trigonometric", "hyperbolic"})  # cosÂ² x, but Ï
 
 
 def _call(e: Equation, notation: Notation, parts: Parts) -> Box:
-    function = word(notation.symbol, notation.tex) if notation.text else word(e.op.name)
-    if "n" in e.params:
+    function = word(notation.symbol or e.op.name, notation.tex or None)
+    if notation.style == "call" and "n" in e.params:
         function = raised(function, fenced("(", number(digits(e.params["n"])), ")"))
     if e.op.rule in _POWER_AFTER_NAME:
         function = replace(function, kind="function")
@@ -88,6 +88,11 @@ def _axes(e: Equation) -> list[Box]:
     if not axes or len(axes) == ndim:
         return []
     return [text(f"axis {', '.join(str(a % ndim) for a in axes)}")]
+
+
+def _connective(e: Equation, notation: Notation, parts: Parts) -> Box:
+    need = notation.level + 1
+    return row(parts, f" {notation.symbol} ", f" {notation.tex} ", level=notation.level, need=need)
 
 
 def _power(e: Equation, notation: Notation, parts: Parts) -> Box:
@@ -172,6 +177,8 @@ _STYLES: dict[str, Callable[[Equation, Notation, Parts], Box]] = {
     "infix": _infix,
     "prefix": lambda e, notation, parts: negated(parts[0]),
     "call": _call,
+    "connective": _connective,
+    "defined": _call,
     "silent": lambda e, notation, parts: parts[0],
     "fraction": lambda e, notation, parts: fraction(*parts),
     "power": _power,

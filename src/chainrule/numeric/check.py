@@ -372,7 +372,9 @@ def _sentence(result: GradientCheck) -> str:
         return _accusation(result.comparisons)
     if result.verdict == "agrees":
         hidden = [c.bar for c in result.comparisons if c.verdict == "hidden"]
-        agreed = f"The gradient agrees with differences in {_scope(result)}, to {_count(result.digits, 'digit')} or more."
+        agreed = (
+            f"The gradient agrees with differences in {_scope(result)}, to {_count(result.digits, 'digit')} or more."
+        )
         if not hidden:
             return agreed
         return f"{agreed} Too small to be told from zero: {len(hidden)} (nothing below {max(hidden):.1g} can be seen)."

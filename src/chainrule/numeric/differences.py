@@ -23,7 +23,9 @@ import numpy as np
 Line = Callable[[float], float]  # the function along a straight line: t -> f(x + t v)
 
 FIRST_STEP = 0.0617
-_RATIO = 1.8  # not 2: steps that are multiples of each other can all be near multiples of a period, and agree on nonsense
+_RATIO = (
+    1.8  # not 2: steps that are multiples of each other can all be near multiples of a period, and agree on nonsense
+)
 _STEPS_DOWN = 54
 _STEPS_UP = 20
 _COLUMNS = 7  # extrapolations of one difference

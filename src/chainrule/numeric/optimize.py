@@ -18,7 +18,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import scipy.optimize
 
 from ..errors import ArgumentError
 from ..ir import Array
@@ -35,6 +34,7 @@ class Progress:
     """Where a minimization stands: what a callback is handed after each iteration."""
 
     nit: int
+    max_iter: int
     x: Any
     fun: float
     grad_norm: float
@@ -185,7 +185,7 @@ def _walk(
         def after(x: Array) -> None:
             point = objective.accept(x)
             if callback is not None:
-                told = Progress(objective.nit, objective.layout.build(x), point.value, point.grad_norm)
+                told = Progress(objective.nit, max_iter, objective.layout.build(x), point.value, point.grad_norm)
                 if callback(told) is True:
                     raise Stop("stopped")
             if point.grad_norm <= tol:
@@ -211,6 +211,9 @@ def _scipy(
     max_iter: int,
     after: Callable[[Array], None],
 ) -> tuple[str, str]:
+    from scipy.optimize import Bounds  # takes a while to import
+    from scipy.optimize import minimize as scipy_minimize
+
     stopped: list[StopIteration] = []
 
     def callback(xk: Array) -> None:
@@ -222,9 +225,9 @@ def _scipy(
 
     if method.products and hvp is None:
         raise ArgumentError(f"{method.scipy} needs Hessian times vector products: pass hvp")
-    found = scipy.optimize.minimize(
+    found = scipy_minimize(
         objective, begin, jac=True, method=method.scipy, callback=callback,
-        bounds=None if objective.box is None else scipy.optimize.Bounds(*objective.box),
+        bounds=None if objective.box is None else Bounds(*objective.box),
         hessp=objective.products(hvp) if method.products and hvp is not None else None,
         options=method.options(tol, max_iter),
     )  # fmt: skip
@@ -242,12 +245,14 @@ def _box(bounds: Any, size: int, method: str) -> tuple[Array, Array] | None:
         return None
     if method != "l-bfgs":
         raise ArgumentError(f"{method} knows no bounds", hint="use method='l-bfgs'")
-    if isinstance(bounds, scipy.optimize.Bounds):
+    if hasattr(bounds, "lb"):  # SciPy's Bounds
         low, high = np.broadcast_to(bounds.lb, size), np.broadcast_to(bounds.ub, size)
         return np.array(low, float), np.array(high, float)
     pairs: Sequence[Any] = list(bounds)
     if len(pairs) != size or any(np.ndim(p) != 1 or len(p) != 2 for p in pairs):
-        raise ArgumentError(f"bounds needs a (low, high) for each of the {size} components, with None where there is none")
+        raise ArgumentError(
+            f"bounds needs a (low, high) for each of the {size} components, with None where there is none"
+        )
     low = np.array([-math.inf if p[0] is None else p[0] for p in pairs], float)
     high = np.array([math.inf if p[1] is None else p[1] for p in pairs], float)
     if np.any(low > high):

@@ -58,7 +58,7 @@ power = elementwise(
 def spell_power(x: Value, y: Value) -> Any:
     """A number as exponent is the power rule's; an exponent that moves is the general power's."""
     n = number_of(y)
-    if n is None or number_of(x) is not None:
+    if n is None or isinstance(n, bool) or number_of(x) is not None:
         return apply(power, x, y)
     if dtype_of(x).kind in "iub":
         if isinstance(n, float):
@@ -76,7 +76,7 @@ spelled(np.positive)(lambda x: x)
 
 remainder = elementwise(
     np.remainder, lambda x, y, z: (1, -np.floor(x / y)), domain=(REALS, Interval(1.5, 4)), kinks=(0.0,),
-    notation=call("remainder", r"\bmod"), rule="remainder",
+    notation=Notation("connective", "remainder", r"\bmod", "mod", PRODUCT), rule="remainder",
 )  # fmt: skip
 floor_divide = elementwise(np.floor_divide, domain=(REALS, POSITIVE), image=WHOLE, notation=call("floor_divide"), rule="step")
 hypot = elementwise(
@@ -87,13 +87,13 @@ hypot = elementwise(
 
 # --- comparisons and logic: true or false, no slope -----------------------------------------------------------------
 
-for compare, text, tex in [
-    (np.greater, ">", ">"), (np.greater_equal, ">=", r"\ge"), (np.less, "<", "<"), (np.less_equal, "<=", r"\le"),
-    (np.equal, "==", "="), (np.not_equal, "!=", r"\ne"),
+for compare, text, tex, symbol in [
+    (np.greater, ">", ">", ">"), (np.greater_equal, ">=", r"\ge", "≥"), (np.less, "<", "<", "<"), (np.less_equal, "<=", r"\le", "≤"),
+    (np.equal, "==", "=", "="), (np.not_equal, "!=", r"\ne", "≠"),
 ]:  # fmt: skip
-    elementwise(compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex), rule="step")
-for connect, tex in [(np.logical_and, r"\land"), (np.logical_or, r"\lor"), (np.logical_xor, r"\oplus")]:
-    notation = call(connect.__name__, tex)
+    elementwise(compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex, symbol), rule="step")
+for connect, tex, symbol in [(np.logical_and, r"\land", "∧"), (np.logical_or, r"\lor", "∨"), (np.logical_xor, r"\oplus", "⊕")]:
+    notation = Notation("connective", connect.__name__, tex, symbol, 0)
     elementwise(connect, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=notation, rule="step")
 tests: tuple[Any, ...] = (np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit)
 for test in tests:

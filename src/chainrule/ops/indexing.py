@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
 from .contraction import broadcast
-from .notation import Notation, call
+from .notation import Notation
 from .op import (
     General,
     Interpreted,
@@ -29,7 +29,7 @@ from .op import (
     spelled,
     zeros_like,
 )
-from .structure import normal_axis, spell_reshape, take_slice, transpose, update
+from .structure import astype, normal_axis, spell_reshape, take_slice, transpose, update
 
 # --- the ops: rows of a table ---------------------------------------------------------------------------------------
 
@@ -75,7 +75,7 @@ gather: Linear = Linear(
 scatter_add: Linear = Linear(
     "scatter_add", _scatter_add, lambda g, index, *, n: _rows(g, index, n),
     lambda g, inputs, wanted, n: {0: apply(gather, g, inputs[1])},
-    along=(0,), notation=call("add.at"), rule="selection",
+    along=(0,), notation=Notation("defined", "", r"\operatorname{scatter}", "scatter"), rule="selection",
     examples=lambda rng: [((rng.normal(size=(3, 2)), _index(rng)), {"n": 4})],
 )  # fmt: skip
 
@@ -95,7 +95,7 @@ last_write = General(
     "last_write",
     _last_write,
     lambda index, *, n: ArrayType(index.shape, np.dtype(bool)),
-    notation=call("last_write"),
+    notation=Notation("defined", "", r"\operatorname{last}", "last"),
     rule="step",
     examples=lambda rng: [((_index(rng),), {"n": 4})],
 )
@@ -115,7 +115,7 @@ def _scatter_set_adjoint(g: Value, inputs: Sequence[Value], wanted: Sequence[int
 
 scatter_set: Linear = Linear(
     "scatter_set", _scatter_set, lambda x, index, v: x, _scatter_set_adjoint,
-    along=(0, 2), notation=call("put"), rule="selection",
+    along=(0, 2), notation=Notation("defined", "", r"\operatorname{put}", "put"), rule="selection",
     examples=lambda rng: [((rng.normal(size=(4, 2)), _index(rng), rng.normal(size=(3, 2))), {})],
 )  # fmt: skip
 
@@ -136,7 +136,7 @@ flat_index = General(
     "flat_index",
     _flat_index,
     lambda *xs, sizes: ArrayType(xs[0].shape, np.dtype(np.intp)),
-    notation=call("ravel_multi_index"),
+    notation=Notation("defined", "", r"\operatorname{flat}", "flat"),
     rule="step",
     examples=lambda rng: [((rng.integers(-4, 4, 3), rng.integers(-2, 2, 3)), {"sizes": (4, 2)})],
 )
@@ -289,7 +289,7 @@ def read(x: Value, index: Any) -> Any:
 def write(x: Value, index: Any, v: Value) -> Any:
     """x after x[index] = v, as a new value."""
     s = Selection(shape_of(x), index)
-    v = np.astype(v, dtype_of(x))
+    v = astype(v, dtype_of(x))
     if s.basic:
         v = spell_reshape(_fit(v, s.shape()), s.sliced)
         if all(range(n)[slice(*b)] == range(n) for n, b in zip(shape_of(x), s.bounds, strict=True)):
@@ -316,7 +316,7 @@ def add_at(x: Value, index: Any, v: Value) -> Any:
     order, n, width = s.order()
     flat, found = s.positions()
     k = len(found)
-    v = _fit(np.astype(v, dtype_of(x)), s.shape(found))
+    v = _fit(astype(v, dtype_of(x)), s.shape(found))
     v = transpose(v, (*range(s.front, s.front + k), *range(s.front), *range(s.front + k, ndim_of(v))))
     added = apply(scatter_add, spell_reshape(v, (prod(found), width)), flat, n=n)
     added = transpose(spell_reshape(added, tuple(s.sliced[a] for a in order)), tuple(np.argsort(order).tolist()))

@@ -117,7 +117,7 @@ def register(op: Op, *functions: Any) -> Op:
     assert op.name not in OPS, f"two entries are called {op.name}"
     OPS[op.name] = op
     for function in functions:
-        by_function[function] = lambda *args, **params: apply(op, *args, **params)
+        by_function[function] = lambda *args: apply(op, *args)
     return op
 
 

@@ -85,6 +85,7 @@ def average(x: Value, axis: Any = None, weights: Value | None = None, *, keepdim
     if weights is None:
         return mean(x, axis, keepdims=keepdims)
     axes = normal_axes(axis, ndim_of(x))
+    weights = np.asarray(weights) if isinstance(weights, (list, tuple)) else weights
     if shape_of(weights) != shape_of(x):
         if ndim_of(weights) != 1 or len(axes) != 1:
             raise ShapeError("weights need the shape of $0, or one axis", operands=(x, weights))

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
 from .arithmetic import convert, where
 from .contraction import broadcast, contraction
@@ -66,7 +66,7 @@ register(reshape)
 @spelled(np.reshape)
 def spell_reshape(x: Value, shape: Any = None, order: str = "C", *, newshape: Any = None, copy: Any = None) -> Any:
     if order != "C":
-        raise ShapeError(f"reshape with order={order!r} is not in the op table", hint="transpose first, then reshape")
+        raise NoRuleError(f"reshape with order={order!r} is not in the op table", hint="transpose first, then reshape")
     shape = newshape if shape is None else shape
     shape = tuple(int(n) for n in shape) if isinstance(shape, (tuple, list)) else (int(shape),)
     old = shape_of(x)
@@ -432,7 +432,10 @@ def diff(x: Value, n: int = 1, axis: int = -1) -> Any:
 
 @spelled(np.astype)
 def astype(x: Value, dtype: Any, **extra: Any) -> Any:
-    return x if dtype_of(x) == np.dtype(dtype) else apply(convert, x, dtype=np.dtype(dtype))
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "fiub":
+        raise NoRuleError(f"a conversion to {dtype} is not in the op table: only real numbers are recorded")
+    return x if dtype_of(x) == dtype and hasattr(x, "dtype") else apply(convert, x, dtype=dtype)
 
 
 # --- running sums ---------------------------------------------------------------------------------------------------

@@ -77,7 +77,9 @@ def run_file(path: Path) -> ModuleType:
 def _require_python(path: Path) -> None:
     if path.is_dir():
         files = ", ".join(sorted(p.name for p in path.glob("*.py"))[:8])
-        raise ArgumentError(f"{path} is a folder", hint=f"name one of its files: {files}" if files else "name a .py file")
+        raise ArgumentError(
+            f"{path} is a folder", hint=f"name one of its files: {files}" if files else "name a .py file"
+        )
     if not path.exists():
         siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         close = get_close_matches(path.name, siblings, n=1)

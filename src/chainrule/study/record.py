@@ -21,11 +21,12 @@ class Argument:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the recorded program: a name and type, what is computed, and where the user wrote it."""
+    """One line of the recorded program: a name and type, the operation, and what the user wrote for it, and where."""
 
     name: str
     type: str
     computed: str
+    written: str
     where: str
 
 
@@ -69,7 +70,7 @@ class Explained:
     code: str
     steps: tuple[Step, ...]
     table: tuple[Row, ...]
-    cost: Mapping[str, Any]
+    cost: str
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,11 @@ class Study:
 
     @property
     def best(self) -> Fit | None:
-        """The fit with the lowest value: of those that succeeded, if any did."""
-        return min(self.fits, key=lambda fit: (not fit.minimum.success, fit.minimum.fun), default=None)
+        """The fit with the lowest value, of those that succeeded if any did; the last of those that are as low."""
+        fits = [fit for fit in self.fits if fit.minimum.success] or list(self.fits)
+        lowest = min((fit.minimum.fun for fit in fits), default=0.0)
+        good = [fit for fit in fits if not fit.minimum.fun > lowest + 1e-8 * abs(lowest)]
+        return good[-1] if good else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts."""

@@ -147,6 +147,8 @@ class Captures:
             return self._class(value)
         if type(value) in CONTAINERS or (isinstance(value, tuple) and hasattr(value, "_fields")):
             return self._container(value, capture)
+        if type(value) is np.ndarray and value.dtype.kind == "O":
+            return self._objects(value, capture)
         if type(value) is types.SimpleNamespace:
             return self._object(value, capture)
         if type(value) in COPIED:
@@ -297,6 +299,8 @@ class Captures:
             made = functools.cached_property(self.function(member.func, owner))  # type: ignore[arg-type]
             made.__set_name__(owner, member.attrname or "")
             return made
+        if isinstance(member, staticmethod) and not is_users_function(member.__func__):
+            return staticmethod(self.hand(member.__func__, capture))
         if isinstance(member, (staticmethod, classmethod)) and is_users_function(member.__func__):
             return type(member)(self.function(member.__func__, owner))  # type: ignore[arg-type]
         if isinstance(member, property):
@@ -338,6 +342,17 @@ class Captures:
         if hasattr(value, "_fields"):
             return type(value)(*[self.hand(v, capture.attribute(k)) for k, v in zip(value._fields, value, strict=True)])
         return tuple([self.hand(v, capture.item(n)) for n, v in enumerate(value)])
+
+    def _objects(self, value: Any, capture: Capture) -> Any:
+        """An array of Python objects: a copy, with what is handed out for its elements."""
+        if value.size > _MOST_ITEMS:
+            return self._opaque(value, capture)
+        self.guards.append(Guard(capture.seen("the shape", lambda a: str(a.shape)), str(value.shape)))
+        made = np.empty(value.shape, object)
+        for at in np.ndindex(value.shape):
+            made[at] = self.hand(value[at], capture.item(at))
+        self._watch(f"`{capture.name}`", lambda: dict(enumerate(made.flat)))
+        return made
 
     def _copied(self, value: Any, capture: Capture) -> Any:
         """A set, a byte array: a copy, so that a write is seen and does not reach the original."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -65,24 +66,43 @@ def invoke(function: Any, args: Sequence[Any], options: dict[str, Any], recorder
                 if isinstance(function, tuple)
                 else function(*known[0], **known[1])
             )
-        error = NoRuleError(
-            f"{name_of(function)} has no entry in the op table",
-            hint="write it with entries that exist, or add one: docs/guide/add-an-op.md",
-        )
+        error = NoRuleError(f"{name_of(function)} has no entry in the op table")
         raise recorder.refuse(error) if recorder else locate(error)
     try:
-        return rule(*args, **options)
+        return _applied(function, rule, args, options)
     except ChainruleError as error:
         raise locate(error) from None
+    except UnknownOption:
+        text = ", ".join(f"{k}=" for k in options)
+        refusal = NoRuleError(
+            f"{name_of(function)} is not recorded with {text}",
+            hint="leave the option out, or write it with other entries",
+        )
+        raise (recorder.refuse(refusal) if recorder else locate(refusal)) from None
+
+
+class UnknownOption(Exception):
+    """A NumPy function was called with an option that its entry does not know."""
+
+
+def _applied(function: Any, rule: Callable[..., Any], args: Sequence[Any], options: dict[str, Any]) -> Any:
+    try:
+        return rule(*args, **options)
     except TypeError as error:
-        if options and "unexpected keyword" in str(error):
-            text = ", ".join(f"{k}=" for k in options)
-            refusal = NoRuleError(
-                f"{name_of(function)} is not recorded with {text}",
-                hint="leave the option out, or write it with other entries",
-            )
-            raise (recorder.refuse(refusal) if recorder else locate(refusal)) from None
-        raise
+        if not options or "unexpected keyword" not in str(error):
+            raise
+    rest = dict(options)
+    first = _first_parameter(function)
+    if args or first not in rest:
+        raise UnknownOption
+    return _applied(function, rule, (rest.pop(first),), rest)  # NumPy and the entry may call it by different names
+
+
+def _first_parameter(function: Any) -> str:
+    try:
+        return next(iter(inspect.signature(function).parameters), "")
+    except (TypeError, ValueError):
+        return ""
 
 
 def _plain_arguments(args: Sequence[Any], options: dict[str, Any]) -> tuple[list[Any], dict[str, Any]] | None:
@@ -108,26 +128,40 @@ def call(function: Any, args: Sequence[Any], options: dict[str, Any], recorder: 
     """A NumPy function called by the user: as `invoke`, but minding memory, that of out= and that of views."""
     options = dict(options)
     out = options.pop("out", None)
+    if isinstance(function, np.ufunc) and len(args) > function.nin:
+        args, out = args[: function.nin], args[function.nin]
     result = invoke(function, args, options, recorder)
     if out is not None:
         return store(out, result)
-    x: Any = args[0] if args else None
-    if stands_in(x) and x.recorder is recorder:
+    x = next((a for a in args if stands_in(a)), None)
+    if x is not None and x.recorder is recorder:
         if function in RESHAPING:
-            return x.view_of_reshape(result)
-        if function in SHARING:
-            return _guarded_views(function, x, args[1:], options, result)
+            return x.view_of_reshape(result, contiguous=function in CONTIGUOUS)
+        if function in TURNING:
+            return x.view_of_transpose(_order(function, x.ndim, args[1:], options))
+        if result is x and function not in RETURNING:
+            return x.now()  # what changes nothing still answers with an array of its own
+        if function in SHARING or (function is np.einsum and len(args) == 2):
+            return _guarded_views(function, x, args, options, result)
     return result
 
 
-RESHAPING = {np.reshape, np.ravel, np.squeeze, np.expand_dims, np.atleast_1d, np.atleast_2d}
+RESHAPING = {np.reshape, np.ravel, np.squeeze, np.expand_dims, np.atleast_1d, np.atleast_2d, np.ascontiguousarray}
+CONTIGUOUS = {np.ravel, np.ascontiguousarray}  # copies, unless the argument is contiguous
+RETURNING = {np.asarray, np.asanyarray, np.array, np.real}  # may answer with the argument itself
+TURNING = {np.transpose, np.swapaxes, np.moveaxis, np.matrix_transpose}
 SHARING = {
-    np.transpose, np.swapaxes, np.moveaxis, np.matrix_transpose, np.flip, np.flipud, np.fliplr, np.diagonal, np.diag,
-    np.broadcast_to, np.split, np.array_split, np.hsplit, np.vsplit,
+    np.flip, np.flipud, np.fliplr, np.diagonal, np.diag, np.broadcast_to, np.split, np.array_split, np.hsplit, np.vsplit,
 }  # fmt: skip
 
 
-def _guarded_views(function: Any, x: Any, rest: Sequence[Any], options: dict[str, Any], result: Any) -> Any:
+def _order(function: Any, ndim: int, rest: Sequence[Any], options: dict[str, Any]) -> tuple[int, ...]:
+    """The axes in the order in which a transposing function puts them."""
+    probe = np.broadcast_to(0.0, tuple(range(2, 2 + ndim)))
+    return tuple([n - 2 for n in function(probe, *rest, **options).shape])
+
+
+def _guarded_views(function: Any, x: Any, args: Sequence[Any], options: dict[str, Any], result: Any) -> Any:
     """Results that share memory with x: a write to x reaches them; a write to one of them is refused."""
 
     def refuse(base: Any, v: Any) -> Any:
@@ -141,7 +175,11 @@ def _guarded_views(function: Any, x: Any, rest: Sequence[Any], options: dict[str
     def part(value: Any, pick: Callable[[Any], Any]) -> Any:
         if not stands_in(value) or value is x:
             return value
-        return x.part(value, lambda base: pick(by_function[function](base, *rest, **options)), refuse)
+
+        def take(base: Any) -> Any:
+            return pick(by_function[function](*[base if a is x else a for a in args], **options))
+
+        return x.part(value, take, refuse)
 
     if isinstance(result, list):
         return [part(value, itemgetter(i)) for i, value in enumerate(result)]
@@ -162,6 +200,7 @@ def name_of(function: Any) -> str:
 
 def store(out: Any, result: Any) -> Any:
     """out= : write the result there."""
+    out = out[0] if isinstance(out, tuple) else out
     if not stands_in(out):
         raise locate(
             InPlaceError(

@@ -20,12 +20,16 @@ def _operator(function: Any, swapped: bool = False) -> Any:
         if isinstance(other, (str, bytes, dict, set)) or other is None:
             return NotImplemented
         result = invoke(function, (other, self) if swapped else (self, other), _NONE, self.recorder)
-        if isinstance(result, Interpreted) and self.type.weak and isinstance(result._atom, Var):  # type: ignore[attr-defined]
-            if isinstance(other, (int, float)) or (isinstance(other, Interpreted) and other.type.weak):  # type: ignore[attr-defined]
-                result._atom.type = result._atom.type._replace(weak=True)  # type: ignore[attr-defined]  # a Python number stays one
+        atom = getattr(result, "_atom", None)
+        if isinstance(atom, Var) and self.type.weak and _is_weak(other):
+            atom.type = atom.type._replace(weak=True)  # of Python numbers, a Python number
         return result
 
     return method
+
+
+def _is_weak(other: Any) -> bool:
+    return bool(other.type.weak) if isinstance(other, Interpreted) else isinstance(other, (int, float))  # type: ignore[attr-defined]
 
 
 def _unary(function: Any) -> Any:
@@ -35,7 +39,7 @@ def _unary(function: Any) -> Any:
 def _in_place(function: Any) -> Any:
     def method(self: Any, other: Any) -> Any:
         result = invoke(function, (self, other), _NONE, self.recorder)
-        if not self.shape and self.view is None:  # a number: the name is bound anew, as in Python
+        if not self.shape and self._view is None:  # a number: the name is bound anew, as in Python
             return result
         if result.shape != self.shape or not np.can_cast(result.dtype, self.dtype, "same_kind"):
             raise locate(ShapeError(f"the result is {result.type} and can't be stored in $0", operands=(self.type,)))
@@ -69,7 +73,6 @@ class ArrayMethods(Interpreted):
     __lt__, __le__, __gt__, __ge__ = (_operator(f) for f in (np.less, np.less_equal, np.greater, np.greater_equal))
     __eq__, __ne__ = _operator(np.equal), _operator(np.not_equal)
     __neg__, __pos__, __abs__, __invert__ = (_unary(f) for f in (np.negative, np.positive, np.absolute, np.invert))
-    __hash__ = None  # type: ignore[assignment]  # as for arrays
 
     sum, mean, prod = _method(np.sum), _method(np.mean), _method(np.prod)
     var, std, ptp = _method(np.var), _method(np.std), _method(np.ptp)
@@ -102,17 +105,45 @@ class ArrayMethods(Interpreted):
     T = property(transpose)
     mT = property(lambda self: self.swapaxes(-1, -2))
     real = property(lambda self: self)
-    flat = property(lambda self: self.reshape(-1))
+    flat = property(lambda self: Flat(self))
 
     def astype(self: Any, dtype: Any, **options: Any) -> Any:
         new = invoke(np.astype, (self, dtype), _NONE, self.recorder)
-        return new.copy() if new is self else new
+        return new.copy() if new is self and options.get("copy", True) else new
+
+    def __divmod__(self: Any, other: Any) -> Any:
+        return self // other, self % other
+
+    def __rdivmod__(self: Any, other: Any) -> Any:
+        return other // self, other % self
 
     def fill(self: Any, value: Any) -> None:
         self[...] = value
 
     def sort(self: Any, axis: int = -1, **options: Any) -> None:
         self[...] = invoke(np.sort, (self, axis), options, self.recorder)
+
+
+class Flat:
+    """`x.flat`: the elements in order; reading a part of it copies, writing goes to the array."""
+
+    def __init__(self, array: Any) -> None:
+        self._array = array
+
+    def __getitem__(self, index: Any) -> Any:
+        found = self._array.flatten()[index]
+        return found.copy() if isinstance(found, Interpreted) and found.shape else found  # type: ignore[attr-defined]
+
+    def __setitem__(self, index: Any, v: Any) -> None:
+        flat = self._array.flatten()
+        flat[index] = v
+        self._array[...] = flat.reshape(self._array.shape)
+
+    def __iter__(self) -> Any:
+        return iter(self._array.flatten())
+
+    def __len__(self) -> int:
+        return int(self._array.size)
 
 
 # --- methods of ufuncs ----------------------------------------------------------------------------------------------

@@ -16,7 +16,6 @@ import logging
 import operator
 import re
 import sys
-import sysconfig
 import threading
 import types
 import weakref
@@ -28,9 +27,8 @@ from typing import Any
 import numpy as np
 
 from ..ops.op import Interpreted
-from .where import is_library
+from .where import is_library, is_python
 
-_STDLIB = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"]})
 STATIC = (
     bool, int, float, complex, str, bytes, type(None), type(Ellipsis), slice, range, np.generic, np.dtype,
 )  # fmt: skip
@@ -127,9 +125,7 @@ def is_static(value: Any) -> bool:
 @functools.lru_cache(maxsize=4096)
 def is_users_file(filename: str) -> bool:
     """Whether a file is not of Python, NumPy, SciPy, or ours."""
-    if is_library(filename) or filename.startswith("<frozen"):
-        return False
-    return not filename.startswith(_STDLIB) or is_installed(filename)
+    return not is_library(filename) and not is_python(filename)
 
 
 def is_installed(filename: str) -> bool:

@@ -11,14 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ChainruleError, SideEffectError
+from ..errors import ArgumentError, ChainruleError, NoRuleError, SideEffectError
 from ..ir import ArrayType, Atom, Const, Program, Var, without_dead_code
 from .captures import Captures
 from .dispatch import locate
-from .outside import Capture, Guard, ValueGuard
+from .outside import Capture, Guard, ValueGuard, is_static
 from .recorder import Recorder, Traced
 from .tree import Tree, flatten
-from .where import assigned_name
+from .where import assigned_name, describe, is_library, is_python
 
 _under_way = threading.local()
 
@@ -31,13 +31,12 @@ def current() -> Recorder | None:
 
 @dataclass(frozen=True)
 class Static:
-    """An argument that is part of a recording's key: a string, None, an object."""
+    """An argument that is part of a recording's key: a whole number, a string, None, an object."""
 
     value: Any
 
     def key(self) -> Any:
-        plain = isinstance(self.value, (str, bytes, bool, type(None), complex, range, slice))
-        return (type(self.value), repr(self.value)) if plain else (type(self.value), id(self.value))
+        return (type(self.value), repr(self.value) if is_static(self.value) else id(self.value))
 
 
 @dataclass
@@ -74,9 +73,7 @@ def _equals(leaf: Any, value: np.ndarray[Any, Any]) -> bool:
 
 def leaf_of(value: Any, name: str) -> Any:
     """An argument's leaf as something that can be recorded: an array, a number, a stand-in, or Static."""
-    if isinstance(value, (Traced, float)) and not isinstance(value, np.generic):
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, Traced) or type(value) is float:
         return value
     if isinstance(value, (np.ndarray, np.generic)):
         if isinstance(value, (np.ma.MaskedArray, np.matrix)):
@@ -101,7 +98,7 @@ def type_of(leaf: Any) -> ArrayType:
         return leaf.type
     if isinstance(leaf, (np.ndarray, np.generic)):
         return ArrayType(leaf.shape, leaf.dtype)
-    return ArrayType((), np.dtype(np.float64 if isinstance(leaf, float) else np.int64), weak=True)
+    return ArrayType((), np.dtype(np.float64), weak=True)
 
 
 def argument_names(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> list[str]:
@@ -189,13 +186,36 @@ def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
         if recorder.refusals:
             raise recorder.refusals[0] from None
         raise locate(error) from None
-    except Exception:
+    except Exception as error:
         if recorder.refusals:  # NumPy, or the user, made something else of it
             raise recorder.refusals[0] from None
+        if Traced.__name__ in str(error) or "being recorded>" in str(
+            error
+        ):  # Python speaks of a class that the user never wrote
+            text = (
+                str(error)
+                .replace(f"'{Traced.__name__}' object", "an array that is being recorded")
+                .replace("Traced", "array")
+            )
+            raise NoRuleError(
+                text, where=_where(error), hint="stand-ins work in NumPy functions of the op table"
+            ) from None
         raise
     if recorder.refusals:
         raise recorder.refusals[0]
     return result
+
+
+def _where(error: BaseException) -> str:
+    """The user's line that an exception came from."""
+    found = ""
+    trace = error.__traceback__
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if not is_library(code.co_filename) and not is_python(code.co_filename):
+            found = describe((code, trace.tb_lasti))
+        trace = trace.tb_next
+    return found
 
 
 def _output(recorder: Recorder, value: Any, path: str) -> Atom:

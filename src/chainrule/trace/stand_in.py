@@ -6,6 +6,7 @@ how it was taken, so that a write to one reaches the other.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from ..errors import InPlaceError, LeakError, NoRuleError, ValueNeededError
 from ..ir import ArrayType, Atom, Const, Var
 from ..ops.indexing import read, write
 from ..ops.op import Op, by_function
-from .dispatch import call, invoke, located, store
+from .dispatch import call, invoke, locate, located
 from .methods import ArrayMethods
 from .where import here, segment
 
@@ -35,7 +36,7 @@ class View:
 class Traced(ArrayMethods):
     """Stands for one array while a function is being recorded. Behaves like a NumPy array whose values are unknown."""
 
-    __slots__ = ("__weakref__", "_atom", "array", "fresh", "owner", "recorder", "version", "view")
+    __slots__ = ("__weakref__", "_atom", "_view", "array", "doubt", "fresh", "owner", "recorder", "version")
 
     def __init__(
         self, recorder: Recorder, atom: Atom, *, owner: str = "", view: View | None = None, fresh: bool = False
@@ -43,7 +44,8 @@ class Traced(ArrayMethods):
         self.recorder = recorder
         self._atom = atom
         self.owner = owner  # whose array it is, when a write would reach outside
-        self.view = view
+        self._view = view
+        self.doubt: list[weakref.ref[Traced]] = []  # arrays that may share memory with this one, or may not
         self.array = fresh  # even without axes it is an array, not a number
         self.fresh = fresh  # made by np.zeros and the like: contiguous, so that a reshape of it is a view
         self.version = 0
@@ -56,12 +58,12 @@ class Traced(ArrayMethods):
 
     def clock(self) -> int:
         """Grows with every write to this array or to one that it is a view of."""
-        return self.version + (self.view.base.clock() if self.view else 0)
+        return self.version + (self._view.base.clock() if self._view else 0)
 
     @property
     def atom(self) -> Atom:
         """What this handle means now."""
-        view = self.view
+        view = self._view
         if view is not None and view.seen != view.base.clock():
             self._atom = view.take(view.base.now()).atom
             view.seen = view.base.clock()
@@ -123,8 +125,21 @@ class Traced(ArrayMethods):
     def __repr__(self) -> str:
         return f"<{self.type}, being recorded>"
 
+    def __str__(self) -> str:
+        return repr(self) if self.type.differentiable else str(self.ask("str(…)", _UNKNOWN, _STAY)[()])
+
     def __format__(self, spec: str) -> str:
-        return repr(self)
+        if self.type.differentiable and not spec:
+            return repr(self)  # printing what is being recorded is no harm
+        return format(self.ask("the format", _UNKNOWN, "print the result of the function instead")[()], spec)
+
+    def __hash__(self) -> int:
+        return hash(self.ask("hash(…)", _UNKNOWN, _STAY)[()].item() if not self.shape else None)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"an array has no attribute {name!r}")
+        raise locate(NoRuleError(f"x.{name} of an array that is being recorded is not in the op table"))
 
     # --- NumPy ---
 
@@ -135,12 +150,8 @@ class Traced(ArrayMethods):
             raise self.recorder.refuse(
                 NoRuleError(f"np.{ufunc.__name__} with where= is not recorded", hint="use np.where(condition, a, b)")
             )
-        if method == "__call__":
-            rule: Any = ufunc
-        else:
-            rule = (ufunc, method)
-        result = invoke(rule, inputs, options, self.recorder)
-        return result if out is None else store(out[0] if isinstance(out, tuple) else out, result)
+        rule: Any = ufunc if method == "__call__" else (ufunc, method)
+        return call(rule, inputs, options if out is None else {**options, "out": out}, self.recorder)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
         return call(function, args, kwargs, self.recorder)
@@ -248,6 +259,8 @@ class Traced(ArrayMethods):
     def __setitem__(self, index: Any, v: Any) -> None:
         if not self.recorder.open:
             raise leaked()
+        if isinstance(v, (list, tuple)):
+            v = invoke(np.array, (v,), {}, self.recorder)
         self.write(located(lambda: write(self.now(), index, v)))
 
     def write(self, new: Any) -> None:
@@ -259,24 +272,40 @@ class Traced(ArrayMethods):
                     hint="start from a copy: x = x.copy()",
                 )
             )
-        if self.view is not None:
-            base = self.view.base
-            base.write(self.view.put(base.now(), new))
-            self.view.seen = base.clock()
+        if any(other() is not None for other in self.doubt):
+            raise self.recorder.refuse(
+                InPlaceError(
+                    "the function writes into an array that was reshaped, or into the result: whether the two share memory"
+                    " depends on the layout of the array",
+                    hint="write before reshaping, or take a copy: x.reshape(…).copy()",
+                )
+            )
+        if self._view is not None:
+            base = self._view.base
+            base.write(self._view.put(base.now(), new))
+            self._view.seen = base.clock()
         self._atom = new.atom if isinstance(new, Traced) else Const(np.asarray(new))
         self.version += 1
 
     def copy(self, order: str = "C") -> Traced:
-        """The same values in memory of their own."""
-        return Traced(self.recorder, self.atom, fresh=True)
+        """The same values in memory of their own, laid out row by row unless `order` says otherwise."""
+        new = Traced(self.recorder, self.atom, fresh=order == "C")
+        new.array = True
+        return new
 
     __copy__ = copy
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        raise self.recorder.refuse(NoRuleError("an array that is being recorded can't be pickled"))
 
     def __deepcopy__(self, memo: Any) -> Traced:
         return self.copy()
 
-    def setflags(self, **flags: Any) -> None:
-        raise self.recorder.refuse(NoRuleError("setflags is not recorded"))
+    def view(self, *kind: Any) -> Traced:
+        """The same memory under another name."""
+        if kind:
+            raise locate(NoRuleError("x.view(…) with another dtype or class is not recorded"))
+        return Traced(self.recorder, self.atom, view=View(self, lambda base: base, lambda base, v: v))
 
     def view_of_transpose(self, order: tuple[int, ...]) -> Any:
         back = tuple(np.argsort(order).tolist())
@@ -286,24 +315,26 @@ class Traced(ArrayMethods):
         take = lambda base: by_function[np.transpose](base, order)  # noqa: E731
         return self.part(value, take, lambda base, v: by_function[np.transpose](v, back))
 
-    def view_of_reshape(self, value: Any) -> Any:
-        """A reshaped self as a view. That NumPy shares memory there is certain only when self is contiguous."""
-        if not isinstance(value, Traced) or value is self:
+    def view_of_reshape(self, value: Any, contiguous: bool = False) -> Any:
+        """A reshaped self: a view if self is contiguous for certain; else one of the two, and neither may be written."""
+        if not isinstance(value, Traced):
             return value
-        if value.shape == self.shape:
-            return self.part(value, lambda base: base, lambda base, v: v)
-
-        def put(base: Traced, v: Any) -> Any:
-            if not self.fresh:
-                raise self.recorder.refuse(
-                    InPlaceError(
-                        "the function writes into a reshaped array: whether that shares memory depends on its layout",
-                        hint="write before reshaping, or into a copy: x.reshape(…).copy()",
-                    )
-                )
-            return by_function[np.reshape](v, self.shape)
-
-        return self.part(value, lambda base: by_function[np.reshape](base, value.shape), put)
+        same_axes = [n for n in value.shape if n != 1] == [n for n in self.shape if n != 1]
+        if self.fresh or (same_axes and not contiguous):
+            view = self.part(
+                value,
+                lambda base: by_function[np.reshape](base, value.shape),
+                lambda base, v: by_function[np.reshape](v, self.shape),
+            )
+            view.fresh = self.fresh
+            return view
+        value = Traced(value.recorder, value.atom)
+        owner: Traced | None = self
+        while owner is not None:  # whoever shares memory with self may share it with the result
+            value.doubt.append(weakref.ref(owner))
+            owner.doubt.append(weakref.ref(value))
+            owner = owner._view.base if owner._view else None
+        return value
 
 
 def leaked() -> LeakError:
@@ -313,6 +344,7 @@ def leaked() -> LeakError:
     )
 
 
+_UNKNOWN = "`{what}` asks for a value that is not known yet: the function is being recorded"
 _STAY = "stand-ins work in arithmetic as they are: leave the conversion out"
 
 

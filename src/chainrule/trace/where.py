@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import linecache
 import sys
+import sysconfig
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType
@@ -15,19 +16,33 @@ import scipy
 
 from ..ir import Where
 
-_OURS = str(Path(__file__).resolve().parent.parent)
-_LIBRARIES = (_OURS, str(Path(np.__file__).parent), str(Path(scipy.__file__).parent))
+OURS = str(Path(__file__).resolve().parent.parent)
+_LIBRARIES = (OURS, str(Path(np.__file__).parent), str(Path(scipy.__file__).parent))
+_PYTHON = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"]})
 
 
 @lru_cache(maxsize=4096)
 def is_library(filename: str) -> bool:
+    """Whether a file is ours, NumPy's or SciPy's."""
     return filename.startswith(_LIBRARIES)
+
+
+@lru_cache(maxsize=4096)
+def is_python(filename: str) -> bool:
+    """Whether a file belongs to Python's standard library."""
+    installed = {"site-packages", "dist-packages"} & set(Path(filename).parts)
+    return filename.startswith(("<frozen", *_PYTHON)) and not installed
+
+
+@lru_cache(maxsize=4096)
+def _is_foreign(filename: str) -> bool:
+    return is_library(filename) or is_python(filename)
 
 
 def here() -> Where | None:
     """The innermost instruction under way that belongs to the user."""
     frame = sys._getframe(2)
-    while frame is not None and is_library(frame.f_code.co_filename):
+    while frame is not None and _is_foreign(frame.f_code.co_filename):
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code, frame.f_lasti)
 

@@ -1,0 +1,184 @@
+"""The command line: `chainrule study`, `chainrule check`, `chainrule derive`.
+
+Exit codes: 0 all is well, 1 the gradient is wrong (or can't be judged), 2 the input can't be used, 130 interrupted.
+With `--json`, standard output is one JSON document, and everything else goes to standard error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import json
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import ArgumentError, ChainruleError
+
+BAD_INPUT, WRONG, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(
+    help="Calculus for machine learning that runs.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+File = Annotated[str, typer.Argument(metavar="FILE.py[:FUNCTION]", help="A plain Python file, and the function in it.")]
+Wrt = Annotated[str | None, typer.Option(help="What to differentiate with respect to: names, with commas between.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Html = Annotated[Path | None, typer.Option(help="Write the report as one HTML page to this file.")]
+Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error was raised.")]
+
+
+def main() -> None:
+    """The entry point of `chainrule`."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a terminal may lack our letters
+    app(prog_name="chainrule")
+
+
+# --- errors and JSON ----------------------------------------------------------------------------------------------------
+
+
+def command(function: Callable[..., int]) -> Callable[..., None]:
+    """A command that returns its exit code, and whose errors are printed as letters."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> None:
+        if options.get("traceback"):
+            os.environ["CHAINRULE_TRACEBACK"] = "1"
+        try:
+            code = function(*args, **options)
+        except ChainruleError as error:
+            code = _refuse(error, options.get("json_", False))
+        except KeyboardInterrupt:
+            print("interrupted", file=sys.stderr)
+            code = INTERRUPTED
+        raise typer.Exit(code)
+
+    return run
+
+
+def _refuse(error: ChainruleError, as_json: bool) -> int:
+    """Print the error as the letter it is."""
+    if os.environ.get("CHAINRULE_TRACEBACK"):
+        traceback.print_exception(error)
+    print(f"{type(error).__name__}: {error}", file=sys.stderr)
+    for note in getattr(error, "__notes__", ()):
+        print(note, file=sys.stderr)
+    if as_json:
+        print_json({"error": {"type": type(error).__name__, "message": str(error)}})
+    return BAD_INPUT
+
+
+def print_json(document: Mapping[str, Any]) -> None:
+    """One JSON document on standard output."""
+    print(json.dumps(plain(document), ensure_ascii=False, allow_nan=False))
+
+
+def plain(value: Any) -> Any:
+    """What JSON can hold: numbers that are not finite become "nan", "inf" and "-inf".
+
+    >>> plain({"x": (1.0, float("nan"))})
+    {'x': [1.0, 'nan']}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if hasattr(value, "tolist"):  # NumPy arrays and numbers
+        return plain(value.tolist())
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+@contextlib.contextmanager
+def _users_output(as_json: bool) -> Iterator[None]:
+    """What the user's own code prints must not get between the lines of a JSON document."""
+    if not as_json:
+        yield
+        return
+    with contextlib.redirect_stdout(sys.stderr):
+        yield
+
+
+# --- the commands -------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+@command
+def study(file: File, wrt: Wrt = None, html: Html = None, json_: Json = False, traceback: Traceback = False) -> int:
+    """Everything there is to say of a function: its gradient, a check of it, its minimum.
+
+    The function's arguments are the file's variables of the same names. What is varied: --wrt, else WRT in the file,
+    else the first argument.
+    """
+    from .study import page, run, terminal
+    from .study.loader import load
+
+    if html is not None:
+        page.require_writable(html)
+    with _users_output(json_):
+        problem = load(file, wrt)
+        out = terminal.console(stderr=json_)
+        show = (lambda study: None) if json_ else terminal.Printer(out)
+        with terminal.Bar(terminal.console(stderr=True)) as bar:
+            found = run.run(problem, show, bar)
+        if not json_:
+            show(found)
+        if html is not None:
+            page.write(found, html)
+            out.print(f"\nThe report is in {html}.")
+    if json_:
+        print_json(found.as_dict())
+    if found.interrupted:
+        return INTERRUPTED
+    return WRONG if found.check is not None and found.check.verdict == "wrong" else 0
+
+
+@app.command()
+@command
+def check(file: File, wrt: Wrt = None, json_: Json = False, traceback: Traceback = False) -> int:
+    """Does the gradient agree with differences of values, and how sure is that?"""
+    from .study.loader import load
+    from .study.run import check_problem
+
+    with _users_output(json_):
+        found = check_problem(load(file, wrt))
+    if json_:
+        print_json(found.as_dict())
+    else:
+        print(found)
+    return 0 if found.ok else WRONG
+
+
+@app.command()
+@command
+def derive(
+    expression: Annotated[str, typer.Argument(help='A formula of NumPy functions, like "log(1 + exp(x))".')],
+    wrt: Annotated[str | None, typer.Option(help="The variable; needed only if there are several.")] = None,
+    json_: Json = False,
+    traceback: Traceback = False,
+) -> int:
+    """The derivative of an expression, step by step."""
+    raise ArgumentError("derive is not there yet")
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        from . import __version__
+
+        print(f"chainrule {__version__}")
+        raise typer.Exit(0)

@@ -1,0 +1,31 @@
+"""Everything there is to say of a function, as one report.
+
+chainrule study FILE.py[:function] --html report.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ..api import Wrt, public
+from .record import Study
+
+__all__ = ["Study", "study"]
+
+
+@public
+def study(f: Callable[..., Any], *args: Any, wrt: Wrt = 0) -> Study:
+    """Record `f`, derive and check its gradient, and minimize over the arguments in `wrt`, starting where they are.
+
+    The result prints as a sentence and shows itself as a report in a notebook.
+
+    >>> import numpy as np
+    >>> found = study(lambda x: np.sum((x - 3.0) ** 2), np.zeros(2))
+    >>> found.check.verdict, found.best.minimum.x[0].round(6)
+    ('agrees', array([3., 3.]))
+    """
+    from .problem import problem_of
+    from .run import run
+
+    return run(problem_of(f, args, wrt))

@@ -615,7 +615,7 @@ def trace(f: Function, *args: Any, **options: Any) -> Program:
     return name_variables(Call(f, args, options).program)
 
 
-# --- run now ------------------------------------------------------------------------------------------------------------
+# --- run now ----------------------------------------------------------------------------------------------------------
 
 
 @public
@@ -627,7 +627,7 @@ def check(f: Function, *args: Any, wrt: Wrt = 0, components: int = COMPONENTS) -
     looked at one by one; of more, a random choice of them, and all at once along random directions.
 
     >>> print(check(lambda w, x: np.sum(np.tanh(x @ w)), np.array([0.5, -1.0]), np.eye(2)))
-    The gradient agrees with differences in both components, to 11 digits or more.
+    The gradient agrees with differences in both components, to 1... digits or more.
 
     Error bars: Ridders, 1982; Moré & Wild, 2011.
     """

@@ -18,7 +18,8 @@ from html import escape
 
 from ..ops.notation import ATOM, POWER, PRODUCT, SUM
 
-RELATION, SIGN, QUOTIENT, BIG = 0, SUM + 0.2, SUM + 0.5, SUM + 0.7  # between the levels of the op table
+# between the levels of the op table
+RELATION, SIGN, QUOTIENT, BIG, HADAMARD = 0, SUM + 0.2, SUM + 0.5, SUM + 0.7, PRODUCT - 0.1
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def product(factors: Sequence[Box]) -> Box:
 
 def hadamard(factors: Sequence[Box]) -> Box:
     """The elementwise product of arrays."""
-    return row(factors, " ⊙ ", r" \odot ", level=PRODUCT, need=PRODUCT)
+    return row(factors, " ⊙ ", r" \odot ", level=HADAMARD, need=HADAMARD)
 
 
 def total(left: Box, right: Box, minus: bool) -> Box:
@@ -138,7 +139,7 @@ def negated(part: Box) -> Box:
 
 
 def fraction(top: Box, bottom: Box) -> Box:
-    return Box("fraction", (top, bottom), level=QUOTIENT, needs=(PRODUCT, POWER))
+    return Box("fraction", (top, bottom), level=QUOTIENT, needs=(HADAMARD, POWER))
 
 
 def raised(base: Box, exponent: Box) -> Box:

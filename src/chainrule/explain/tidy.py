@@ -88,7 +88,7 @@ class _Tidier:
 
     def _light(self, value: Value, v: Var) -> Value:
         """What is used again is written down once; a number or scalar in front is not part of it."""
-        if len(value) == 1 and (value[0].is_atom or value[0].arrays.is_atom):
+        if len(value) == 1 and (value[0].is_atom or (v.type.shape and value[0].arrays.is_atom)):
             return value
         term = self._term(value, v.type)
         core = Term(ONE, term.powers) if v.type.shape == () else term.arrays

@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -37,7 +38,8 @@ class Slope:
     """The derivative at 0 along a line: `value` within `bar`, if `kind` is "smooth".
 
     `kind` is "kink" (the slopes `left` and `right` differ), "jump", "steep" (no finite slope), "edge" (defined on one
-    side at most) or "smooth". A smooth slope may still have a bar larger than itself: then noise hides it.
+    side at most), "flat" (the values don't change at all) or "smooth". A smooth slope may still have a bar larger than
+    itself: then noise hides it.
     """
 
     value: float
@@ -129,7 +131,7 @@ def _table(rows: Sequence[_Row]) -> Iterator[_Estimate]:
 
 
 def _best(rows: Sequence[_Row]) -> _Estimate:
-    """The entry with the smallest bar, unless a finer step contradicts it: far off, coarse steps can agree by chance."""
+    """The entry with the smallest bar, unless a finer step contradicts it: coarse steps can agree by chance."""
     finest: dict[int, _Estimate] = {}
     for estimate in _table(_with_unevenness(rows)):
         if estimate.row not in finest or estimate.bar < finest[estimate.row].bar:
@@ -218,7 +220,7 @@ def _upwards(line: Line, middle: float, rows: list[_Row], noise: float, precisio
 
 
 def _ratios(values: Sequence[float]) -> list[float]:
-    return [abs(b / a) for a, b in zip(values, values[1:], strict=False)]
+    return [abs(b / a) for a, b in pairwise(values)]
 
 
 def _kind(rows: Sequence[_Row], best: _Estimate) -> str:
@@ -230,6 +232,8 @@ def _kind(rows: Sequence[_Row], best: _Estimate) -> str:
         return "jump"
     if growth > 1.15:
         return "steep"
+    if all(row.forward == row.backward == 0 for row in rows[max(0, best.row - 3) :]):
+        return "flat"
     last = max((k for k, row in enumerate(rows) if row.resolved), default=-1)
     if best.row <= last and len(gaps) == 4 and min(_ratios(gaps)) > 0.85:
         return "kink"

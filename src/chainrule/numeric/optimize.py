@@ -1,7 +1,7 @@
 """Minimize a function by its gradient: SciPy's methods and names, exact derivatives, and no success that isn't one.
 
 A result counts as a success only if the gradient there is small: below `tol`, or reduced as far as rounding lets it.
-SciPy's own verdict is not enough. What is not finite never reaches SciPy, and an interrupted run returns its best point.
+SciPy's own verdict is not enough. What is not finite never reaches SciPy; an interrupted run returns its best point.
 
 L-BFGS-B: Byrd, Lu, Nocedal & Zhu, 1995. BFGS and Newton-CG: Nocedal & Wright, "Numerical Optimization", 2006.
 Trust region with conjugate gradients: Steihaug, 1983.

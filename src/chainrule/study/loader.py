@@ -129,7 +129,7 @@ def _first_line(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-# --- the function and its arguments -------------------------------------------------------------------------------------
+# --- the function and its arguments -----------------------------------------------------------------------------------
 
 
 def _function(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
@@ -143,7 +143,7 @@ def _function(module: ModuleType, name: str, path: Path) -> Callable[..., Any]:
     if name:
         found = getattr(module, name, None)
         if callable(found):
-            return found  # type: ignore[no-any-return]
+            return found
         close = get_close_matches(name, candidates, n=1)
         what = f"has no function `{name}`" if found is None else f"calls a {type(found).__name__} `{name}`, no function"
         hint = f"did you mean `{close[0]}`?" if close else f"its functions: {listed}"
@@ -211,10 +211,10 @@ def _chosen(module: ModuleType, names: tuple[str, ...], option: str | None) -> t
 
 
 def _wrt_variable(value: Any) -> list[str]:
-    names = [value] if isinstance(value, str) else list(value) if isinstance(value, (tuple, list)) else [None]
-    if not all(isinstance(name, str) for name in names):
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
         raise ArgumentError(f"WRT is {value!r}; it should be a name or a tuple of names", hint='WRT = ("w", "b")')
-    return names
+    return list(names)
 
 
 def _report(module: ModuleType, path: Path) -> Report | None:

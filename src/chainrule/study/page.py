@@ -67,7 +67,7 @@ def _sections(study: Study) -> Iterator[tuple[str, str, str]]:
 
 
 def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[int] = ()) -> str:
-    """A table of ready HTML cells; the first cell of a row is its heading, columns in `numbers` are set to the right."""
+    """A table of ready HTML cells; each row begins with its heading, columns in `numbers` are set to the right."""
     return _table(caption, columns, "".join(_row(cells, numbers) for cells in rows), numbers)
 
 
@@ -97,7 +97,7 @@ def _number(value: float) -> str:
     return f"{value:.6g}".replace("-", "−")
 
 
-# --- the sections -------------------------------------------------------------------------------------------------------
+# --- the sections -----------------------------------------------------------------------------------------------------
 
 
 def _head(study: Study) -> str:
@@ -202,8 +202,8 @@ def _check(check: GradientCheck) -> str:
     which = "All comparisons" if shown <= _SHOWN else f"The {_SHOWN} of {shown} comparisons that are least sure"
     told = table(which, ("component", "gradient", "differences", "error bar", "verdict"), rows, (1, 2, 3))
     how = (
-        "<p class='soft'>Differences are taken from the function’s values alone, at steps that shrink, and extrapolated "
-        "to step zero (Ridders, 1982). The error bar covers truncation, and rounding at a noise of "
+        "<p class='soft'>Differences are taken from the function’s values alone, at steps that shrink, and "
+        "extrapolated to step zero (Ridders, 1982). The error bar covers truncation, and rounding at a noise of "
         f"{check.noise:.1g} in the values (Moré &amp; Wild, 2011); {check.evaluations} values were asked for.</p>"
     )
     return verdict + told + how
@@ -257,7 +257,7 @@ def _foot(study: Study) -> str:
     return f"<p>chainrule {escape(__version__)}. {escape(spent)}.</p>"
 
 
-# --- the file -----------------------------------------------------------------------------------------------------------
+# --- the file ---------------------------------------------------------------------------------------------------------
 
 
 def require_writable(path: Path) -> None:

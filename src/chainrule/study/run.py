@@ -85,7 +85,7 @@ class _Clock:
         return replace(study, seconds={**study.seconds, section: spent})
 
 
-# --- the sections -------------------------------------------------------------------------------------------------------
+# --- the sections -----------------------------------------------------------------------------------------------------
 
 
 def _begin(problem: Problem) -> Study:
@@ -162,7 +162,7 @@ def _check(problem: Problem, study: Study) -> Study:
 def check_problem(problem: Problem) -> GradientCheck:
     """Compare the gradient with differences, as many components as patience allows."""
     _, gradient = problem.value_and_grad()(problem.start)
-    leaves, tree = flatten(problem.start)
+    _, tree = flatten(problem.start)
     names = [_path(problem.wrt, path) for path in tree.paths()]
     layout = Layout(problem.start)
 

@@ -28,7 +28,8 @@ thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 tbody th { font-weight: 500; }
 th.number, td.number { text-align: right; white-space: nowrap; }
 tr.place th { color: var(--soft); padding-top: .8rem; border-bottom: none; }
-dl.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem; margin: 1.5rem 0 0; }
+dl.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem;
+  margin: 1.5rem 0 0; }
 dl.facts div { background: var(--raised); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .9rem; }
 dl.facts dt { color: var(--soft); font-size: .875rem; }
 dl.facts dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; }

@@ -41,6 +41,7 @@ from .outside import (
     is_static,
     is_users_class,
     is_users_function,
+    makes_plainly,
     names_in,
     same,
 )
@@ -162,11 +163,7 @@ class Captures:
                     hint="take the item outside, and pass it as an argument",
                 )
             )
-        if (
-            is_users_class(type(value))
-            and can_be_viewed(type(value))
-            and (type(value).__new__ is object.__new__ or type(value) is types.SimpleNamespace)
-        ):
+        if is_users_class(type(value)) and can_be_viewed(type(value)) and makes_plainly(type(value)):
             return self._object(value, capture)
         return self._opaque(value, capture)
 
@@ -263,7 +260,8 @@ class Captures:
         """
         known = self._made.get(id(cls))
         if known is not None:
-            return known[1]  # type: ignore[no-any-return]
+            view: type = known[1]
+            return view
         if not is_users_class(cls):
             return cls
         capture = Capture(cls.__name__, lambda: cls)
@@ -274,7 +272,8 @@ class Captures:
             return cls
         parents = [self._class(base) for base in cls.__bases__ if is_users_class(base)]
         names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__slots__": ()}
-        view = type(cls)(cls.__name__, (*parents, cls), names)
+        metaclass: Any = type(cls)
+        view = metaclass(cls.__name__, (*parents, cls), names)
         self._made[id(cls)] = (cls, view)
         members = capture.seen("the members", _members)
         self.guards.append(Guard(members, members.read()))
@@ -296,16 +295,17 @@ class Captures:
 
     def _member(self, member: Any, capture: Capture, owner: type) -> Any:
         if isinstance(member, functools.cached_property) and is_users_function(member.func):
-            made = functools.cached_property(self.function(member.func, owner))  # type: ignore[arg-type]
-            made.__set_name__(owner, member.attrname or "")
-            return made
+            remembered = functools.cached_property(self.function(member.func, owner))  # type: ignore[arg-type]
+            remembered.__set_name__(owner, member.attrname or "")
+            return remembered
         if isinstance(member, staticmethod) and not is_users_function(member.__func__):
             return staticmethod(self.hand(member.__func__, capture))
         if isinstance(member, (staticmethod, classmethod)) and is_users_function(member.__func__):
             return type(member)(self.function(member.__func__, owner))  # type: ignore[arg-type]
         if isinstance(member, property):
             parts: list[Any] = [member.fget, member.fset, member.fdel]
-            return property(*[self.function(f, owner) if is_users_function(f) else f for f in parts])
+            made: Any = [self.function(f, owner) if is_users_function(f) else f for f in parts]
+            return property(*made)
         if is_users_function(member):
             return self.function(member, owner)
         if capture.name.rsplit(".", 1)[-1].startswith("__") or isinstance(member, types.MemberDescriptorType):
@@ -368,8 +368,7 @@ class Captures:
         made = object.__new__(self._class(kind)) if is_users_class(kind) else kind()
         self._made[id(value)] = (value, made)
         attributes = attributes_of(value)
-        names = lambda v: str(sorted(attributes_of(v)))  # noqa: E731
-        self.guards.append(Guard(capture.seen("the attributes", names), names(value)))
+        self.guards.append(Guard(capture.seen("the attributes", _names), _names(value)))
         self.guards.append(Guard(capture.seen("the class", type), type(value)))
         for name, part in attributes.items():
             object.__setattr__(made, name, self.hand(part, capture.attribute(name)))
@@ -423,6 +422,10 @@ class Captures:
         for what, changed in self._watched:
             if changed():
                 raise _side_effect(what)
+
+
+def _names(value: Any) -> str:
+    return str(sorted(attributes_of(value)))
 
 
 def _changed(value: Any, before: list[Any]) -> bool:

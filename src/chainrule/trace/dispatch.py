@@ -148,7 +148,7 @@ def call(function: Any, args: Sequence[Any], options: dict[str, Any], recorder: 
 
 RESHAPING = {np.reshape, np.ravel, np.squeeze, np.expand_dims, np.atleast_1d, np.atleast_2d, np.ascontiguousarray}
 CONTIGUOUS = {np.ravel, np.ascontiguousarray}  # copies, unless the argument is contiguous
-RETURNING = {np.asarray, np.asanyarray, np.array, np.real}  # may answer with the argument itself
+RETURNING = {np.asarray, np.asanyarray, np.array, np.real, np.einsum}  # may answer with the argument itself
 TURNING = {np.transpose, np.swapaxes, np.moveaxis, np.matrix_transpose}
 SHARING = {
     np.flip, np.flipud, np.fliplr, np.diagonal, np.diag, np.broadcast_to, np.split, np.array_split, np.hsplit, np.vsplit,

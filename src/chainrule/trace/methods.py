@@ -33,7 +33,7 @@ def _is_weak(other: Any) -> bool:
 
 
 def _unary(function: Any) -> Any:
-    return lambda self: invoke(function, (self,), _NONE, self.recorder)
+    return lambda self: call(function, (self,), _NONE, self.recorder)
 
 
 def _in_place(function: Any) -> Any:

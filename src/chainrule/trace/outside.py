@@ -195,6 +195,9 @@ BY_IDENTITY = (
 # what hides its contents even from the garbage collector, or holds them for others
 _HIDING = (
     weakref.ref,
+    weakref.WeakKeyDictionary,
+    weakref.WeakValueDictionary,
+    weakref.WeakSet,
     contextvars.ContextVar,
     threading.local,
     types.FrameType,

@@ -144,7 +144,7 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
         args, options = tree.of_kinds(captures.view_of).build(stand_ins)
         target = captures.hand(function, Capture("the function", lambda: function))
         result = _run(recorder, target, args, options)
-        captures.refuse_side_effects()
+        _refuse_side_effects(captures, function)
         if [*map(id, flatten((args, options))[0])] != [*map(id, stand_ins)]:
             raise SideEffectError(
                 "the function changes a container that is its argument: it is recorded once, so this would not happen"
@@ -204,6 +204,16 @@ def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
     if recorder.refusals:
         raise recorder.refusals[0]
     return result
+
+
+def _refuse_side_effects(captures: Captures, function: Any) -> None:
+    try:
+        captures.refuse_side_effects()
+    except SideEffectError as error:
+        code = getattr(function, "__code__", None)
+        if code is not None and not error.located:
+            error.where = describe((code, 0))
+        raise
 
 
 def _where(error: BaseException) -> str:

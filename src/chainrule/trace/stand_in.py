@@ -240,7 +240,7 @@ class Traced(ArrayMethods):
         return bool(np.any(self == item))
 
     def __round__(self, digits: int | None = None) -> Any:
-        return np.rint(self) if not digits else self.round(digits)  # type: ignore[attr-defined]
+        return np.rint(self) if not digits else self.round(digits)
 
     # --- parts, and writing ---
 

@@ -24,7 +24,7 @@ _PYTHON = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstd
 @lru_cache(maxsize=4096)
 def is_library(filename: str) -> bool:
     """Whether a file is ours, NumPy's or SciPy's."""
-    return filename.startswith(_LIBRARIES)
+    return filename.startswith(_LIBRARIES) or filename.endswith(".pyx")
 
 
 @lru_cache(maxsize=4096)

@@ -7,8 +7,8 @@
 ...     return np.mean((z - y) ** 2)
 >>> for step in differentials(trace(loss, np.ones(3), np.ones((5, 3)), np.ones(5)), [0]):
 ...     print(step)
-z = x w: dz = x dw   (product rule)
-loss = (1/n) ‖z − y‖²: dloss = (2/n) dzᵀ (z − y)   (sum rule, power rule, constant multiple rule, chain rule)
+z = x w: dz = x dw   (constant multiple rule)
+loss = (1/n) ‖z − y‖²: dloss = (2/n) dzᵀ (z − y)   (constant multiple rule, sum rule, power rule, chain rule)
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ from typing import Any
 from ..ir import Program, Var
 from ..transform.forward import forward
 from ..transform.reverse import reached_from
-from .formula import Typesetter, is_view, title
+from .formula import Typesetter, title
 from .layout import Box, number
 from .lines import Line, names_for, short, written_lines
 from .names import differential
+from .rules import named
 from .textbook import with_book_rules, with_counts
 from .tidy import tidy
 
@@ -83,7 +84,7 @@ def _step(line: Line, names: Mapping[Var, Box], active: set[Var]) -> Differentia
     value = _box(Program(line.program.inputs, line.program.equations, (v,)), names)
     change = number("0") if at is None else _change(found.program, at, line, {**names, **dots})
     place = short(line.where) if line.where else ""
-    return Differential(names[v], value, differential(names[v]), change, rules(line.program, active), place)
+    return Differential(names[v], value, differential(names[v]), change, named(line.program.equations, active), place)
 
 
 def _change(program: Program, at: int, line: Line, names: Mapping[Var, Box]) -> Box:
@@ -97,23 +98,3 @@ def _box(program: Program, names: Mapping[Var, Box]) -> Box:
     setter = Typesetter(tidied, named={v: names[v] for v in tidied.inputs})
     return setter.formula(number("0"), tidied.outputs[0]).right
 
-
-def rules(program: Program, active: set[Var]) -> tuple[str, ...]:
-    """The rules of calculus that a line needs, the outermost first; more than one call for the chain rule."""
-    found: dict[str, None] = {}
-    moving = {v for v in program.inputs if v in active}
-    for e in program.equations:
-        if any(a in moving for a in e.inputs):
-            moving.update(e.outputs)
-            if not is_view(e) and e.op.rule:
-                factors = sum(a in moving for a in e.inputs)
-                found[_called(e.op.rule, factors, len(e.inputs))] = None
-    names = [*reversed(found)]
-    return tuple([*names, "chain rule"] if len(names) > 1 else names)
-
-
-def _called(rule: str, moving: int, operands: int) -> str:
-    """A product of which one factor moves is a constant multiple."""
-    if rule in ("product", "quotient") and (moving < 2 and operands > 1):
-        rule = "constant multiple" if rule == "product" else "quotient"
-    return f"{rule} rule"

@@ -12,8 +12,9 @@ loss = ‖X w − y‖² / 5
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var
@@ -133,26 +134,34 @@ class Typesetter:
 
     def __init__(
         self, program: Program, *, named: Mapping[Var, Box] | None = None, cut: Iterable[Var] = (),
-        counts: Mapping[Var, int] | None = None,
+        counts: Mapping[Var, int] | None = None, long: int = LONG,
     ) -> None:  # fmt: skip
         self.program = program
         self.producer = {v: e for e in program.equations for v in e.outputs}
         self.names = user_names(program)
-        self.given = dict(named or {})  # names that the caller wants
+        self.given = named or {}  # names that the caller wants
         self.boxes: dict[Var, Box] = {}
         self.definitions: dict[Var, tuple[Box, Box]] = {}
         self.constants: dict[int, tuple[Box, Box]] = {}
-        taken = {*self.names.values(), *(box.unicode for box in self.given.values())}
-        self._fresh = fresh(taken)
-        self._indices = "".join(c for c in INDICES if c not in taken)
+        self._fresh = self._new_names()
         self._source, self._uses = views(program)
         self._cut = set(cut)
+        self._long = long
         for v in program.inputs:
-            self.boxes[v] = self._name(v)
+            self.boxes[v] = self.given.get(v) or self._name(v)
         for v, n in (counts or {}).items():
             self.definitions[v] = (self.boxes[v], number(str(n)))
         for e in program.equations:
             self._read(e)
+
+    def _new_names(self) -> Iterator[str]:
+        yield from fresh({*self.names.values(), *(box.unicode for box in self.given.values())})
+
+    @cached_property
+    def _indices(self) -> str:
+        """Letters that are free to count with."""
+        taken = {*self.names.values(), *(box.unicode for box in self.given.values())}
+        return "".join(c for c in INDICES if c not in taken)
 
     def box(self, a: Atom) -> Box:
         """How a value is written where it is used."""
@@ -205,7 +214,7 @@ class Typesetter:
     def _deserves_name(self, e: Equation, v: Var, body: Box) -> bool:
         if v in self._cut or len(e.outputs) > 1:
             return True
-        if body.size > LONG:
+        if body.size > self._long:
             return True
         if is_view(e) or self._uses[v] < 2:
             return False

@@ -73,6 +73,11 @@ def bar(box: Box) -> Box:
     return accent(*_MARKS["bar"], box)
 
 
+def prime(box: Box) -> Box:
+    """z′: the derivative of z."""
+    return beside(box, letter("′", "'"))
+
+
 def differential(box: Box) -> Box:
     """dz"""
     return beside(letter("d", r"\mathrm{d}"), box)

@@ -275,10 +275,11 @@ def noise_of(line: Line, precision: float) -> float:
 
 def _noise_in(values: Sequence[float]) -> float | None:
     """The noise, if differences of several orders agree on it; None if the function's own shape shows through."""
-    differences = np.asarray(values)
     bends = np.abs(np.diff(values, 2))
-    if np.median(bends) < 0.1 * bends.max():
-        return None  # one bend or jump, not noise
+    unit = float(bends.max())
+    if unit == 0 or np.median(bends) < 0.1 * unit:
+        return None  # a straight line, or one bend or jump: no noise
+    differences = np.asarray(values) / unit  # squares of large or small values must not overflow
     levels, mixed = [], []
     for k in range(1, _POINTS - 1):
         differences = np.diff(differences)
@@ -288,5 +289,5 @@ def _noise_in(values: Sequence[float]) -> float | None:
     for k in range(len(levels) - 2):
         three = levels[k : k + 3]
         if max(three) <= 4 * min(three) and mixed[k]:
-            return levels[k]
+            return levels[k] * unit
     return None

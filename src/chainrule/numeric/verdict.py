@@ -151,7 +151,7 @@ def overall(comparisons: Sequence[Comparison]) -> tuple[str, int]:
     kinds = Counter(c.verdict for c in comparisons)
     if kinds["wrong"]:
         return "wrong", 0
-    if kinds["unreliable"] or kinds["kink"] or not kinds["agrees"] + kinds["flat"]:
+    if kinds["unreliable"] or kinds["kink"] or (kinds["hidden"] and not kinds["agrees"]):
         return "unreliable", 0
     return "agrees", min((c.digits for c in comparisons if c.verdict == "agrees"), default=_DIGITS)
 
@@ -169,7 +169,7 @@ def _agreement(result: GradientCheck) -> str:
     hidden = [c.bar for c in result.comparisons if c.verdict == "hidden"]
     flat = sum(c.verdict == "flat" for c in result.comparisons)
     if flat == len(result.comparisons):
-        return f"The gradient is zero, and the values don't change at all with {_scope(result)}: they agree."
+        return f"The gradient is zero, and the values don't change at all ({_scope(result)}): they agree."
     said = [f"The gradient agrees with differences in {_scope(result)}, to {_count(result.digits, 'digit')} or more."]
     if hidden:
         said.append(f"Too small to be told from zero: {len(hidden)} (nothing below {max(hidden):.1g} can be seen).")

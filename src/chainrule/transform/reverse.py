@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..ir import Atom, Const, Equation, Program, Var
+import numpy as np
+
+from ..ir import Atom, Const, Equation, Program, Var, Where
 from ..ops.arithmetic import add, where
 from ..trace.recorder import Recorder
 from .forward import Derived, spread
@@ -45,11 +47,15 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
         g = spread(recorder, g, a)
         old = bar.get(a)
         if old is not None:  # both have the type of `a`: no need to ask
+            one, other = _selection(recorder, old), _selection(recorder, g)
+            alike = one and other and one.condition is other.condition and one.when == other.when
+            if one and other and alike:  # a sum of selected ones is selected
+                old, g = one.inner, other.inner
             total = Var(a.type._replace(weak=False) if a.type.weak else a.type)
             e = Equation(add, (old, g), (total,), _NONE)
             recorder.equations.append(e)
             recorder.producer[total] = e
-            g = total
+            g = one.select(recorder, total) if one and alike else total
         bar[a] = g
 
     for output, seed in zip(program.outputs, seeds, strict=True):
@@ -83,32 +89,48 @@ def _pull(recorder: Recorder, e: Equation, given: Sequence[Atom | None], wanted:
     A cotangent that was selected, `where(c, g, 0)`, is exactly zero where the branch was not taken, whatever the slope
     there. So the selection is moved behind the rule: the infinite slope of log at 0 never meets that zero.
     """
-    mask = _selection(recorder, given[0]) if e.op.aligned else None
+    mask = _mask(recorder, given[0]) if e.op.aligned else None
     if mask is not None:
-        given = [mask[2] if mask[3] else mask[1]]
+        given = [mask.inner]
     rule = pullback(e.op, e.inputs, e.outputs, tuple([g is not None for g in given]), wanted, e.params)
     atoms = [*e.inputs, *e.outputs, *[g for g in given if g is not None]]
     found = splice(recorder, rule, e.op, atoms, e.outputs[0].type, e.where)
     if mask is None:
         return found
-    condition, yes, no, side = mask
-    selected: list[Atom | None] = []
-    for g in found:
-        if g is not None:
-            pair = (g, no) if side == 0 else (yes, g)
-            (g,) = recorder.emit(where, (condition, *pair), {}, e.where)
-        selected.append(g)
-    return selected
+    return [None if g is None else mask.select(recorder, g, e.where) for g in found]
 
 
-def _selection(recorder: Recorder, g: Atom | None) -> tuple[Atom, Atom, Atom, int] | None:
-    """(condition, yes, no, which of them is not zero) if g was selected against zero."""
+class _Mask(NamedTuple):
+    """A cotangent that is `inner` where the condition is what it is `when` taken, and `zero` elsewhere."""
+
+    condition: Atom
+    when: bool
+    inner: Atom
+    zero: Const
+
+    def select(self, recorder: Recorder, g: Atom, place: Where | None = None, zero: Const | None = None) -> Atom:
+        pair = (g, zero or self.zero) if self.when else (zero or self.zero, g)
+        return recorder.emit(where, (self.condition, *pair), {}, place)[0]
+
+
+def _mask(recorder: Recorder, g: Atom | None) -> _Mask | None:
+    """Where g was selected against zero, if it was: where all selections agree, if there are several."""
+    outer = _selection(recorder, g)
+    inner = _mask(recorder, outer.inner) if outer else None
+    if outer is None or inner is None:
+        return outer
+    no = Const(np.asarray(False))
+    also = inner.condition if inner.when else inner.select(recorder, Const(np.asarray(True)), zero=no)
+    return _Mask(outer.select(recorder, also, zero=no), True, inner.inner, outer.zero)
+
+
+def _selection(recorder: Recorder, g: Atom | None) -> _Mask | None:
     e = recorder.producer.get(g) if isinstance(g, Var) else None
     if e is None or e.op is not where:
         return None
     condition, yes, no = e.inputs
     if isinstance(no, Const) and no.is_scalar(0) and no.type.shape == () and isinstance(yes, Var):
-        return condition, yes, no, 0
+        return _Mask(condition, True, yes, no)
     if isinstance(yes, Const) and yes.is_scalar(0) and yes.type.shape == () and isinstance(no, Var):
-        return condition, yes, no, 1
+        return _Mask(condition, False, no, yes)
     return None

@@ -138,13 +138,20 @@ def test_other_static_values_are_other_recordings_and_the_same_are_found_again()
     np.testing.assert_array_equal(d(x, "b"), [3.0, 3.0])
 
 
-def test_an_integer_that_does_not_steer_is_not_recorded_anew():
+def test_a_whole_number_is_part_of_the_key_and_one_of_numpy_is_an_input():
     f = lambda x, n: np.sum(x * n)  # noqa: E731
     runs = counted(f)
     d = cr.grad(f)
-    d(np.ones(2), 0)
-    assert runs(lambda: [d(np.ones(2), i) for i in range(1, 6)]) == 0
-    np.testing.assert_array_equal(d(np.ones(2), 7), [7.0, 7.0])
+    for n in (0, 1, 7, True, 1.0):
+        np.testing.assert_array_equal(d(np.ones(2), n), [n, n])
+    assert runs(lambda: [d(np.ones(2), n) for n in (0, 1, 7)]) == 0
+    d(np.ones(2), np.int64(0))
+    assert runs(lambda: [d(np.ones(2), np.int64(i)) for i in range(1, 6)]) == 0
+
+
+def test_many_whole_numbers_stay_within_bounds():
+    d = cr.grad(lambda x, n: np.sum(x) * n)
+    assert left_behind(lambda i: d(np.ones(2), i)) < 150_000
 
 
 def test_an_integer_beyond_int64_is_right_or_refused():

@@ -134,7 +134,7 @@ def test_rows_may_have_any_structure(name):
 
 def test_results_keep_their_structure_in_every_reader():
     def f(x):
-        return {"a": x, "b": [np.sum(x), (x[0], 1.0)], "p": Point(x * 2, 3), "d": Frozen(x, None if False else x)}
+        return {"a": x, "b": [np.sum(x), (x[0], 1.0)], "p": Point(x * 2, 3.0), "d": Frozen(x, x)}
 
     value, tangent = cr.jvp(f, (V,), (V,))
     assert flatten(value)[1] == flatten(f(V))[1] == flatten(tangent)[1] == flatten(cr.vmap(f)(M))[1]

@@ -3,7 +3,7 @@
 >>> from chainrule import trace
 >>> import numpy as np
 >>> print(derivation(trace(lambda x: np.log(1 + np.exp(x)), 1.0)))
-f = ln(1 + exp(x))
+f(x) = ln(1 + exp(x))
 <BLANKLINE>
 1  d/dx [ln(1 + exp(x))] = d/dx [1 + exp(x)] / (1 + exp(x))
      chain rule, derivative of ln: (ln(u))′ = u′/u with u = 1 + exp(x)
@@ -14,13 +14,13 @@ f = ln(1 + exp(x))
 1.1.1  d/dx [exp(x)] = exp(x)
          derivative of exp: (exp(x))′ = exp(x)
 <BLANKLINE>
-df/dx = exp(x) / (1 + exp(x))
+f′(x) = exp(x) / (1 + exp(x))
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ from ..transform.forward import forward
 from ..transform.reverse import reached_from
 from ..transform.simplify import simplify
 from .formula import Formula, Typesetter, is_view, title
-from .layout import Box, beside, fenced, fraction, letter, number
+from .layout import Box, applied, beside, equation, fenced, fraction, letter, number
 from .lines import Line, names_for, written_lines
 from .names import prime, symbol
 from .rules import ARITHMETIC, FORMS, called, kind
@@ -134,7 +134,7 @@ class Derivation:
             lines.append(f"{place}  {step.derivative_name} = {step.applied}")
             lines.append(f"{margin}  {step.rule}: {step.statement}")
             if step.result.unicode != step.applied.unicode:
-                lines.append(f"{margin[:-2]}  = {step.result}" if False else f"{margin}= {step.result}")
+                lines.append(f"{margin}= {step.result}")
         return "\n".join([*lines, "", str(self.result)])
 
     def _repr_latex_(self) -> str:
@@ -176,9 +176,11 @@ def derivation(program: Program, wanted: int = 0) -> Derivation:
     steps: list[Step] = []
     for line in lines:
         if any(v in active for v in line.values):
-            steps.append(_Line(line, x, names, active, last=output in line.values).step())
+            steps.append(_Line(line, x, names, active, len(p.inputs) == 1, output in line.values).step())
+    if not steps:
+        steps.append(_no_step(output is x, names[x]))
     whole = _forward(p, x, active)
-    left = derivative_name(name, names[x], len(p.inputs) > 1)
+    left, name = _names(name, [names[v] for v in p.inputs], wanted)
     setter = Typesetter(whole)
     value = Typesetter(tidy(p))
     return Derivation(
@@ -187,10 +189,15 @@ def derivation(program: Program, wanted: int = 0) -> Derivation:
     )  # fmt: skip
 
 
-def derivative_name(of: Box, variable: Box, partial: bool) -> Box:
-    """df/dx"""
-    d = letter("∂", r"\partial ") if partial else letter("d", r"\mathrm{d}")
-    return fraction(beside(d, of), beside(d, variable))
+def _names(function: Box, variables: Sequence[Box], wanted: int) -> tuple[Box, Box]:
+    """f′(x) and f(x), or ∂f/∂x and f(x, y)."""
+    whole = applied(function, variables)
+    if len(variables) == 1:
+        return applied(prime(function), variables), whole
+    return fraction(beside(_PARTIAL, function), beside(_PARTIAL, variables[wanted])), whole
+
+
+_PARTIAL, _D = letter("∂", r"\partial "), letter("d", r"\mathrm{d}")
 
 
 def _forward(p: Program, x: Var, active: set[Var]) -> Program:
@@ -205,6 +212,14 @@ def _forward(p: Program, x: Var, active: set[Var]) -> Program:
     output = p.outputs[0]
     zero = Const(np.zeros(output.type.shape, output.type.dtype))
     return tidy(Program(p.inputs, tuple(recorder.equations), (dot.get(output, zero),), p.name))
+
+
+def _no_step(identity: bool, x: Box) -> Step:
+    """The derivative of x itself, or of what does not change with it."""
+    subject, result = (x, number("1")) if identity else (letter("c"), number("0"))
+    name = prime(fenced("(", subject, ")"))
+    rule = "identity rule" if identity else "constant rule"
+    return Step(rule, f"{name} = {result}", subject, result, result, (), name)
 
 
 def _one(x: Var) -> Const:
@@ -234,8 +249,9 @@ def apply_rule(recorder: Recorder, e: Equation, dots: Sequence[Atom | None]) -> 
 class _Line:
     """The steps of one line: its value in terms of names, each with a derivative that is known or has its own steps."""
 
-    def __init__(self, line: Line, x: Var, names: Mapping[Var, Box], active: set[Var], last: bool) -> None:
-        self.line, self.x, self.names, self.active = line, x, names, active
+    def __init__(self, line: Line, x: Var, names: Mapping[Var, Box], active: set[Var], alone: bool, last: bool) -> None:
+        self.line, self.x, self.names, self.active, self.alone = line, x, names, active, alone
+        self.last = last
         self.program = line.program
         self.producer = {v: e for e in self.program.equations for v in e.outputs}
         self.setter = Typesetter(self.program, named=names)
@@ -247,7 +263,10 @@ class _Line:
 
     def step(self) -> Step:
         v = next(v for v in self.line.values if v in self.active)
-        return self._step(v)
+        step = self._step(v)
+        if self.last:
+            return step
+        return replace(step, derivative_name=equation(prime(self.names[v]), step.derivative_name))
 
     def _step(self, v: Var) -> Step:
         e = self._equation(v)
@@ -260,7 +279,8 @@ class _Line:
         inner = next((a for a in waiting if e.op.aligned and len(e.inputs) - flags.count(False) == 1), None)
         chain = inner is not None and kind(e, flags) not in ARITHMETIC - {"power"}
         rule = called(e, flags)
-        statement = _statement(e, flags)
+        alone = flags.count(True) == 1 and e.inputs[flags.index(True)] is self.x
+        statement = _statement(e, flags, self.names[self.x] if alone else None) if len(terms) <= 2 else _ANY_SUM
         with_ = f" with u = {self._subject(inner)}" if chain and inner is not None else ""
         function = Program(self.program.inputs, self.program.equations, (v,))
         return Step(
@@ -306,7 +326,7 @@ class _Line:
         return self.setter.box(v)
 
     def _pending(self, subject: Box) -> Box:
-        d = letter("d", r"\mathrm{d}")
+        d = _D if self.alone else _PARTIAL
         over = fraction(d, beside(d, self.names[self.x]))
         return beside(over, letter(" "), fenced("[", subject, "]"))
 
@@ -328,26 +348,28 @@ class _Line:
         return Program(inputs, tuple(recorder.equations), (found if found is not None else zero,))
 
     def _typeset(self, program: Program, names: Mapping[Var, Box]) -> Box:
-        tidied = tidy(program)
+        tidied = tidy(program, last=(*names, *self.primes.values()))
         known = {v: b for v, b in self.names.items() if v in tidied.inputs}
         setter = Typesetter(tidied, named={**known, **self.prime_names, **names}, long=1000)
         return setter.formula(number("0"), tidied.outputs[0]).right
 
 
-def _statement(e: Equation, moving: Sequence[bool]) -> str:
-    """The rule with letters: (u v)′ = u′ v + u v′."""
-    letters = iter("uvw")
-    constants = iter("cab")
+_ANY_SUM = "(u + v + …)′ = u′ + v′ + …"
+
+
+def _statement(e: Equation, moving: Sequence[bool], plain: Box | None) -> str:
+    """The rule with letters: (u v)′ = v u′ + u v′; of the variable itself, `plain`, without the inner derivative."""
+    letters, constants = iter("uvw"), iter("cab")
     inputs = [Var(a.type) for a in e.inputs]
-    boxes = {v: symbol(next(letters) if m else next(constants)) for v, m in zip(inputs, moving, strict=True)}
+    boxes = {v: plain or symbol(next(letters)) if m else symbol(next(constants)) for v, m in zip(inputs, moving, strict=True)}
     recorder = Recorder(quiet=True)
     outputs = recorder.emit(e.op, tuple(inputs), dict(e.params), None)
-    dots = {v: Var(v.type) for v, m in zip(inputs, moving, strict=True) if m}
+    dots: dict[Var, Atom] = {v: _one(v) if plain else Var(v.type) for v, m in zip(inputs, moving, strict=True) if m}
     changes = apply_rule(recorder, recorder.equations[0], [dots.get(v) for v in inputs])
     change = changes[0] or Const(np.zeros((), outputs[0].type.dtype))
-    program = Program((*inputs, *dots.values()), tuple(recorder.equations), (outputs[0], change))
-    whole = tidy(Program(program.inputs, program.equations, (change,)))
-    left = Typesetter(Program(program.inputs, program.equations[:1], (outputs[0],)), named=boxes)
-    right = Typesetter(whole, named={**boxes, **{d: prime(boxes[v]) for v, d in dots.items()}}, long=1000)
+    symbols = {d: prime(boxes[v]) for v, d in dots.items() if isinstance(d, Var)}
+    whole = tidy(Program((*inputs, *symbols), tuple(recorder.equations), (change,)), last=tuple(symbols))
+    left = Typesetter(Program(whole.inputs, (recorder.equations[0],), (outputs[0],)), named=boxes | symbols)
+    right = Typesetter(whole, named=boxes | symbols, long=1000)
     value = fenced("(", left.box(outputs[0]), ")")
     return f"{prime(value)} = {right.formula(number('0'), whole.outputs[0]).right}"

@@ -139,6 +139,8 @@ def negated(part: Box) -> Box:
 
 
 def fraction(top: Box, bottom: Box) -> Box:
+    if top.kind == "prefix":
+        return negated(fraction(top.parts[0], bottom))
     return Box("fraction", (top, bottom), level=QUOTIENT, needs=(HADAMARD, POWER))
 
 

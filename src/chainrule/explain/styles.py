@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from math import isinf, isnan
+from math import isinf
 from typing import Any
 
 import numpy as np
 
 from ..ir import Const, Equation
 from ..ops.notation import PRODUCT, SUM, Notation
+from .numbers import digits, written
 from .layout import (
     Box, applied, beside, cases, fenced, fraction, hadamard, letter, listed, lowered, negated, number, product, raised,
     relation, root, row, text, total, transposed, word,
@@ -31,18 +32,6 @@ def laid_out(e: Equation, parts: Parts, *, elements: bool = False) -> Box:
     if elements and notation.style == "infix" and notation.level == PRODUCT:
         return product(parts)
     return _STYLES[notation.style](e, notation, parts)
-
-
-def digits(value: Any) -> str:
-    """A number as a reader wants it: whole numbers without a point, six digits of others."""
-    if isinstance(value, (bool, np.bool_)):
-        return "true" if value else "false"
-    x = float(value)
-    if isnan(x) or isinf(x):
-        return "nan" if isnan(x) else "-∞" if x < 0 else "∞"
-    if x == int(x) and abs(x) < 1e16:
-        return str(int(x))
-    return f"{x:.6g}".replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
 
 
 def is_number(box: Box) -> bool:
@@ -202,7 +191,7 @@ def constant(a: Const) -> Box | None:
     """A constant that is short enough to stand where it is used."""
     value = uniform(a)
     if value is not None:
-        return text(digits(value)) if a.value.dtype.kind == "b" or digits(value) == "nan" else number(digits(value))
+        return written(value)
     array = a.value
     if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, np.eye(len(array))):
         return letter("I")

@@ -32,22 +32,22 @@ from .styles import uniform
 Value = tuple[Term, ...]  # a sum of terms
 
 
-def tidy(program: Program) -> Program:
-    """The same function, written for a reader."""
-    return without_dead_code(_Tidier(simplify(program)).program())
+def tidy(program: Program, last: Sequence[Var] = ()) -> Program:
+    """The same function, written for a reader; of the factors of a product, those in `last` come last."""
+    return without_dead_code(_Tidier(simplify(program), last).program())
 
 
 class _Tidier:
     """Goes through a program once; every value is kept as a sum of terms, and written down when an op needs it."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, last: Sequence[Var]) -> None:
         self.old = program
         self.equations: list[Equation] = []
         self.made: dict[Any, tuple[Var, ...]] = {}
         self.producer: dict[Var, Equation] = {}
         self.parts: dict[Atom, Value] = {}  # the terms of which a written sum is made
         self.values: dict[Var, Value] = {v: (of(v),) for v in program.inputs}
-        self.rank = {v: 0 for v in program.inputs}
+        self.rank = {v: 2 if v in last else 0 for v in program.inputs}
         self.uses: Counter[Atom] = Counter()
         for e in program.equations:
             self.uses.update(e.inputs)
@@ -136,10 +136,11 @@ class _Tidier:
         return None if found is None else (found,)
 
     def _add(self, e: Equation) -> Value | None:
-        return collected((*self.value(e.inputs[0]), *self.value(e.inputs[1])))
+        return self._shortest(collected((*self.value(e.inputs[0]), *self.value(e.inputs[1]))))
 
     def _subtract(self, e: Equation) -> Value | None:
-        return collected((*self.value(e.inputs[0]), *(t.scaled(Fraction(-1)) for t in self.value(e.inputs[1]))))
+        minus = tuple(t.scaled(Fraction(-1)) for t in self.value(e.inputs[1]))
+        return self._shortest(collected((*self.value(e.inputs[0]), *minus)))
 
     def _where(self, e: Equation) -> Value | None:
         """x where the condition holds, else 0, is x · [condition]."""
@@ -232,6 +233,12 @@ class _Tidier:
                 candidates = [cancelled, self._expanded(cancelled)]
                 return min([(term,), *candidates], key=self._length)
         return (term,)
+
+    def _shortest(self, value: Value) -> Value:
+        """2 x (x + 1) − x² is x² + 2 x: a sum is multiplied out where that makes it shorter."""
+        if len(value) < 2 or not any(n == 1 and a in self.parts for t in value for a, n in t.powers):
+            return value
+        return min((value, self._expanded(value)), key=self._length)
 
     def _expanded(self, value: Value) -> Value:
         """Every product of sums as a sum of products, unless that gets long."""

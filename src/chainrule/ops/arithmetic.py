@@ -25,8 +25,10 @@ multiply = elementwise(
     np.multiply, lambda x, y, z: (y, x), domain=BOTH, notation=infix("*", PRODUCT, r"\,", "·"), rule="product"
 )
 divide = elementwise(
-    np.divide, lambda x, y, z: (1 / y, -z / y), domain=(REALS, POSITIVE), notation=FRACTION, rule="quotient"
-)
+    # where y is infinite the quotient has come to rest, however fast y may run
+    np.divide, lambda x, y, z: (1 / y, Cases(np.isinf(y), 0, -z / y)), domain=(REALS, POSITIVE), notation=FRACTION,
+    rule="quotient", textbook=lambda x, y, z: (1 / y, -x / y**2),
+)  # fmt: skip
 negative = elementwise(np.negative, lambda x, y: -1, notation=prefix("-", symbol="−"), rule="constant multiple")
 
 
@@ -51,6 +53,7 @@ power = elementwise(
     np.power,
     lambda x, y, z: (np.where(y == 0, 0, y * x ** np.where(y == 0, 1, y - 1)), z * np.log(np.where(x == 0, 1, x))),
     domain=(POSITIVE, REALS), image=NONNEGATIVE, notation=POWER_OF, rule="general power", means=(),
+    textbook=lambda x, y, z: (y * x ** (y - 1), z * np.log(x)),
 )  # fmt: skip
 
 
@@ -155,6 +158,16 @@ minimum = elementwise(
     np.minimum, lambda x, y, z: (_winner(x < y, x == y), _winner(y < x, x == y)),
     domain=BOTH, notation=call("minimum", r"\min", symbol="min"), rule="minimum",
     textbook=lambda x, y, z: (Cases(x < y, 1, 0), Cases(y < x, 1, 0)),
+)  # fmt: skip
+
+
+fmax = elementwise(
+    np.fmax, lambda x, y, z: (_winner((x > y) | np.isnan(y), x == y), _winner((y > x) | np.isnan(x), x == y)),
+    domain=BOTH, notation=call("fmax", r"\max", symbol="max"), rule="maximum",
+)  # fmt: skip
+fmin = elementwise(
+    np.fmin, lambda x, y, z: (_winner((x < y) | np.isnan(y), x == y), _winner((y < x) | np.isnan(x), x == y)),
+    domain=BOTH, notation=call("fmin", r"\min", symbol="min"), rule="minimum",
 )  # fmt: skip
 
 

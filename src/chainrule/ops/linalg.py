@@ -52,11 +52,16 @@ def matmul(a: Value, b: Value) -> Any:
     return contraction(*operands, ins=labels, out=out, new=ones)
 
 
+def _strong(x: Value) -> Any:
+    """To NumPy's products a Python number is an array, of float64 or int64."""
+    return np.asarray(x) if isinstance(x, (bool, int, float)) else x
+
+
 @spelled(np.dot)
 def dot(a: Value, b: Value) -> Any:
     m, n = ndim_of(a), ndim_of(b)
     if m == 0 or n == 0:
-        return a * b
+        return _strong(a) * _strong(b)
     if n <= 2 and m <= 2:
         return matmul(a, b)
     _fits(
@@ -71,7 +76,7 @@ def dot(a: Value, b: Value) -> Any:
 def inner(a: Value, b: Value) -> Any:
     m, n = ndim_of(a), ndim_of(b)
     if m == 0 or n == 0:
-        return a * b
+        return _strong(a) * _strong(b)
     _fits(shape_of(a)[-1] == shape_of(b)[-1], "np.inner($0, $1): the last axes differ in length", a, b)
     left, right = list(range(m)), [*range(m, m + n - 1), m - 1]
     return contraction(a, b, ins=[left, right], out=left[:-1] + right[:-1])
@@ -113,7 +118,8 @@ def einsum(subscripts: str, *operands: Value, **options: Any) -> Any:
         raise NoRuleError(
             "np.einsum with lists of labels is not in the op table", hint='write the subscripts: "ij,jk->ik"'
         )
-    labels, out, current = _parse_einsum(subscripts.replace(" ", ""), operands)
+    words, out, values = _parse_einsum(subscripts.replace(" ", ""), operands)
+    current, labels = _unstretched(values, words)
     while len(current) > 2:  # left to right, keeping what is still needed
         needed = {q for word in [*labels[2:], out] for q in word}
         kept = [q for q in dict.fromkeys([*labels[0], *labels[1]]) if q in needed]
@@ -125,6 +131,18 @@ def einsum(subscripts: str, *operands: Value, **options: Any) -> Any:
                 for s, t in zip(other, shape_of(y), strict=True):
                     _fits(q != s or r == t, f"np.einsum({subscripts!r}): an axis has two lengths", *operands)
     return contraction(*current, ins=labels, out=out)
+
+
+def _unstretched(operands: Sequence[Value], ins: Sequence[list[int]]) -> tuple[list[Value], list[list[int]]]:
+    """Operands without axes of one whose label is longer elsewhere: they broadcast."""
+    pairs = [pair for word, x in zip(ins, operands, strict=True) for pair in zip(word, shape_of(x), strict=True)]
+    long = {q for q, n in pairs if n != 1}
+    current, labels = [], []
+    for word, x in zip(ins, operands, strict=True):
+        kept = [(q, n) for q, n in zip(word, shape_of(x), strict=True) if n != 1 or q not in long or word.count(q) > 1]
+        current.append(spell_reshape(x, tuple(n for _, n in kept)) if len(kept) < len(word) else x)
+        labels.append([q for q, _ in kept])
+    return current, labels
 
 
 def _parse_einsum(text: str, operands: Sequence[Value]) -> tuple[list[list[int]], list[int], list[Value]]:
@@ -329,11 +347,29 @@ def spell_cholesky(a: Value, *, upper: bool = False) -> Any:
 
 
 @spelled(scipy.linalg.cholesky)
-def spell_scipy_cholesky(a: Value, lower: bool = False, **options: Any) -> Any:
+def spell_scipy_cholesky(
+    a: Value, lower: bool = False, overwrite_a: Any = False, check_finite: Any = True
+) -> Any:
     a = _as_float(a)
     return apply(cholesky, a) if lower else T(apply(cholesky, T(a)))  # SciPy reads the upper triangle
 
 
-spelled(scipy.linalg.solve)(lambda a, b, **options: spell_solve(a, b))
-spelled(scipy.linalg.inv)(lambda a, **options: apply(inv, _as_float(a)))
-spelled(scipy.linalg.det)(lambda a, **options: apply(det, _as_float(a)))
+
+
+@spelled(scipy.linalg.solve)
+def spell_scipy_solve(
+    a: Value, b: Value, *, overwrite_a: Any = False, overwrite_b: Any = False, check_finite: Any = True,
+    transposed: Any = False, assume_a: Any = None,
+) -> Any:  # fmt: skip
+    if assume_a not in (None, "gen", "general"):
+        raise NoRuleError(
+            f"scipy.linalg.solve with assume_a={assume_a!r} is not in the op table",
+            hint="leave it out: a triangle that is not read has no derivative",
+        )
+    return spell_solve(T(a) if transposed else a, b)
+
+
+spelled(scipy.linalg.inv)(lambda a, overwrite_a=False, check_finite=True: apply(inv, _as_float(a)))
+spelled(scipy.linalg.det)(  # in float64, whatever comes in
+    lambda a, overwrite_a=False, check_finite=True: apply(det, np.astype(a, np.dtype(np.float64)))
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import numpy as np
@@ -50,13 +50,15 @@ def _accumulator(x: Value) -> Any:
 
 
 @spelled(np.sum)
-def sum_(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = None) -> Any:
-    if where is not None:
+def sum_(
+    x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
+    if where is not True:
         x = np.where(where, x, 0)
     axes = normal_axes(axis, ndim_of(x))
     x = _accumulator(x) if dtype is None else np.astype(x, np.dtype(dtype))
     y = contraction(x, ins=[range(ndim_of(x))], out=[n for n in range(ndim_of(x)) if n not in axes])
-    return _finish(y, x, axes, keepdims)
+    return _finish(y if initial is None else y + initial, x, axes, keepdims)
 
 
 def _float(x: Value) -> Any:
@@ -73,10 +75,13 @@ def _nonempty(x: Value, axes: Axes, what: str) -> None:
 
 
 @spelled(np.mean)
-def mean(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
+def mean(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, where: Any = True) -> Any:
     axes = normal_axes(axis, ndim_of(x))
     _nonempty(x, axes, "mean")
     x = _float(x)
+    if where is not True:
+        taken = np.where(where, np.ones(shape_of(x), dtype_of(x)), 0)
+        return _finish(sum_(x, axes, where=where) / sum_(taken, axes), x, axes, keepdims, dtype)
     return _finish(sum_(x, axes) / _count(x, axes), x, axes, keepdims, dtype)
 
 
@@ -109,12 +114,26 @@ def var(
 
 @spelled(np.std)
 def std(x: Value, axis: Any = None, dtype: Any = None, **options: Any) -> Any:
-    return np.sqrt(var(x, axis, dtype, **options))
+    """The length of the deviations, so that the slope at equal numbers is 0 as at every norm's origin."""
+    ddof, keepdims = options.pop("ddof", 0), options.pop("keepdims", False)
+    ddof = options.pop("correction", None) or ddof
+    if options:
+        raise TypeError(f"got an unexpected keyword argument {next(iter(options))!r}")
+    axes = normal_axes(axis, ndim_of(x))
+    _nonempty(x, axes, "standard deviation")
+    x = _float(x)
+    centred = x - mean(x, axes, keepdims=True)
+    length = apply(norm, centred, axes=tuple(n - ndim_of(x) for n in axes)) if axes else np.absolute(centred)
+    return _finish(length / max(_count(x, axes) - ddof, 0) ** 0.5, x, axes, keepdims, dtype)
 
 
 @spelled(np.prod)
-def product(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False) -> Any:
+def product(
+    x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True
+) -> Any:
     """Multiplied by halves, so that every derivative is exact where factors are zero."""
+    if where is not True:
+        x = np.where(where, x, 1)
     axes = normal_axes(axis, ndim_of(x))
     x = _accumulator(x) if dtype is None else np.astype(x, np.dtype(dtype))
     shape = shape_of(x)
@@ -126,7 +145,28 @@ def product(x: Value, axis: Any = None, dtype: Any = None, *, keepdims: Any = Fa
         folded = take_slice(y, (*whole, (0, half, 1))) * take_slice(y, (*whole, (half, 2 * half, 1)))
         y = np.concatenate([folded, take_slice(y, (*whole, (2 * half, n, 1)))], axis=-1) if n % 2 else folded
     y = spell_reshape(y, shape_of(y)[:-1]) if shape_of(y)[-1] else np.ones(shape_of(y)[:-1], dtype_of(y))
-    return _finish(y, x, axes, keepdims)
+    return _finish(y if initial is None else y * initial, x, axes, keepdims)
+
+
+@spelled(np.cumprod)
+def cumprod(x: Value, axis: int | None = None, dtype: Any = None) -> Any:
+    """Each pass multiplies by what stands 1, 2, 4, … places before, so every derivative is exact where factors are zero.
+
+    Hillis & Steele, "Data parallel algorithms", 1986.
+    """
+    if axis is None:
+        x, axis = ravel(x), 0
+    axis = normal_axis(axis, ndim_of(x))
+    y = _accumulator(x) if dtype is None else np.astype(x, np.dtype(dtype))
+    whole = [(0, m, 1) for m in shape_of(y)]
+    n, k = shape_of(y)[axis], 1
+    while k < n:
+        before = take_slice(y, (*whole[:axis], (0, n - k, 1), *whole[axis + 1 :]))
+        here = take_slice(y, (*whole[:axis], (k, n, 1), *whole[axis + 1 :]))
+        head = take_slice(y, (*whole[:axis], (0, k, 1), *whole[axis + 1 :]))
+        y = np.concatenate([head, before * here], axis=axis)
+        k *= 2
+    return y
 
 
 # --- extremes: ties share the slope ---------------------------------------------------------------------------------
@@ -170,16 +210,27 @@ register(reduce_max)
 register(reduce_min)
 
 
-def _extreme(op: General, x: Value, axis: Any, keepdims: Any) -> Any:
-    axes = normal_axes(axis, ndim_of(x))
-    _nonempty(x, axes, op.name)
-    y = apply(op, x, axes=tuple(a - ndim_of(x) for a in axes)) if axes else x
-    return _finish(y, x, axes, keepdims)
+def _extreme(op: General, of_two: Any) -> Any:
+    def rule(x: Value, axis: Any = None, *, keepdims: Any = False, initial: Any = None, where: Any = True) -> Any:
+        axes = normal_axes(axis, ndim_of(x))
+        _nonempty(x, axes, op.name)
+        if where is not True:
+            if initial is None:
+                raise ShapeError(f"np.{op.name} with where= needs initial=, for when nothing is taken")
+            x = np.where(where, x, initial)
+        y = apply(op, x, axes=tuple(a - ndim_of(x) for a in axes)) if axes else x
+        return _finish(y if initial is None else of_two(y, initial), x, axes, keepdims)
+
+    return rule
 
 
-spelled(np.max, np.amax)(lambda x, axis=None, *, keepdims=False: _extreme(reduce_max, x, axis, keepdims))
-spelled(np.min, np.amin)(lambda x, axis=None, *, keepdims=False: _extreme(reduce_min, x, axis, keepdims))
-spelled(np.ptp)(lambda x, axis=None: np.max(x, axis=axis) - np.min(x, axis=axis))
+spelled(np.max, np.amax)(_extreme(reduce_max, np.maximum))
+spelled(np.min, np.amin)(_extreme(reduce_min, np.minimum))
+
+
+@spelled(np.ptp)
+def peak_to_peak(x: Value, axis: Any = None, *, keepdims: Any = False) -> Any:
+    return np.max(x, axis=axis, keepdims=keepdims) - np.min(x, axis=axis, keepdims=keepdims)
 
 
 # --- where the extreme is, and what holds: no slope -----------------------------------------------------------------
@@ -350,37 +401,42 @@ norm = General(
 register(norm)
 
 
+def _vector_norm(x: Value, ord: Any, axes: Axes) -> Any:
+    """(Σ |x|ᵖ)^(1/p), and its limits."""
+    if ord is None or ord == 2:
+        return apply(norm, x, axes=tuple(n - ndim_of(x) for n in axes))
+    if ord == 0:
+        return np.sum(np.absolute(apply(sign, x)), axis=axes)
+    if ord in (inf, -inf):
+        return (np.max if ord > 0 else np.min)(np.absolute(x), axis=axes)
+    return np.sum(np.absolute(x), axis=axes) if ord == 1 else np.sum(np.absolute(x) ** ord, axis=axes) ** (1 / ord)
+
+
+def _matrix_norm(x: Value, ord: Any, axes: Axes) -> Any:
+    if ord in (None, "fro"):
+        return _vector_norm(x, 2, axes)
+    if ord not in (1, -1, inf, -inf):
+        raise NoRuleError(f"np.linalg.norm of a matrix with ord={ord!r} is not in the op table")
+    rows, columns = axes
+    sums = np.sum(np.absolute(x), axis=rows if abs(ord) == 1 else columns, keepdims=True)
+    return (np.max if ord > 0 else np.min)(sums, axis=axes)
+
+
 @spelled(np.linalg.norm)
 def spell_norm(x: Value, ord: Any = None, axis: Any = None, keepdims: Any = False) -> Any:
     x = _float(x)
-    if axis is None and (ord is None or ndim_of(x) <= 2):
-        axes: Axes = tuple(range(ndim_of(x)))
+    axes = normal_axes(axis, ndim_of(x))
+    if axis is None and ord is None:
+        y = _vector_norm(x, 2, axes)
+    elif len(axes) > 2 or not axes:
+        raise ShapeError("np.linalg.norm needs a vector or a matrix: name one axis, or two", operands=(x,))
     else:
-        axes = normal_axes(axis, ndim_of(x))
-    euclidean = ord is None or (ord == 2 and len(axes) == 1) or (ord == "fro" and len(axes) == 2)
-    if euclidean:
-        y = apply(norm, x, axes=tuple(n - ndim_of(x) for n in axes))
-    elif len(axes) == 1 and ord == 1:
-        y = np.sum(np.absolute(x), axis=axes)
-    elif len(axes) == 1 and ord == np.inf:
-        y = np.max(np.absolute(x), axis=axes)
-    elif len(axes) == 1 and ord == -np.inf:
-        y = np.min(np.absolute(x), axis=axes)
-    elif len(axes) == 1 and ord == 0:
-        y = np.sum(np.absolute(sign_of(x)), axis=axes)
-    elif len(axes) == 1 and isinstance(ord, (int, float)):
-        y = np.sum(np.absolute(x) ** ord, axis=axes) ** (1 / ord)
-    else:
-        raise NoRuleError(f"np.linalg.norm with ord={ord!r} over {len(axes)} axes is not in the op table")
+        y = (_vector_norm if len(axes) == 1 else _matrix_norm)(x, ord, axes)
     return _finish(y, x, axes, keepdims)
 
 
-def sign_of(x: Value) -> Any:
-    return apply(sign, x)
-
-
-spelled(np.linalg.vector_norm)(
-    lambda x, *, axis=None, ord=2, keepdims=False: spell_norm(
-        ravel(x) if axis is None and not keepdims else x, ord, axis, keepdims
-    )
-)
+@spelled(np.linalg.vector_norm)
+def spell_vector_norm(x: Value, *, axis: Any = None, ord: Any = 2, keepdims: Any = False) -> Any:
+    x = _float(x)
+    axes = normal_axes(axis, ndim_of(x))
+    return _finish(_vector_norm(x, ord, axes), x, axes, keepdims)

@@ -30,7 +30,7 @@ gammaln = elementwise(
     notation=call("special.gammaln", r"\ln\Gamma", symbol="lnΓ"), rule="gamma function",
 )  # fmt: skip
 digamma = elementwise(
-    scipy.special.digamma, lambda x, y: spell_polygamma(1, x), name="digamma", means=(scipy.special.digamma,), domain=POSITIVE,
+    scipy.special.digamma, lambda x, y: _next(0, x), name="digamma", means=(scipy.special.digamma,), domain=POSITIVE,
     notation=call("special.digamma", r"\psi", symbol="ψ"), rule="gamma function",
 )  # fmt: skip
 xlogy = elementwise(
@@ -49,11 +49,16 @@ def _polygamma_dtypes(dtypes: tuple[Any, ...]) -> Any:
 
 _polygamma.resolve = _polygamma_dtypes  # type: ignore[attr-defined]
 polygamma = elementwise(
-    _polygamma, lambda x, y, n: spell_polygamma(n + 1, x), name="polygamma", domain=POSITIVE,
+    _polygamma, lambda x, y, n: _next(n, x), name="polygamma", domain=POSITIVE,
     notation=call("special.polygamma", r"\psi"), rule="gamma function", samples=({"n": 1}, {"n": 2}),
 )  # fmt: skip
 
 
+def _next(n: int, x: Value) -> Any:
+    return apply(polygamma, x, n=n + 1)
+
+
 @spelled(scipy.special.polygamma)
 def spell_polygamma(n: int, x: Value) -> Any:
+    x = np.astype(x, np.dtype(np.float64))  # as SciPy has it, whatever comes in
     return apply(digamma if n == 0 else polygamma, x, **({"n": int(n)} if n else {}))

@@ -161,7 +161,7 @@ def broadcast_arrays(*xs: Value) -> Any:
     return tuple(broadcast(x, shape) for x in xs)
 
 
-@spelled(np.diagonal, np.linalg.diagonal)
+@spelled(np.diagonal)
 def diagonal(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     n = ndim_of(x)
     i, j = normal_axis(axis1, n), normal_axis(axis2, n)
@@ -175,10 +175,14 @@ def diagonal(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     return contraction(x, ins=[labels], out=[a for a in range(n) if a not in (i, j)] + [i])
 
 
-@spelled(np.trace, np.linalg.trace)
-def trace(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    d = diagonal(x, offset, axis1, axis2)
-    return np.sum(d, axis=-1)
+@spelled(np.trace)
+def trace(x: Value, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None) -> Any:
+    return np.sum(diagonal(x, offset, axis1, axis2), axis=-1, dtype=dtype)
+
+
+# of a stack of matrices, np.linalg takes the last two axes
+spelled(np.linalg.diagonal)(lambda x, *, offset=0: diagonal(x, offset, -2, -1))
+spelled(np.linalg.trace)(lambda x, *, offset=0, dtype=None: trace(x, offset, -2, -1, dtype))
 
 
 @spelled(np.diag)
@@ -329,14 +333,16 @@ register(concatenate)
 
 
 @spelled(np.concatenate, np.concat)
-def spell_concatenate(arrays: Any, axis: int | None = 0, **extra: Any) -> Any:
-    xs = list(arrays)
+def spell_concatenate(arrays: Any, axis: int | None = 0, *, dtype: Any = None, casting: str = "same_kind") -> Any:
+    xs = [x if hasattr(x, "dtype") else np.asarray(x) for x in arrays]
     if axis is None:
         xs, axis = [ravel(x) for x in xs], 0
     if not xs or any(ndim_of(x) == 0 for x in xs):
         raise ShapeError(
             "np.concatenate needs at least one array, and none of them 0-dimensional", hint="np.stack joins numbers"
         )
+    common = np.result_type(*map(dtype_of, xs)) if dtype is None else dtype
+    xs = [astype(x, common) for x in xs]
     return apply(concatenate, *xs, axis=normal_axis(axis, ndim_of(xs[0])) - ndim_of(xs[0])) if len(xs) > 1 else xs[0]
 
 
@@ -400,9 +406,11 @@ def tile(x: Value, reps: Any) -> Any:
 
 
 @spelled(np.repeat)
-def repeat(x: Value, repeats: int, axis: int | None = None) -> Any:
+def repeat(x: Value, repeats: Any, axis: int | None = None) -> Any:
     if axis is None:
         x, axis = ravel(x), 0
+    if np.ndim(repeats):  # so often each: their sum is a size, so they must be known
+        return np.take(x, np.repeat(np.arange(shape_of(x)[axis]), np.asarray(repeats)), axis=axis)
     axis, shape, k = normal_axis(axis, ndim_of(x)), shape_of(x), int(repeats)
     grown = broadcast(expand_dims(x, axis + 1), (*shape[: axis + 1], k, *shape[axis + 1 :]))
     return spell_reshape(grown, (*shape[:axis], shape[axis] * k, *shape[axis + 1 :]))

@@ -8,6 +8,7 @@ this one, never notice.
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 from collections.abc import Callable
@@ -17,7 +18,7 @@ import numpy as np
 import scipy.special
 
 from ..errors import NoRuleError, ShapeError, SideEffectError
-from ..ir import Const
+from ..ir import Const, Var
 from ..ops.op import by_function, dtype_of, shape_of, spelled
 from ..ops.structure import astype
 from .dispatch import call, involved, locate, name_of
@@ -71,7 +72,7 @@ by_function[np.empty_like] = _like(_empty)
 
 
 @spelled(np.full)
-def full(shape: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any:
+def full(shape: Any, fill_value: Any, dtype: Any = None, *, order: str = "C", like: Any = None) -> Any:
     fill = fill_value if dtype is None else astype(fill_value, dtype)
     return by_function[np.broadcast_to](fill, shape)
 
@@ -85,9 +86,13 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any
 
 
 @spelled(np.linspace)
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, **options: Any) -> Any:
-    steps = np.linspace(0.0, 1.0, num, endpoint=endpoint)
-    return start * (1 - steps) + stop * steps
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: Any = None) -> Any:
+    start, stop = (x if hasattr(x, "dtype") else np.asarray(x) for x in (start, stop))
+    wide = np.result_type(dtype_of(start), dtype_of(stop), 0.0)
+    steps = np.linspace(0.0, 1.0, num, endpoint=endpoint).reshape(-1, *(1,) * np.broadcast(start, stop).ndim)
+    steps = steps.astype(wide)
+    points = start * (1 - steps) + stop * steps
+    return points if dtype is None else astype(points, dtype)
 
 
 @spelled(np.meshgrid)
@@ -117,19 +122,21 @@ _MATH: dict[Any, Callable[..., Any]] = {
         "sin": np.sin, "cos": np.cos, "tan": np.tan, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan,
         "atan2": np.arctan2, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh, "asinh": np.arcsinh,
         "acosh": np.arccosh, "atanh": np.arctanh, "exp": np.exp, "expm1": np.expm1, "log1p": np.log1p,
-        "log2": np.log2, "log10": np.log10, "sqrt": np.sqrt, "pow": np.power, "fabs": np.absolute, "hypot": np.hypot,
-        "floor": np.floor, "ceil": np.ceil, "trunc": np.trunc, "isnan": np.isnan, "isinf": np.isinf,
+        "log2": np.log2, "log10": np.log10, "sqrt": np.sqrt, "pow": np.power, "fabs": np.absolute,
+        "hypot": lambda *xs: functools.reduce(np.hypot, xs),
+        "floor": lambda x: astype(np.floor(x), int), "ceil": lambda x: astype(np.ceil(x), int),
+        "trunc": lambda x: astype(np.trunc(x), int), "isnan": np.isnan, "isinf": np.isinf,
         "isfinite": np.isfinite, "degrees": np.degrees, "radians": np.radians, "erf": scipy.special.erf,
         "erfc": scipy.special.erfc, "lgamma": scipy.special.gammaln, "exp2": np.exp2, "cbrt": np.cbrt,
         "log": lambda x, base=None: np.log(x) if base is None else np.log(x) / np.log(base),
-        "fsum": lambda xs: np.sum(array(list(xs))), "prod": lambda xs, start=1: start * np.prod(array(list(xs))),
+        "fsum": lambda xs: np.sum(array(xs)), "prod": lambda xs, start=1: start * np.prod(array(xs)),
     }.items()
     if hasattr(math, name)
 }  # fmt: skip
 
 
 def _scalar(function: Any, rule: Callable[..., Any]) -> Callable[..., Any]:
-    """A function of `math` takes numbers only; arrays of one element count as one."""
+    """A function of `math` takes numbers only, and answers with one; arrays of one element count as one."""
 
     def called(*args: Any) -> Any:
         for a in args:
@@ -138,13 +145,26 @@ def _scalar(function: Any, rule: Callable[..., Any]) -> Callable[..., Any]:
                     f"math.{function.__name__} takes one number, and $0 is an array",
                     operands=(a.type,), hint=f"np.{function.__name__} works element by element",
                 )  # fmt: skip
-        return rule(*(by_function[np.reshape](a, ()) if isinstance(a, Traced) else a for a in args))
+        numbers = [astype(by_function[np.reshape](a, ()), np.float64) if isinstance(a, Traced) else a for a in args]
+        return _weak(rule(*numbers))
 
     return called
 
 
+def _weak(number: Any) -> Any:
+    """A Python number: beside an array it takes on the array's dtype."""
+    if isinstance(number, Traced) and isinstance(number.atom, Var):
+        number.atom.type = number.atom.type._replace(weak=True)
+    return number
+
+
+def _of_sequence(rule: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda xs, **options: _weak(rule([astype(x, np.float64) for x in array(xs)], **options))
+
+
 for _function, _rule in _MATH.items():
-    by_function[_function] = _scalar(_function, _rule)
+    several = _function.__name__ in ("fsum", "prod")
+    by_function[_function] = _of_sequence(_rule) if several else _scalar(_function, _rule)
 
 # --- what a recorded function is handed in place of a function or module --------------------------------------------
 
@@ -237,7 +257,11 @@ class Rows:
 
 
 def _join_rows(items: list[Any]) -> Any:
-    return np.concatenate([by_function[np.atleast_1d](array(item)) for item in items])
+    """Python numbers take on the dtype of the arrays."""
+    arrays = [by_function[np.atleast_1d](array(item)) for item in items]
+    number = [0.0 if isinstance(item, Traced) and item.type.weak else item for item in items]
+    known = [n if type(n) in (bool, int, float) else a.dtype for n, a in zip(number, arrays, strict=True)]
+    return np.concatenate([astype(a, np.result_type(*known)) for a in arrays])
 
 
 def _join_columns(items: list[Any]) -> Any:

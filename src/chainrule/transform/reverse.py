@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ir import Atom, Const, Equation, Program, Var, Where
+from ..ir import ArrayType, Atom, Const, Equation, Program, Var, Where
 from ..ops.arithmetic import add, where
 from ..trace.recorder import Recorder
 from .forward import Derived, spread
@@ -46,16 +46,8 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
             return
         g = spread(recorder, g, a)
         old = bar.get(a)
-        if old is not None:  # both have the type of `a`: no need to ask
-            one, other = _selection(recorder, old), _selection(recorder, g)
-            alike = one and other and one.condition is other.condition and one.when == other.when
-            if one and other and alike:  # a sum of selected ones is selected
-                old, g = one.inner, other.inner
-            total = Var(a.type._replace(weak=False) if a.type.weak else a.type)
-            e = Equation(add, (old, g), (total,), _NONE)
-            recorder.equations.append(e)
-            recorder.producer[total] = e
-            g = one.select(recorder, total) if one and alike else total
+        if old is not None:
+            g = _sum(recorder, old, g, a.type._replace(weak=False) if a.type.weak else a.type)
         bar[a] = g
 
     for output, seed in zip(program.outputs, seeds, strict=True):
@@ -106,9 +98,9 @@ class _Mask(NamedTuple):
     condition: Atom
     when: bool
     inner: Atom
-    zero: Const
+    zero: Atom
 
-    def select(self, recorder: Recorder, g: Atom, place: Where | None = None, zero: Const | None = None) -> Atom:
+    def select(self, recorder: Recorder, g: Atom, place: Where | None = None, zero: Atom | None = None) -> Atom:
         pair = (g, zero or self.zero) if self.when else (zero or self.zero, g)
         return recorder.emit(where, (self.condition, *pair), {}, place)[0]
 
@@ -129,8 +121,34 @@ def _selection(recorder: Recorder, g: Atom | None) -> _Mask | None:
     if e is None or e.op is not where:
         return None
     condition, yes, no = e.inputs
-    if isinstance(no, Const) and no.is_scalar(0) and no.type.shape == () and isinstance(yes, Var):
+    if _is_zero(no) and not _is_zero(yes):
         return _Mask(condition, True, yes, no)
-    if isinstance(yes, Const) and yes.is_scalar(0) and yes.type.shape == () and isinstance(no, Var):
+    if _is_zero(yes) and not _is_zero(no):
         return _Mask(condition, False, no, yes)
     return None
+
+
+def _is_zero(a: Atom) -> bool:
+    return isinstance(a, Const) and a.type.shape == () and a.is_scalar(0)
+
+
+def _sum(recorder: Recorder, x: Atom, y: Atom, type: ArrayType) -> Atom:
+    """x + y; of two selections, a selection again, so that it can be moved behind the next rule."""
+    one, other = _mask(recorder, x), _mask(recorder, y)
+    if one is None or other is None:
+        return _add(recorder, x, y, type)
+    if one.condition is other.condition and one.when is other.when:
+        return one.select(recorder, _add(recorder, one.inner, other.inner, type))
+    true, false = Const(np.asarray(True)), Const(np.asarray(False))
+    either = one.select(recorder, true, zero=other.select(recorder, true, zero=false))
+    return recorder.emit(where, (either, _add(recorder, x, y, type), one.zero), {}, None)[0]
+
+
+def _add(recorder: Recorder, x: Atom, y: Atom, type: ArrayType) -> Atom:
+    if isinstance(x, Const) and isinstance(y, Const):
+        return Const(x.value + y.value)
+    total = Var(type)  # both have the type of the value: no need to ask
+    e = Equation(add, (x, y), (total,), _NONE)
+    recorder.equations.append(e)
+    recorder.producer[total] = e
+    return total

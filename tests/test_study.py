@@ -1,0 +1,362 @@
+"""A study loads a plain file, does its sections one by one, keeps what is done, and shows it in every form."""
+
+import json
+import re
+import textwrap
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+import chainrule as cr
+from chainrule.cli import plain
+from chainrule.errors import ArgumentError
+from chainrule.study import Study, study
+from chainrule.study import run as running
+from chainrule.study.chart import Curve, sparkline, svg
+from chainrule.study.loader import load
+from chainrule.study.page import page
+from chainrule.study.problem import problem_of
+from chainrule.study.terminal import Printer, console
+
+LOSS = """
+    import numpy as np
+
+    def loss(w, b, X, y):
+        z = X @ w + b
+        return np.mean((z - y) ** 2)
+
+    X = np.array([[0.0, 1.0], [1.0, 0.5], [2.0, -1.0]])
+    y = np.array([1.0, 2.0, 4.0])
+    w, b = np.zeros(2), 0.0
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes Python into a file; says where."""
+
+    def write(text, name="model.py"):
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text))
+        return str(path)
+
+    return write
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+def test_arguments_are_the_variables_of_the_same_names(file):
+    problem = load(file(LOSS))
+    assert problem.name == "loss"
+    assert problem.names == ("w", "b", "X", "y")
+    assert problem.arguments["X"].shape == (3, 2)
+    assert (problem.wrt, problem.chosen) == (("w",), "its first argument")
+
+
+def test_wrt_is_the_option_else_the_files_wrt_else_the_first_argument(file):
+    path = file(LOSS + "    WRT = ('w', 'b')\n")
+    assert (load(path).wrt, load(path).chosen) == (("w", "b"), "WRT in the file")
+    assert (load(path, "b").wrt, load(path, "b").chosen) == (("b",), "--wrt")
+    assert load(path, "b, w").wrt == ("b", "w")
+    assert load(file(LOSS + "    WRT = 'b'\n")).wrt == ("b",)
+
+
+def test_defaults_and_keyword_only_arguments_are_respected(file):
+    problem = load(file("def f(x, scale=2.0, *, power=2):\n    return scale * x**power\nx = 3.0\npower = 4\n"))
+    assert problem.arguments == {"x": 3.0, "scale": 2.0, "power": 4}
+    value, (slope,) = problem.value_and_grad()(problem.start)
+    assert (value, slope) == (162.0, 216.0)
+
+
+def test_a_file_may_import_its_neighbours_and_is_not_run_as_a_script(file):
+    file("SCALE = 3.0\n", "neighbour.py")
+    path = file(
+        """
+        from neighbour import SCALE
+        def loss(x): return SCALE * x**2
+        x = 1.0
+        if __name__ == "__main__": raise SystemExit("run as a script")
+        """
+    )
+    assert load(path).start == (1.0,)
+
+
+def test_a_dataclass_in_the_file_works(file):
+    path = file(
+        """
+        from __future__ import annotations
+        from dataclasses import dataclass
+        @dataclass
+        class Params:
+            w: float
+        def loss(p): return (p.w - 1) ** 2
+        p = Params(3.0)
+        """
+    )
+    found = running.run(load(path))
+    assert found.best.minimum.x[0].w == pytest.approx(1)
+    json.dumps(plain(found.as_dict()), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "message"),
+    [
+        (LOSS, ":los", "did you mean `loss`"),
+        (LOSS, ":X", "calls a ndarray `X`, no function"),
+        (LOSS.replace("X =", "Z ="), "", "no variable `X`, an argument of loss"),
+        (LOSS + "    WRT = ('w', 'v')\n", "", "WRT in the file names `v`"),
+        (LOSS + "    WRT = 3\n", "", "WRT is 3"),
+        (LOSS + "    WRT = ()\n", "", "names no argument"),
+        (LOSS + "    def report(w, Z): return {}\n", "", "no variable `Z`, an argument of report"),
+        ("x = 1\n", "", "defines no function"),
+        ("def f(x): pass\ndef g(x): pass\n", "", "(there are f, g)"),
+        ("def loss(): return 1.0\n", "", "nothing to vary"),
+        ("x = [\n", "", "is not Python"),
+        ("x = 1\nx / 0\n", "", "raises ZeroDivisionError: division by zero"),
+        ("raise SystemExit(3)\n", "", "stops by itself"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_its_own_words(file, text, target, message):
+    with pytest.raises(ArgumentError) as raised:
+        load(file(text) + target)
+    assert message in str(raised.value)
+
+
+def test_an_error_in_the_file_comes_with_the_users_line(file):
+    with pytest.raises(ArgumentError, match=r"model\.py:3   return 1 / x"):
+        load(file("\ndef f(x):\n    return 1 / x\ny = f(0)\n"))
+
+
+def test_an_error_in_the_loss_itself_comes_with_the_users_line(file):
+    path = file("import numpy as np\ndef loss(x):\n    return np.sum(x) / len(4)\nx = np.ones(2)\n")
+    with pytest.raises(ArgumentError, match=r"model\.py:3   return np\.sum\(x\) / len\(4\)"):
+        running.run(load(path))
+
+
+def test_nan_in_the_data_is_located(file):
+    path = file(LOSS + "    X[1, 0] = np.nan\n")
+    with pytest.raises(ArgumentError, match=r"`X` holds 1 number not finite, first at \[1, 0\]"):
+        running.run(load(path))
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_study_finds_the_minimum_and_checks_the_gradient(file):
+    path = file(LOSS + "    WRT = ('w', 'b')\n    def report(w, b): return {'sum': np.sum(w) + b}\n")
+    found = running.run(load(path))
+    assert found.complete
+    assert not found.interrupted
+    assert found.check.verdict == "agrees"
+    assert [fit.minimum.method for fit in found.fits] == ["gradient descent", "l-bfgs"]
+    assert found.best.minimum.method == "l-bfgs"
+    assert found.best.minimum.fun < 1e-10
+    problem = load(path)
+    solution = np.linalg.lstsq(np.c_[problem.arguments["X"], np.ones(3)], problem.arguments["y"], rcond=None)[0]
+    w, b = found.best.minimum.x
+    np.testing.assert_allclose([*w, b], solution, atol=1e-4)
+    assert found.best.told == {"sum": pytest.approx(solution.sum(), abs=1e-4)}
+    assert set(found.seconds) == {"recording", "deriving", "checking", "gradient descent", "l-bfgs"}
+
+
+def test_the_program_is_told_in_the_users_own_words(file):
+    lines = running.run(load(file(LOSS))).program
+    assert any(line.name == "z" and line.written == "X @ w + b" for line in lines)
+    assert lines[0].where.endswith("model.py:5   z = X @ w + b")
+
+
+def test_a_report_that_fails_is_told_and_stops_nothing(file):
+    found = running.run(load(file(LOSS + "    def report(w): return {'size': len(3)}\n")))
+    assert found.complete
+    assert "object of type 'int' has no len()" in found.fits[0].note
+
+
+def test_study_is_a_function_too():
+    found = study(lambda w, x: np.sum((x @ w - 1) ** 2), np.zeros(2), np.eye(2))
+    assert isinstance(found, Study)
+    np.testing.assert_allclose(found.best.minimum.x[0], 1, atol=1e-6)
+    assert cr.study is study
+    assert "l-bfgs leads to" in str(found)
+    both = study(lambda w, b: np.sum(w**2) + b**2, np.ones(2), 1.0, wrt=("w", "b"))
+    assert both.wrt == ("w", "b")
+    with pytest.raises(ArgumentError, match="did you mean `width`"):
+        study(lambda width: width**2, 1.0, wrt="widht")
+    with pytest.raises(ArgumentError, match="pass the function's arguments"):
+        study(lambda: 1.0)
+
+
+@pytest.mark.parametrize("stop_after", range(1, 5))
+def test_interrupting_keeps_every_section_that_is_done(stop_after):
+    problem = problem_of(lambda w: np.sum(np.cosh(w)), (np.ones(2),))
+    sections = []
+
+    def see(found):
+        sections.append(found)
+        if len(sections) == stop_after:
+            raise KeyboardInterrupt
+
+    found = running.run(problem, see)
+    assert found.interrupted
+    assert not found.complete
+    assert (found.check is not None) == (stop_after >= 3)
+    assert len(found.fits) == max(0, stop_after - 3)
+    read(page(found))
+    assert "interrupted" in page(found)
+
+
+def test_interrupting_a_minimization_keeps_its_best_point():
+    def watch(what, progress):
+        if what == "l-bfgs" and progress is not None and progress.nit == 2:
+            raise KeyboardInterrupt
+
+    problem = problem_of(lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), (np.zeros(2),))
+    found = running.run(problem, watch=watch)
+    assert found.interrupted
+    assert found.fits[-1].minimum.message == "interrupted"
+    assert found.fits[-1].minimum.nit == 2
+
+
+def test_a_method_is_given_only_so_much_time(monkeypatch):
+    monkeypatch.setattr(running, "_PATIENCE", 0.0)
+    found = study(lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), np.zeros(2))
+    assert "stopped after 0 seconds" in found.fits[0].minimum.message
+
+
+# --- showing ----------------------------------------------------------------------------------------------------------
+
+
+class Page(HTMLParser):
+    """Reads a page, and holds that every tag is closed in order."""
+
+    VOID = frozenset({"meta", "br", "hr", "img", "link", "input"})
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.tags = [], []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag, f"</{tag}> closes something else"
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def read(html):
+    found = Page()
+    found.feed(html)
+    found.close()
+    assert not found.open
+    return found
+
+
+@pytest.fixture(scope="module")
+def found():
+    def loss(w, b, X, y):
+        margin = y * (X @ w + b)
+        return np.mean(np.logaddexp(0, -margin)) + 0.1 * np.sum(w**2)
+
+    random = np.random.default_rng(0)
+    X = random.normal(size=(20, 3))
+    return study(loss, np.zeros(3), 0.0, X, np.sign(X[:, 0] + 0.1), wrt=("w", "b"))
+
+
+def test_the_page_is_whole_and_needs_nothing_else(found):
+    html = page(found)
+    document = read(html)
+    assert document.all("html") == [{"lang": "en"}]
+    assert not document.all("script") + document.all("link") + document.all("img") + document.all("iframe")
+    assert not re.search(r"(src|href)\s*=\s*[\"'](?!#)", html)
+    assert "url(" not in html
+    assert "@import" not in html
+    addresses = set(re.findall(r"https?://[^\s\"'<]+", html))
+    assert addresses <= {"http://www.w3.org/1998/Math/MathML", "http://www.w3.org/2000/svg"}
+
+
+def test_the_page_can_be_read_with_eyes_closed(found):
+    html = page(found)
+    document = read(html)
+    assert len(document.all("h1")) == 1
+    levels = [int(tag[1]) for tag, _ in document.tags if re.fullmatch("h[1-6]", tag)]
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert len(document.all("table")) == len(document.all("caption")) > 2
+    assert all(cell.get("scope") in ("col", "row", "rowgroup") for cell in document.all("th"))
+    ids = [attributes["id"] for _, attributes in document.tags if "id" in attributes]
+    assert len(set(ids)) == len(ids)
+    assert {a["href"][1:] for a in document.all("a")} <= set(ids)
+    (picture,) = document.all("svg")
+    assert picture["role"] == "img"
+    assert set(picture["aria-labelledby"].split()) <= set(ids)
+
+
+def test_the_page_knows_dark_and_paper(found):
+    assert "prefers-color-scheme: dark" in page(found)
+    assert "@media print" in page(found)
+
+
+def test_names_of_the_user_are_text_not_markup(file):
+    path = file('def loss(x):\n    """<script>alert(1)</script> & more"""\n    return x**2\nx = 1.0\n')
+    html = page(running.run(load(path)))
+    assert "<script>" not in html
+    assert "&lt;script&gt;" in html
+
+
+def test_a_terminal_shows_the_same_in_plain_text(found, capsys):
+    Printer(console())(found)
+    text = capsys.readouterr().out
+    assert "\x1b" not in text
+    for title in ("1. The program", "4. The check", "5. The minimum"):
+        assert title in text
+    assert "gradient agrees" in text
+
+
+def test_data_survives_json(found):
+    document = json.loads(json.dumps(plain(found.as_dict()), allow_nan=False))
+    assert document["check"]["verdict"] == "agrees"
+    assert document["fits"][1]["minimum"]["success"] is True
+    assert len(document["fits"][1]["minimum"]["x"][0]) == 3
+
+
+def test_a_notebook_shows_the_body_of_the_page(found):
+    assert found._repr_html_().startswith("<header>")
+    read(found._repr_html_())
+
+
+# --- the chart --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "curves",
+    [
+        [Curve("one point", [0], [1.0])],
+        [Curve("flat", [0, 1, 2], [3.0, 3.0, 3.0])],
+        [Curve("negative", [0, 1, 2], [-1.0, -2.0, -3.5])],
+        [Curve("to zero", [0, 1, 2], [1.0, 1e-8, 0.0])],
+        [Curve("with holes", [0, 1, 2], [1.0, np.nan, 0.5]), Curve("empty", [0], [np.inf])],
+        [Curve("long", range(5000), np.geomspace(1e5, 1e-5, 5000)), Curve("short", range(10), np.linspace(1e5, 1, 10))],
+        [Curve("huge", [0, 1], [1e300, 1e-300])],
+    ],
+)
+def test_any_curve_can_be_drawn_inside_the_picture(curves):
+    picture = svg(curves, "loss <1>")
+    document = read(picture)
+    assert document.all("title")
+    for line in document.all("polyline"):
+        points = [tuple(map(float, point.split(","))) for point in line["points"].split()]
+        assert all(0 <= x <= 680 and 0 <= y <= 320 for x, y in points)
+        assert len(points) <= 400
+    assert len(sparkline(curves[0])) <= 40
+
+
+def test_nothing_finite_draws_nothing():
+    assert svg([Curve("", [0], [np.nan])], "loss") == ""
+    assert sparkline(Curve("", [0], [np.nan])) == ""

@@ -464,7 +464,7 @@ def test_the_users_own_exceptions_pass_unchanged():
         pass
 
     def f(x):
-        raise Mine("no") from KeyError("why")
+        raise Mine("no", x) from KeyError(f"why {x}")
 
     with pytest.raises(Mine, match="no") as error:
         cr.grad(f)(1.0)

@@ -390,8 +390,9 @@ np.linalg.norm(v, -np.inf)
 np.linalg.norm(v, ord=0) * s
 np.linalg.norm(x, 1, axis=1)
 np.linalg.norm(x, 2, axis=0)
-np.linalg.norm(x, ord=1)
-np.linalg.norm(x, np.inf)
+np.linalg.norm(y, ord=1)
+np.linalg.norm(y, np.inf)
+np.linalg.norm(t, -1, axis=(0, 2), keepdims=True)
 np.linalg.norm(t)
 np.linalg.vector_norm(x)
 np.linalg.vector_norm(x, axis=1, ord=3)
@@ -879,8 +880,11 @@ def test_plain_numpy_is_recorded_and_differentiated(line: str) -> None:
 def test_plain_numpy_in_float32_stays_in_float32(line: str) -> None:
     f, names = function_of(line)
     args = [ARGUMENTS[n].astype(np.float32) for n in names]
-    with np.errstate(all="ignore"):
-        plain = [np.asarray(y) for y in flat(f(*args))]
+    try:
+        with np.errstate(all="ignore"):
+            plain = [np.asarray(y) for y in flat(f(*args))]
+    except TypeError:  # Python's math does not take all that NumPy makes
+        return
     program, inputs = recorded(f, args)
     found = claims.compute(program, inputs)
     assert [y.dtype for y in found] == [y.dtype for y in plain]

@@ -215,7 +215,7 @@ def inputs_of(recording: Recording, leaves: Sequence[Any]) -> list[Any]:
             known = outer.lifted.get(id(capture))
             if known is None:
                 hidden = outer.hide(value, capture, capture.name if capture else "")
-                known = outer.lifted[id(capture)] = (capture, hidden.var)
+                known = outer.lifted[id(capture)] = (capture, hidden.variable)
             value = Traced(outer, known[1])
         values.append(value)
     return values

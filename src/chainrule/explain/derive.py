@@ -228,10 +228,11 @@ def _one(x: Var) -> Const:
 
 def apply_rule(recorder: Recorder, e: Equation, dots: Sequence[Atom | None]) -> list[Atom | None]:
     """How the results of an equation change, given how its operands do (None: not at all)."""
-    form = FORMS.get(kind(e, [d is not None for d in dots]))
-    if form is not None and all(d is not None for d in dots) and e.op.aligned:
-        args = [Traced(recorder, a) for a in (*e.inputs, *dots) if a is not None]
-        return [recorder.atom(form(*args))]
+    form = FORMS.get(e.op.rule or "")
+    if form is not None and e.op.aligned and any(d is not None for d in dots):
+        change = form(*(None if a is None else Traced(recorder, a) for a in (*e.inputs, *dots)))
+        if change is not None:
+            return [recorder.atom(change)]
     dot = {a: d for a, d in zip(e.inputs, dots, strict=True) if isinstance(a, Var)}
     inputs = tuple(dot)
     moving = [i for i, a in enumerate(inputs) if dot[a] is not None]

@@ -1,13 +1,15 @@
 """The names of the rules of calculus, and how each is stated.
 
-A rule is a fact of the op's entry (`rule`); here stands what a book calls it when only some operands move, and the one
-rule whose usual form is not a sum of partial derivatives: the quotient rule.
+A rule is a fact of the op's entry (`rule`); here stands what a book calls it when only some operands move, and the
+rules whose usual form is not a sum of partial derivatives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from ..ir import Equation
 from .formula import is_view
@@ -19,8 +21,18 @@ Flags = Sequence[bool]
 ARITHMETIC = frozenset({"sum", "product", "quotient", "power", "general power", "constant multiple", "cases"})
 CONSTANT_FACTOR = "constant multiple"
 
-# the usual form, where it is not the sum of partial derivatives times what the operands change
-FORMS: dict[str, Callable[..., Any]] = {"quotient": lambda u, v, du, dv: (du * v - u * dv) / v**2}
+
+
+def _quotient(u: Any, v: Any, du: Any, dv: Any) -> Any:
+    return None if du is None or dv is None else (du * v - u * dv) / v**2
+
+
+def _cases(condition: Any, u: Any, v: Any, dc: Any, du: Any, dv: Any) -> Any:
+    return np.where(condition, 0.0 if du is None else du, 0.0 if dv is None else dv)
+
+
+# operands and their changes (None: does not change) -> the change, where its usual form is not a sum over the operands
+FORMS: dict[str, Callable[..., Any]] = {"quotient": _quotient, "cases": _cases}
 
 
 def kind(e: Equation, moving: Flags) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,6 +90,13 @@ class Contraction(Op):
     def types(self, *types: ArrayType, spec: Spec) -> tuple[ArrayType, ...]:  # type: ignore[override]
         size = spec.sizes([t.shape for t in types])
         return (ArrayType(tuple([size[label] for label in spec.out]), types[0].dtype),)
+
+    def flops(self, types: Sequence[ArrayType], results: Sequence[ArrayType], *, spec: Spec) -> float:  # type: ignore[override]
+        """A product, an addition, or both, for every combination of labels; nothing where numbers are only moved."""
+        known = {label for labels in spec.ins for label in labels}
+        size = spec.sizes([t.shape for t in types])
+        summed = any(size[label] > 1 for label in known - set(spec.out))
+        return float((len(spec.ins) - 1 + summed) * prod(size[label] for label in known))
 
     def operand_dtypes(self, dtypes: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
         common = np.result_type(*[0.0 if d is float else 0 if d is int else False if d is bool else d for d in dtypes])

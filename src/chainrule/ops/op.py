@@ -35,6 +35,8 @@ class Op:
     evaluate: Callable[..., Any]
     notation: Notation | None = field(default=None, kw_only=True)
     rule: str | None = field(default=None, kw_only=True)  # the calculus book's name for its derivative rule
+    # flops for each element, or a function of the operands' types and the params that gives them all
+    cost: float | Callable[..., float] = field(default=1.0, kw_only=True)
 
     aligned = False  # whether all operands have the shape of the result
     outputs = 1  # how many results
@@ -45,6 +47,12 @@ class Op:
     def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
         """Types of the results; raises ShapeError or DtypeError."""
         raise NotImplementedError  # abstract
+
+    def flops(self, types: Sequence[ArrayType], results: Sequence[ArrayType], **params: Any) -> float:
+        """About how many floating-point operations it takes; exp of one number counts as one."""
+        if callable(self.cost):
+            return self.cost(*types, **params)
+        return self.cost * max((t.size for t in (*types, *results)), default=0)
 
     def operand_dtypes(self, dtypes: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
         """The dtypes to which the operands are converted first; a Python scalar type stands for a weak operand."""
@@ -295,6 +303,7 @@ class Linear(Op):
     shape: Callable[..., ArrayType]
     adjoint: Callable[..., dict[int, Value]]
     along: tuple[int, ...] | None = field(default=None, kw_only=True)  # None: all operands
+    cost: float | Callable[..., float] = field(default=0.0, kw_only=True)  # most only move numbers
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
 
     def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:

@@ -458,7 +458,7 @@ def _cumsum(x: Any, *, axis: int, reverse: bool) -> Any:
 cumsum: Linear = Linear(
     "cumsum", _cumsum, lambda x, *, axis, reverse: x,
     lambda g, inputs, wanted, axis, reverse: {0: apply(cumsum, g, axis=axis, reverse=not reverse)},
-    notation=call("cumsum"), rule="sum",
+    notation=call("cumsum"), rule="sum", cost=1.0,
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"axis": -1, "reverse": False}), ((rng.normal(size=(2, 3)),), {"axis": -2, "reverse": True})],
 )  # fmt: skip
 register(cumsum)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import types
 from collections.abc import Callable
 from typing import Any
@@ -89,7 +90,8 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: Any = None) -> Any:
     start, stop = (x if hasattr(x, "dtype") else np.asarray(x) for x in (start, stop))
     wide = np.result_type(dtype_of(start), dtype_of(stop), 0.0)
-    steps = np.linspace(0.0, 1.0, num, endpoint=endpoint).reshape(-1, *(1,) * np.broadcast(start, stop).ndim)
+    steps = np.linspace(0.0, 1.0, num, endpoint=endpoint)
+    steps = steps.reshape(-1, *(1 for _ in np.broadcast_shapes(shape_of(start), shape_of(stop))))
     steps = steps.astype(wide)
     points = start * (1 - steps) + stop * steps
     return points if dtype is None else astype(points, dtype)
@@ -129,7 +131,8 @@ _MATH: dict[Any, Callable[..., Any]] = {
         "isfinite": np.isfinite, "degrees": np.degrees, "radians": np.radians, "erf": scipy.special.erf,
         "erfc": scipy.special.erfc, "lgamma": scipy.special.gammaln, "exp2": np.exp2, "cbrt": np.cbrt,
         "log": lambda x, base=None: np.log(x) if base is None else np.log(x) / np.log(base),
-        "fsum": lambda xs: np.sum(array(xs)), "prod": lambda xs, start=1: start * np.prod(array(xs)),
+        "fsum": lambda xs: _weak(np.sum(array([astype(x, np.float64) for x in array(xs)]))),
+        "prod": lambda xs, *, start=1: functools.reduce(operator.mul, xs, start),
     }.items()
     if hasattr(math, name)
 }  # fmt: skip
@@ -158,13 +161,9 @@ def _weak(number: Any) -> Any:
     return number
 
 
-def _of_sequence(rule: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda xs, **options: _weak(rule([astype(x, np.float64) for x in array(xs)], **options))
-
-
 for _function, _rule in _MATH.items():
     several = _function.__name__ in ("fsum", "prod")
-    by_function[_function] = _of_sequence(_rule) if several else _scalar(_function, _rule)
+    by_function[_function] = _rule if several else _scalar(_function, _rule)
 
 # --- what a recorded function is handed in place of a function or module --------------------------------------------
 

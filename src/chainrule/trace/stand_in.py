@@ -70,7 +70,7 @@ class Traced(ArrayMethods):
         return self._atom
 
     @property
-    def var(self) -> Var:
+    def variable(self) -> Var:
         """The Var of a stand-in that is not a constant."""
         atom = self.atom
         assert isinstance(atom, Var)

@@ -1,0 +1,16 @@
+"""Functions in, functions out: what calculus has to say of a NumPy function.
+
+Transformations (`grad(f)`) return a function with the arguments of `f`. `wrt` is a position, a name, or a tuple of
+them; arguments may be nested dicts, lists, tuples and dataclasses, and derivatives come back in the same structure.
+"""
+
+from .call import Call, Function, Wrt, public
+from .first import grad, jvp, value_and_grad, vjp
+from .matrices import hessian, hvp, jacobian
+from .rows import vmap
+from .run_now import check, minimize, trace
+
+__all__ = [
+    "Call", "Function", "Wrt", "public",
+    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
+]  # fmt: skip

@@ -1,0 +1,213 @@
+"""One call of a user's function: its arguments as leaves, which of them are differentiated, its recording."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ChainruleError, DtypeError, ShapeError
+from ..execute import Executable, derived, executable, inputs_of, recording_of
+from ..ir import Const, Program
+from ..trace.record import Static, argument_names, leaf_of, type_of
+from ..trace.recorder import Traced
+from ..trace.tree import flatten
+from ..transform.forward import Derived
+
+Wrt = int | str | tuple[int | str, ...]
+Function = Callable[..., Any]
+
+
+def public(function: Function) -> Function:
+    """Our own frames stay out of a user's traceback, unless CHAINRULE_TRACEBACK is set."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        try:
+            return function(*args, **options)
+        except ChainruleError as error:
+            if os.environ.get("CHAINRULE_TRACEBACK"):
+                raise
+            raise error.with_traceback(None) from None
+
+    return call
+
+
+class Call:
+    """One call of a function: its arguments as leaves, which of them are differentiated, its recording."""
+
+    def __init__(
+        self, function: Function, args: tuple[Any, ...], options: dict[str, Any], wrt: Wrt | None = None
+    ) -> None:
+        self.function = function
+        self.wrt: list[int | str] = []
+        if wrt is not None:
+            self.wrt, args, options = _positions(function, args, options, wrt)
+        self.single = not isinstance(wrt, tuple)
+        values, self.tree = flatten((args, options))
+        names = argument_names(function, args, options)
+        trees = (*self.tree.children[0].children, *self.tree.children[1].children)
+        self.names = [name + path for name, tree in zip(names, trees, strict=True) for path in tree.paths()]
+        self.leaves = [leaf_of(v, name) for v, name in zip(values, self.names, strict=True)]
+        starts = np.cumsum([0, *(tree.size for tree in trees)]).tolist()
+        slots = [w if isinstance(w, int) else len(args) + list(options).index(w) for w in self.wrt]
+        self.wrt_trees = [trees[s] for s in slots]
+        self.wrt_leaves = [i for s in slots for i in range(starts[s], starts[s + 1])]
+        self.wrt_names = [names[s] for s in slots]
+        for i in self.wrt_leaves:
+            self.leaves[i] = differentiable(self.leaves[i], self.names[i])
+        if wrt is not None and not self.wrt_leaves:
+            raise ArgumentError(f"`{self.wrt_names[0]}` holds no numbers to differentiate with respect to")
+        self.recording = recording_of(function, self.leaves, self.tree, self.names)
+        self.program: Program = self.recording.program
+        self.wanted = tuple(self.recording.dynamic.index(i) for i in self.wrt_leaves)
+
+    @property
+    def inputs(self) -> list[Any]:
+        return inputs_of(self.recording, self.leaves)
+
+    def derived(self, key: Any, make: Callable[[Program], Any]) -> Any:
+        return derived(self.recording, key, make)
+
+    def arranged(self, leaves: Sequence[Any]) -> Any:
+        """Leaves, one for each differentiated one, in the structure of the arguments."""
+        parts, start = [], 0
+        for tree in self.wrt_trees:
+            parts.append(tree.build(leaves[start : start + tree.size]))
+            start += tree.size
+        return parts[0] if self.single else tuple(parts)
+
+    def types(self) -> list[Any]:
+        """Types of the differentiated leaves."""
+        return [type_of(self.leaves[i]) for i in self.wrt_leaves]
+
+    def scalar(self, what: str) -> None:
+        """Raise unless the function returns one real number."""
+        name = getattr(self.function, "__name__", "the function")
+        if self.recording.result.kind is not None:
+            raise ShapeError(
+                f"{what} needs a function that returns one number; {name} returns a"
+                f" {self.recording.result.kind.__name__}",
+                hint="return the loss alone",
+            )
+        (output,) = self.program.outputs
+        if output.type.shape != ():
+            raise ShapeError(
+                f"{what} needs a function that returns one number; {name} returns {output.type}",
+                hint="sum or average it (np.sum, np.mean), or use jacobian",
+            )
+        if not output.type.differentiable and not isinstance(output, Const):
+            raise DtypeError(f"{what}: {name} returns {output.type}, which has no derivative")
+
+
+def _positions(
+    function: Function, args: tuple[Any, ...], options: dict[str, Any], wrt: Wrt
+) -> tuple[list[int | str], tuple[Any, ...], dict[str, Any]]:
+    """Each entry of wrt as a position among args or a name among options; a default that is asked for is filled in."""
+    name = getattr(function, "__name__", "the function")
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        parameters = {}  # type: ignore[assignment]
+    order = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    found: list[int | str] = []
+    if wrt == ():
+        raise ArgumentError("wrt is empty: name at least one argument")
+    for w in wrt if isinstance(wrt, tuple) else (wrt,):
+        if isinstance(w, bool) or not isinstance(w, (int, str)):
+            raise ArgumentError(f"wrt is a position or a name, not {w!r}")
+        if isinstance(w, int):
+            w = w if w >= 0 else len(args) + w
+            if not 0 <= w < len(args):
+                if 0 <= w < len(order) and (
+                    order[w] in options or parameters[order[w]].default is not inspect.Parameter.empty
+                ):
+                    w = order[w]
+                else:
+                    raise ArgumentError(
+                        f"wrt={w}: {name} was called with {len(args)} positional argument{'s' * (len(args) != 1)}"
+                        + ("" if args else "; there is nothing to differentiate with respect to")
+                    )
+        if isinstance(w, str):
+            if w in order and order.index(w) < len(args):
+                w = order.index(w)
+            elif w not in options:
+                parameter = parameters.get(w)
+                if parameter is None or parameter.default is inspect.Parameter.empty:
+                    known = ", ".join(parameters) or "none"
+                    raise ArgumentError(
+                        f"wrt={w!r}: {name} has no such argument in this call", hint=f"its arguments: {known}"
+                    )
+                options = {**options, w: parameter.default}
+        found.append(w)
+    if len(set(found)) < len(found):
+        raise ArgumentError(f"wrt={wrt!r} names an argument twice")
+    return found, args, options
+
+
+def differentiable(leaf: Any, name: str) -> Any:
+    if isinstance(leaf, Static) and type(leaf.value) is int:
+        return float(leaf.value)
+    if isinstance(leaf, Static):
+        raise ArgumentError(f"`{name}` is {type(leaf.value).__name__}: there is no derivative with respect to it")
+    if type_of(leaf).dtype.kind != "f":
+        if isinstance(leaf, Traced) and leaf.type.weak:
+            return leaf * 1.0
+        raise DtypeError(
+            f"`{name}` is {type_of(leaf)}: a derivative needs real numbers, and a small step must be possible",
+            hint=f"pass {name}.astype(float)",
+        )
+    return leaf
+
+
+def filled(found: Derived, outputs: Sequence[Any], types: Sequence[Any]) -> list[Any]:
+    """The derivatives, zeros made real."""
+    filled = []
+    for index, t in zip(found.present, types, strict=True):
+        if index is not None:
+            filled.append(outputs[index])
+        else:
+            filled.append(np.zeros(t.shape, t.dtype) if t.shape else t.dtype.type(0))
+    return filled
+
+
+def prepare(found: Derived) -> tuple[Derived, Executable]:
+    return found, executable(found.program)
+
+
+def has_reals(argument: Any) -> bool:
+    leaves = [leaf_of(v, "argument") for v in flatten(argument)[0]]
+    return bool(leaves) and all(
+        type(v.value) is int if isinstance(v, Static) else type_of(v).dtype.kind == "f" for v in leaves
+    )
+
+
+def fit(x: Any, t: Any, what: str) -> Any:
+    """A tangent or cotangent in the shape and dtype of its value."""
+    if isinstance(x, Traced):
+        if x.shape != t.shape:
+            raise ShapeError(f"the {what} is {x.type}, the value {t}")
+        return x if x.dtype == t.dtype else x.astype(t.dtype)
+    try:
+        array = np.asarray(x)
+    except ValueError:
+        raise ShapeError(f"the {what} is a ragged list") from None
+    if array.dtype.kind not in "fiub" or array.shape != t.shape:
+        raise ShapeError(
+            f"the {what} is {array.dtype}{list(array.shape)}, the value {t}", hint="give it the value's shape"
+        )
+    return array.astype(t.dtype)
+
+
+def directions(call: Call, directions: tuple[Any, ...], what: str) -> list[Any]:
+    moves: list[Any] = []
+    for d, tree in zip(directions, call.wrt_trees, strict=True):
+        leaves, own = flatten(d)
+        if own != tree:
+            raise ArgumentError(f"a {what} has not the structure of its argument")
+        moves += leaves
+    return [fit(x, t, what) for x, t in zip(moves, call.types(), strict=True)]

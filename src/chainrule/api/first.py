@@ -1,0 +1,135 @@
+"""First derivatives: gradients, and products with the Jacobian from either side."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError
+from ..execute import Executable, evaluate, executable
+from ..ir import Const, Program
+from ..trace.tree import flatten
+from ..transform.forward import Derived, forward
+from ..transform.reverse import reverse
+from .call import Call, Function, Wrt, directions, filled, fit, has_reals, prepare, public
+
+
+def value_and_grad(f: Function, *, wrt: Wrt = 0) -> Function:
+    """The function that returns `f`'s value and its gradient, at little more than the cost of the value.
+
+    `f` returns one number; the gradient has the structure and shapes of the arguments in `wrt` (a tuple of them when
+    `wrt` is a tuple). Raises ShapeError when `f` returns an array, DtypeError when an argument in `wrt` is an integer
+    array.
+
+    >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
+    (np.float64(5.0), array([2., 4.]))
+
+    Reverse mode: Linnainmaa, 1970; Griewank & Walther, "Evaluating Derivatives", 2008.
+    """
+
+    @public
+    @functools.wraps(f)
+    def with_gradient(*args: Any, **options: Any) -> Any:
+        call = Call(f, args, options, wrt)
+        call.scalar("a gradient")
+
+        def make(program: Program) -> tuple[Derived, Executable]:
+            one = Const(np.ones((), program.outputs[0].type.dtype))
+            return prepare(reverse(program, call.wanted, [one]))
+
+        found, run = call.derived(("gradient", call.wanted), make)
+        outputs = evaluate(run, call.inputs)
+        return outputs[0], call.arranged(filled(found, outputs, call.types()))
+
+    return with_gradient
+
+
+def grad(f: Function, *, wrt: Wrt = 0) -> Function:
+    """The gradient of a function that returns one number.
+
+    `grad(f)` takes the arguments of `f`, and returns derivatives with the shapes of those in `wrt`. It composes:
+    `grad(grad(f))` is the second derivative.
+
+    >>> grad(lambda x: x**3)(2.0)
+    np.float64(12.0)
+    >>> grad(grad(lambda x: x**3))(2.0)
+    np.float64(12.0)
+    """
+    both = value_and_grad(f, wrt=wrt)
+
+    @public
+    @functools.wraps(f)
+    def gradient(*args: Any, **options: Any) -> Any:
+        return both(*args, **options)[1]
+
+    return gradient
+
+
+@public
+def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
+    """Value and directional derivative: how `f(*primals)` changes along `tangents`.
+
+    `primals` and `tangents` are tuples, one entry for each argument, of the same structure and shapes; the tangent of
+    the value has the structure of the value.
+
+    >>> jvp(np.sin, (0.0,), (2.0,))
+    (np.float64(0.0), np.float64(2.0))
+
+    Forward mode: Wengert, "A simple automatic derivative evaluation program", 1964.
+    """
+    if (
+        not isinstance(primals, (tuple, list))
+        or not isinstance(tangents, (tuple, list))
+        or len(primals) != len(tangents)
+    ):
+        raise ArgumentError(
+            "jvp(f, primals, tangents) takes two tuples of the same length, one entry for each argument"
+        )
+    call = Call(f, tuple(primals), {}, tuple(range(len(primals))))
+    moves = directions(call, tuple(tangents), "tangent")
+    found, run = call.derived(("forward", call.wanted), lambda p: prepare(forward(p, call.wanted)))
+    outputs = evaluate(run, [*call.inputs, *moves])
+    n = len(call.program.outputs)
+    dots = filled(found, outputs, [a.type for a in call.program.outputs])
+    build = call.recording.result.build
+    return build(outputs[:n]), build(dots)
+
+
+@public
+def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
+    """Value and pullback: `pullback(g)` gives, for each argument, how `g · f` changes with it (a tuple).
+
+    `g` has the structure and shapes of the value. Arguments that are not real numbers get None.
+
+    >>> value, pullback = vjp(lambda x, y: x * y, 2.0, 3.0)
+    >>> value, pullback(1.0)
+    (np.float64(6.0), (np.float64(3.0), np.float64(2.0)))
+    """
+    if not args:
+        raise ArgumentError("vjp(f, *args) needs at least one argument")
+    moving = tuple(i for i, a in enumerate(args) if has_reals(a))
+    call = Call(f, args, {}, moving or None)
+    value = call.recording.result.build(evaluate(call.derived("value", executable), call.inputs))
+    if not moving:
+        return value, lambda g: (None,) * len(args)
+    inputs = call.inputs
+    found, run = call.derived(("reverse", call.wanted), lambda p: prepare(reverse(p, call.wanted)))
+
+    @public
+    def pullback(g: Any) -> tuple[Any, ...]:
+        gs, tree = flatten(g)
+        if tree != call.recording.result:
+            raise ArgumentError("the cotangent has not the structure of the function's value")
+        seeds = []
+        for x, a in zip(gs, call.program.outputs, strict=True):
+            seed = fit(x, a.type, "cotangent")
+            if a.type.differentiable:
+                seeds.append(seed)
+        outputs = evaluate(run, [*inputs, *seeds])
+        pulled = iter(call.arranged(filled(found, outputs, call.types())))
+        return tuple(next(pulled) if i in moving else None for i in range(len(args)))
+
+    return value, pullback

@@ -1,0 +1,93 @@
+"""A function of one example, on many."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from ..errors import ArgumentError, ShapeError
+from ..execute import derived, evaluate, executable, inputs_of, recording_of
+from ..trace.record import Static, argument_names, leaf_of, type_of
+from ..trace.recorder import Traced
+from ..trace.tree import Tree, flatten
+from ..transform.batch import batch
+from .call import Function, public
+
+
+def vmap(f: Function, *, in_axes: Any = 0) -> Function:
+    """`f` on each row at once: one example -> many.
+
+    `in_axes` is the axis of each argument that counts the rows, None for an argument shared by all; a tuple gives one
+    entry for each argument, each an axis or a structure of them. Results have the rows in front.
+
+    >>> vmap(lambda x, y: x @ y, in_axes=(0, None))(np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([3.0, 4.0]))
+    array([3., 8.])
+    """
+
+    @public
+    @functools.wraps(f)
+    def rows(*args: Any, **options: Any) -> Any:
+        if not args and not options:
+            raise ArgumentError("vmap needs at least one argument with rows")
+        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        if len(axes) != len(args):
+            raise ArgumentError(f"in_axes has {len(axes)} entries, the call {len(args)} positional arguments")
+        values, tree = flatten((args, options))
+        names = argument_names(f, args, options)
+        trees = (*tree.children[0].children, *tree.children[1].children)
+        per_leaf = [a for axis, t in zip((*axes, *(0 for _ in options)), trees, strict=True) for a in _axes_of(axis, t)]
+        labels = [name + path for name, t in zip(names, trees, strict=True) for path in t.paths()]
+        leaves = [leaf_of(v, name) for v, name in zip(values, labels, strict=True)]
+        fronted: list[Any] = []
+        sizes: dict[str, int] = {}
+        for leaf, axis, label in zip(leaves, per_leaf, labels, strict=True):
+            if axis is None:
+                fronted.append(leaf)
+                continue
+            t = None if isinstance(leaf, Static) else type_of(leaf)
+            if t is None or not -t.ndim <= axis < t.ndim:
+                raise ArgumentError(f"`{label}` has no axis {axis} to map over", hint="give it None in in_axes")
+            fronted.append(np.moveaxis(leaf, axis, 0))
+            sizes[label] = t.shape[axis]
+        if not sizes:
+            raise ArgumentError("vmap needs at least one argument with rows: all of in_axes are None")
+        if len(set(sizes.values())) > 1:
+            raise ShapeError(
+                "arguments have different numbers of rows: " + ", ".join(f"{k} has {n}" for k, n in sizes.items())
+            )
+        size = next(iter(sizes.values()))
+        mapped = [axis is not None for axis in per_leaf]
+        examples = [_row(x) if m else x for x, m in zip(fronted, mapped, strict=True)]
+        recording = recording_of(f, examples, tree, labels)
+        for i, _ in recording.asked:
+            if mapped[i]:
+                raise ArgumentError(
+                    f"the function asks for the very value of `{labels[i]}`, which differs from row to row"
+                )
+        flags = (*(mapped[i] for i in recording.dynamic), *(False for _ in recording.hidden))
+        run = derived(recording, ("rows", flags, size), lambda p: executable(batch(p, flags, size)))
+        found = evaluate(run, inputs_of(recording, fronted))
+        return recording.result.build(found)
+
+    return rows
+
+
+def _axes_of(axes: Any, tree: Tree) -> list[Any]:
+    """An axis for each leaf: one entry may stand for a whole structure."""
+    if axes is None or isinstance(axes, int):
+        return [axes] * tree.size
+    flat: list[Any] = []
+    found = list(axes.values()) if isinstance(axes, dict) else list(axes)
+    if tree.kind is None or len(found) != len(tree.children):
+        raise ArgumentError("in_axes has not the structure of the arguments")
+    for a, child in zip(found, tree.children, strict=True):
+        flat += _axes_of(a, child)
+    return flat
+
+
+def _row(x: Any) -> Any:
+    if isinstance(x, Traced):
+        return x[0] if x.shape[0] else np.zeros(x.shape[1:], x.dtype)
+    return np.asarray(x[0]) if x.shape[0] else np.zeros(x.shape[1:], x.dtype)

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 import textwrap
-from concurrent.futures import ThreadPoolExecutor
+import time
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -27,10 +28,10 @@ GOOD = """
 SLOW = """
     import numpy as np
     def loss(w, X):
-        return np.mean(np.log1p((X @ w - 1) ** 2)) + np.sum(np.tanh(w) ** 2)
-    random = np.random.default_rng(0)
-    X = random.normal(size=(20000, 100)) * np.geomspace(1e-3, 1, 100)
-    w = random.normal(size=100)
+        valley = np.sum(100 * (w[1:] - w[:-1] ** 2) ** 2 + (1 - w[:-1]) ** 2)
+        return valley + 1e-9 * np.mean((X @ w) ** 2)
+    X = np.random.default_rng(0).normal(size=(50_000, 60))
+    w = np.zeros(60)
 """
 
 # name: (the file's text, arguments after the file, exit code, what standard error says)
@@ -43,9 +44,14 @@ BAD = {
     "no_arguments": ("def loss():\n    return 3.0\n", [], 2, ["takes no arguments"]),
     "nan": (GOOD + "    X[2, 1] = np.nan\n", [], 2, ["loss is nan", "`X` holds 1 number not finite, first at [2, 1]"]),
     "string": ("def loss(x):\n    return x\nx = 'text'\n", [], 2, ["`x` is str"]),
-    "integers": ("import numpy as np\ndef loss(x):\n    return np.sum(x)\nx = np.arange(3)\n", [], 2, ["x.astype(float)"]),
+    "integers": (
+        "import numpy as np\ndef loss(x):\n    return np.sum(x)\nx = np.arange(3)\n",
+        [],
+        2,
+        ["x.astype(float)"],
+    ),
     "empty": ("import numpy as np\ndef loss(x):\n    return np.sum(x)\nx = np.zeros(0)\n", [], 2, ["nothing to vary"]),
-    "empty_data": (GOOD + "    X = np.zeros((0, 2))\n", [], 2, ["loss is nan"]),
+    "empty_data": (GOOD + "    X = np.zeros((0, 2))\n", [], 2, ["the mean of no numbers", "np.cosh(X @ w + b)"]),
     "mismatch": (GOOD + "    w = np.ones(3)\n", [], 2, ["mismatch.py:4   return np.mean(np.cosh(X @ w + b))"]),
     "unwritable": (GOOD, ["--html", "nowhere/report.html"], 2, ["there is no folder nowhere", "mkdir -p nowhere"]),
     "folder_html": (GOOD, ["--html", "."], 2, ["is a folder"]),
@@ -75,25 +81,66 @@ CALLS = {
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("files")
     texts = {name: text for name, (text, *_) in BAD.items()}
-    texts |= {"good": GOOD, "slow": SLOW, "kink": "import numpy as np\ndef f(x):\n    return np.maximum(x, 0)\nx = 0.0\n"}
+    texts |= {
+        "good": GOOD,
+        "slow": SLOW,
+        "kink": "import numpy as np\ndef f(x):\n    return np.maximum(x, 0)\nx = 0.0\n",
+    }
     for name, text in texts.items():
         (path / f"{name}.py").write_text(textwrap.dedent(text))
     (path / "notes.txt").write_text("notes")
     return path
 
 
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "CHAINRULE_TRACEBACK"}
+
+
 def run(folder, *arguments):
-    environment = {key: value for key, value in os.environ.items() if key != "CHAINRULE_TRACEBACK"}
-    return subprocess.run([COMMAND, *arguments], capture_output=True, text=True, cwd=folder, env=environment, timeout=120)
+    command = [COMMAND, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=ENVIRONMENT, timeout=120)
+
+
+# Starting an interpreter takes longer than most calls: start one, and let it fork a process for each.
+FORKS = """
+import json, os, sys
+from chainrule.cli import main
+for name, arguments in json.load(sys.stdin).items():
+    child = os.fork()
+    if not child:
+        for stream, number in (("out", 1), ("err", 2)):
+            os.dup2(os.open(f"{name}.{stream}", os.O_WRONLY | os.O_CREAT), number)
+        sys.argv = ["chainrule", *arguments]
+        main()
+    print(json.dumps([name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])]), flush=True)
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
 
 
 @pytest.fixture(scope="module")
 def done(folder):
-    """Every call, run two at a time: most of each is waiting for the interpreter to start."""
+    """What became of every call, each made by the entry point in a process of its own."""
     calls = {name: ["study", f"{name}.py", *arguments] for name, (_, arguments, *_) in BAD.items()}
     calls |= {name: arguments for name, (arguments, *_) in CALLS.items()}
-    with ThreadPoolExecutor(2) as pool:
-        return dict(zip(calls, pool.map(lambda arguments: run(folder, *arguments), calls.values()), strict=True))
+    told = subprocess.run(
+        [sys.executable, "-P", "-c", FORKS], input=json.dumps(calls), stdout=subprocess.PIPE, text=True, cwd=folder,
+        env={**ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1"}, check=True, timeout=120,
+    )  # fmt: skip
+    codes = dict(json.loads(line) for line in told.stdout.splitlines())
+    read = lambda name, stream: (folder / f"{name}.{stream}").read_text()  # noqa: E731
+    return {name: Done(code, read(name, "out"), read(name, "err")) for name, code in codes.items()}
+
+
+def test_the_installed_command_is_the_same(folder):
+    assert run(folder, "--version").stdout.startswith("chainrule ")
+    missing = run(folder, "study", "nowhere.py")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "there is no file nowhere.py" in missing.stderr
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -143,21 +190,17 @@ def test_the_page_is_written_whole(done, folder):
 def test_ctrl_c_leaves_a_valid_partial_report(folder, as_json):
     page = folder / f"partial_{as_json}.html"
     arguments = [COMMAND, "study", "slow.py", "--html", page.name, *(["--json"] if as_json else [])]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder)
-    assert process.stdout is not None
-    early = ""
-    if as_json:
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=6)
-    else:
-        while "4. The check" not in early:
-            line = process.stdout.readline()
-            assert line, "the study ended too early"
-            early += line
-        with pytest.raises(subprocess.TimeoutExpired):
-            process.wait(timeout=1)
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=ENVIRONMENT
+    ) as process:
+        if as_json:
+            time.sleep(5)
+        else:
+            while "4. The check" not in process.stdout.readline():
+                assert process.poll() is None, "the study ended too early"
+            time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     html = page.read_text()

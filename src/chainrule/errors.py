@@ -5,6 +5,7 @@
     ├── ShapeError                the shapes don't fit together
     ├── DtypeError                the dtypes don't fit, or have no derivative
     ├── NoRuleError               a function without an entry in the op table
+    │   └── NoAttributeError      an attribute of arrays that a recording does not have
     ├── ValueNeededError          the recording was asked for a number it does not have yet
     ├── InPlaceError              a write that would reach an array outside the recording
     ├── CaptureError              hidden data that a recording can't watch
@@ -88,6 +89,10 @@ class NoRuleError(ChainruleError, TypeError):
     def __init__(self, message: str, *, operands: Sequence[Any] = (), where: str = "", hint: str = "") -> None:
         hint = hint or "write it with entries that exist, or add one: docs/guide/add-an-op.md"
         super().__init__(message, operands=operands, where=where, hint=hint)
+
+
+class NoAttributeError(NoRuleError, AttributeError):
+    """An attribute of arrays that a recording does not have; `hasattr` sees it as missing."""
 
 
 class ValueNeededError(ChainruleError, TypeError):

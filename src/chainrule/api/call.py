@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import os
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ import numpy as np
 from ..errors import ArgumentError, ChainruleError, DtypeError, ShapeError
 from ..execute import Executable, derived, executable, inputs_of, recording_of
 from ..ir import Const, Program
-from ..trace.record import Static, argument_names, leaf_of, type_of
+from ..trace.record import Static, argument_names, leaf_of, parameters_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import flatten
 from ..transform.forward import Derived
@@ -109,44 +110,63 @@ def _positions(
 ) -> tuple[list[int | str], tuple[Any, ...], dict[str, Any]]:
     """Each entry of wrt as a position among args or a name among options; a default that is asked for is filled in."""
     name = getattr(function, "__name__", "the function")
-    try:
-        parameters = inspect.signature(function).parameters
-    except (TypeError, ValueError):
-        parameters = {}  # type: ignore[assignment]
+    parameters = parameters_of(function)
     order = [p.name for p in parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     found: list[int | str] = []
-    if wrt == ():
+    if isinstance(wrt, list):
+        raise ArgumentError(f"wrt={wrt!r}: several arguments are named by a tuple", hint=f"wrt={tuple(wrt)!r}")
+    if isinstance(wrt, tuple) and not wrt:
         raise ArgumentError("wrt is empty: name at least one argument")
-    for w in wrt if isinstance(wrt, tuple) else (wrt,):
-        if isinstance(w, bool) or not isinstance(w, (int, str)):
-            raise ArgumentError(f"wrt is a position or a name, not {w!r}")
-        if isinstance(w, int):
-            w = w if w >= 0 else len(args) + w
-            if not 0 <= w < len(args):
-                if 0 <= w < len(order) and (
-                    order[w] in options or parameters[order[w]].default is not inspect.Parameter.empty
-                ):
-                    w = order[w]
-                else:
-                    raise ArgumentError(
-                        f"wrt={w}: {name} was called with {len(args)} positional argument{'s' * (len(args) != 1)}"
-                        + ("" if args else "; there is nothing to differentiate with respect to")
-                    )
+    for entry in wrt if isinstance(wrt, tuple) else (wrt,):
+        w: int | str = entry if isinstance(entry, str) else _position(entry, args)
+        if isinstance(w, int) and not 0 <= w < len(args):
+            given = w < len(order) and w >= 0 and (order[w] in options or has_default(parameters[order[w]]))
+            if not given:
+                raise ArgumentError(
+                    f"wrt={entry}: {name} was called with {len(args)} positional argument{'s' * (len(args) != 1)}"
+                    + ("" if args else "; there is nothing to differentiate with respect to")
+                )
+            w = order[w]
         if isinstance(w, str):
             if w in order and order.index(w) < len(args):
                 w = order.index(w)
             elif w not in options:
-                parameter = parameters.get(w)
-                if parameter is None or parameter.default is inspect.Parameter.empty:
+                if w not in parameters or not has_default(parameters[w]):
                     known = ", ".join(parameters) or "none"
                     raise ArgumentError(
                         f"wrt={w!r}: {name} has no such argument in this call", hint=f"its arguments: {known}"
                     )
-                options = {**options, w: parameter.default}
+                options = {**options, w: parameters[w].default}
         found.append(w)
     if len(set(found)) < len(found):
         raise ArgumentError(f"wrt={wrt!r} names an argument twice")
     return found, args, options
+
+
+def _position(entry: Any, args: tuple[Any, ...]) -> int:
+    if isinstance(entry, (bool, np.bool_)) or not hasattr(entry, "__index__"):
+        raise ArgumentError(f"wrt is a position or a name, not {entry!r}")
+    w = operator.index(entry)
+    return w if w >= 0 else len(args) + w
+
+
+def has_default(parameter: inspect.Parameter) -> bool:
+    return parameter.default is not inspect.Parameter.empty
+
+
+def transformation(make: Function) -> Function:
+    """A function of functions: what is not callable, and a `wrt` that is none, are refused at once."""
+
+    @public
+    @functools.wraps(make)
+    def checked(f: Any, *args: Any, **options: Any) -> Any:
+        if not callable(f):
+            raise ArgumentError(f"{make.__name__} takes a function, not {type(f).__name__}")
+        if options.get("wrt", 0) is None:
+            raise ArgumentError("wrt is a position or a name, not None")
+        return make(f, *args, **options)
+
+    return checked
 
 
 def differentiable(leaf: Any, name: str) -> Any:
@@ -205,6 +225,10 @@ def fit(x: Any, t: Any, what: str) -> Any:
 
 def directions(call: Call, directions: tuple[Any, ...], what: str) -> list[Any]:
     moves: list[Any] = []
+    if len(directions) != len(call.wrt_trees):
+        raise ArgumentError(
+            f"{len(call.wrt_trees)} {what}s are needed, one for each argument in wrt, not {len(directions)}"
+        )
     for d, tree in zip(directions, call.wrt_trees, strict=True):
         leaves, own = flatten(d)
         if own != tree:

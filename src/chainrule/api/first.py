@@ -14,9 +14,10 @@ from ..ir import Const, Program
 from ..trace.tree import flatten
 from ..transform.forward import Derived, forward
 from ..transform.reverse import reverse
-from .call import Call, Function, Wrt, directions, filled, fit, has_reals, prepare, public
+from .call import Call, Function, Wrt, directions, filled, fit, has_reals, prepare, public, transformation
 
 
+@transformation
 def value_and_grad(f: Function, *, wrt: Wrt = 0) -> Function:
     """The function that returns `f`'s value and its gradient, at little more than the cost of the value.
 
@@ -47,6 +48,7 @@ def value_and_grad(f: Function, *, wrt: Wrt = 0) -> Function:
     return with_gradient
 
 
+@transformation
 def grad(f: Function, *, wrt: Wrt = 0) -> Function:
     """The gradient of a function that returns one number.
 
@@ -68,7 +70,7 @@ def grad(f: Function, *, wrt: Wrt = 0) -> Function:
     return gradient
 
 
-@public
+@transformation
 def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[Any, Any]:
     """Value and directional derivative: how `f(*primals)` changes along `tangents`.
 
@@ -98,7 +100,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     return build(outputs[:n]), build(dots)
 
 
-@public
+@transformation
 def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     """Value and pullback: `pullback(g)` gives, for each argument, how `g · f` changes with it (a tuple).
 

@@ -16,7 +16,7 @@ from ..transform.batch import batch
 from ..transform.forward import Derived, forward
 from ..transform.reverse import reverse
 from ..transform.simplify import simplify
-from .call import Call, Function, Wrt, directions, filled, public
+from .call import Call, Function, Wrt, directions, filled, public, transformation
 
 
 def _blocks(types: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
@@ -32,6 +32,7 @@ def _blocks(types: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
     return parts, list(itertools.pairwise(starts))
 
 
+@transformation
 def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
     """All first partial derivatives: for a value of shape `s` and an argument of shape `t`, an array of shape `s + t`.
 
@@ -106,6 +107,7 @@ def _derivatives_only(found: Derived) -> Derived:
     return Derived(simplify(program), tuple(None if i is None else kept.index(i) for i in found.present))
 
 
+@transformation
 def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
     """All second partial derivatives of a function that returns one number: for `x` of shape `t`, shape `t + t`.
 
@@ -160,6 +162,7 @@ def _second(
     return first, second, executable(batch(second.program, [False] * len(program.inputs) + [True] * seeds, n))
 
 
+@transformation
 def hvp(f: Function, *, wrt: Wrt = 0) -> Function:
     """Hessian times a vector, without the Hessian.
 
@@ -180,6 +183,8 @@ def hvp(f: Function, *, wrt: Wrt = 0) -> Function:
         *first_args, v = args
         call = Call(f, tuple(first_args), options, wrt)
         call.scalar("a Hessian")
+        if not call.single and not isinstance(v, (tuple, list)):
+            raise ArgumentError("with several arguments in wrt, the vector is a tuple of vectors, one for each")
         moves = directions(call, (v,) if call.single else tuple(v), "vector")
 
         def make(program: Program) -> tuple[Derived, Derived, Executable]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from ..errors import ArgumentError, ShapeError
 from ..execute import derived, evaluate, executable, inputs_of, recording_of
 from ..trace.record import Static, argument_names, leaf_of, type_of
 from ..trace.recorder import Traced
-from ..trace.tree import Tree, flatten
+from ..trace.tree import Tree, flatten, parts_of
 from ..transform.batch import batch
-from .call import Function, public
+from .call import Function, public, transformation
 
 
+@transformation
 def vmap(f: Function, *, in_axes: Any = 0) -> Function:
     """`f` on each row at once: one example -> many.
 
@@ -31,7 +33,7 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
     def rows(*args: Any, **options: Any) -> Any:
         if not args and not options:
             raise ArgumentError("vmap needs at least one argument with rows")
-        axes = in_axes if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
+        axes = tuple(in_axes) if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
         if len(axes) != len(args):
             raise ArgumentError(f"in_axes has {len(axes)} entries, the call {len(args)} positional arguments")
         values, tree = flatten((args, options))
@@ -55,7 +57,7 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
             raise ArgumentError("vmap needs at least one argument with rows: all of in_axes are None")
         if len(set(sizes.values())) > 1:
             raise ShapeError(
-                "arguments have different numbers of rows: " + ", ".join(f"{k} has {n}" for k, n in sizes.items())
+                "arguments have different numbers of rows: " + ", ".join(f"`{k}` has {n}" for k, n in sizes.items())
             )
         size = next(iter(sizes.values()))
         mapped = [axis is not None for axis in per_leaf]
@@ -76,15 +78,15 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
 
 def _axes_of(axes: Any, tree: Tree) -> list[Any]:
     """An axis for each leaf: one entry may stand for a whole structure."""
-    if axes is None or isinstance(axes, int):
-        return [axes] * tree.size
-    flat: list[Any] = []
-    found = list(axes.values()) if isinstance(axes, dict) else list(axes)
-    if tree.kind is None or len(found) != len(tree.children):
+    if axes is None or (hasattr(axes, "__index__") and not isinstance(axes, (bool, np.bool_))):
+        return [None if axes is None else operator.index(axes)] * tree.size
+    parts = parts_of(axes)
+    if parts is None:
+        raise ArgumentError(f"in_axes holds {axes!r}: an axis is a whole number, or None for what all rows share")
+    keys, found = parts
+    if tree.kind is None or keys != tree.keys:
         raise ArgumentError("in_axes has not the structure of the arguments")
-    for a, child in zip(found, tree.children, strict=True):
-        flat += _axes_of(a, child)
-    return flat
+    return [a for part, child in zip(found, tree.children, strict=True) for a in _axes_of(part, child)]
 
 
 def _row(x: Any) -> Any:

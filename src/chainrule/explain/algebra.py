@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Atom, Const, Var
+from ..ir import Atom, Const
 from .styles import uniform
 
 Powers = tuple[tuple[Atom, Fraction], ...]
@@ -134,5 +134,3 @@ def written(number: Fraction) -> tuple[Fraction | None, int]:
     if q > 4 and (rest == 1 or q > 10**6):  # a decimal
         return number, 1
     return (None if number.numerator == 1 else Fraction(number.numerator)), q
-
-

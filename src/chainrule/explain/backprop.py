@@ -171,9 +171,7 @@ def _written(
     return _formula(tidy(adjoint.program), None, known, where)
 
 
-def _formula(
-    program: Program, output: Var | None, names: Mapping[Var, Box], where: dict[str, tuple[Box, Box]]
-) -> Box:
+def _formula(program: Program, output: Var | None, names: Mapping[Var, Box], where: dict[str, tuple[Box, Box]]) -> Box:
     setter = Typesetter(program, named={v: names[v] for v in program.inputs if v in names})
     found = setter.formula(number("0"), program.outputs[0] if output is None else output)
     where.update((str(a), (a, b)) for a, b in found.where)
@@ -230,7 +228,11 @@ def _adjoint(v: Var, users: Sequence[Line], known: Mapping[Var, Adjoint], result
 
 
 def _values(
-    program: Program, lines: Sequence[Line], adjoints: Mapping[Var, Adjoint], values: Sequence[Any], counts: Mapping[Var, int]
+    program: Program,
+    lines: Sequence[Line],
+    adjoints: Mapping[Var, Adjoint],
+    values: Sequence[Any],
+    counts: Mapping[Var, int],
 ) -> dict[Var, tuple[Array, Array | None]]:
     known: dict[Var, Any] = dict(zip(program.inputs, [*values, *counts.values()], strict=True))
     for line in lines:
@@ -245,5 +247,9 @@ def _sizes(pair: tuple[Array, Array | None] | None) -> tuple[float | None, float
     if pair is None:
         return None, None
     value, adjoint = pair
-    norm = lambda x: float(np.sqrt(np.sum(np.square(x, dtype=np.float64))))  # noqa: E731
-    return norm(value), None if adjoint is None else norm(adjoint)
+    return _norm(value), None if adjoint is None else _norm(adjoint)
+
+
+def _norm(x: Array) -> float:
+    with np.errstate(all="ignore"):
+        return float(np.sqrt(np.sum(np.square(x, dtype=np.float64))))

@@ -5,7 +5,7 @@ Each equation reads its operands and writes its results; a view moves nothing. O
 >>> import numpy as np
 >>> from chainrule import trace
 >>> print(cost(trace(lambda w, X: np.sum(np.tanh(X @ w)), np.ones(3), np.ones((100, 3)))))
-800 flops, 5.7 kB read and written; at most 2.5 kB of values are alive at once
+800 flops, 5.63 kB read and written; at most 4.02 kB of values are alive at once
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ def _size(a: Atom) -> int:
 
 
 def _memory(program: Program) -> int:
-    last: dict[Var, int] = {a: len(program.equations) for a in (*program.inputs, *program.outputs) if isinstance(a, Var)}
+    last: dict[Var, int] = {
+        a: len(program.equations) for a in (*program.inputs, *program.outputs) if isinstance(a, Var)
+    }
     for n, e in enumerate(program.equations):
         for a in e.inputs:
             if isinstance(a, Var):

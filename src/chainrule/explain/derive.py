@@ -90,6 +90,7 @@ class Derivation:
     result: Formula
     code: Source
     program: Program = field(repr=False, compare=False)
+    hidden: tuple[Any, ...] = field(default=(), repr=False, compare=False)  # arrays that the function reads itself
 
     def __call__(self, *values: Any) -> Any:
         """The derivative at a point."""
@@ -98,17 +99,18 @@ class Derivation:
     @property
     def derivative(self) -> Callable[..., Any]:
         """The derivative as a function of the same arguments."""
-        program = self.program
+        program, hidden = self.program, self.hidden
+        own = program.inputs[: len(program.inputs) - len(hidden)]
 
         def derivative(*values: Any) -> Any:
-            if len(values) != len(program.inputs):
-                names = ", ".join(v.name for v in program.inputs)
-                raise ArgumentError(f"the derivative takes {len(program.inputs)} numbers: {names}")
+            if len(values) != len(own):
+                names = ", ".join(v.name for v in own)
+                raise ArgumentError(f"the derivative takes {len(own)} number{'s' * (len(own) != 1)}: {names}")
             values = tuple(np.asarray(x, np.float64) for x in values)
             if all(x.shape == () for x in values):
-                return run(program, values)[0]
+                return run(program, (*values, *hidden))[0]
             columns = np.broadcast_arrays(*values)
-            flat = [run(program, point)[0] for point in zip(*(c.ravel() for c in columns), strict=True)]
+            flat = [run(program, (*point, *hidden))[0] for point in zip(*(c.ravel() for c in columns), strict=True)]
             return np.asarray(flat).reshape(columns[0].shape)
 
         return derivative
@@ -139,7 +141,11 @@ class Derivation:
 
     def _repr_latex_(self) -> str:
         lines = [f"&{step.latex} && \\text{{{step.rule}}}" for _, step in walk(self.steps)]
-        return r"$$\begin{aligned} " + r" \\ ".join([*lines, f"&{self.result.left.latex} = {self.result.right.latex}"]) + r" \end{aligned}$$"
+        return (
+            r"$$\begin{aligned} "
+            + r" \\ ".join([*lines, f"&{self.result.left.latex} = {self.result.right.latex}"])
+            + r" \end{aligned}$$"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -162,8 +168,8 @@ def walk(steps: Sequence[Step], place: str = "") -> Iterator[tuple[str, Step]]:
 # --- making it --------------------------------------------------------------------------------------------------------
 
 
-def derivation(program: Program, wanted: int = 0) -> Derivation:
-    """The derivation of a program with one real result, in one input that is a number."""
+def derivation(program: Program, wanted: int = 0, hidden: Sequence[Any] = ()) -> Derivation:
+    """The derivation of a program with one real result, in one input that is a number; `hidden` are its last inputs."""
     x = program.inputs[wanted]
     p = with_book_rules(simplify(program))
     lines = written_lines(p)
@@ -185,7 +191,7 @@ def derivation(program: Program, wanted: int = 0) -> Derivation:
     value = Typesetter(tidy(p))
     return Derivation(
         value.formula(name, value.program.outputs[0]), names[x], tuple(steps), setter.formula(left, whole.outputs[0]),
-        source(whole, "derivative"), whole,
+        source(whole, "derivative"), whole, tuple(hidden),
     )  # fmt: skip
 
 
@@ -335,7 +341,8 @@ class _Line:
         """The derivative of an equation's value; those of `waiting` operands are inputs, all others are worked out."""
         recorder = Recorder(quiet=True)
         recorder.equations = list(self.program.equations)
-        dot: dict[Atom, Atom | None] = {self.x: _one(self.x), **self.primes, **waiting}
+        dot: dict[Atom, Atom | None] = {self.x: _one(self.x)}
+        dot.update((*self.primes.items(), *waiting.items()))
         for before in self.program.equations:
             if any(a in self.active for a in before.inputs) and before.outputs[0] not in waiting:
                 changes = apply_rule(recorder, before, [dot.get(a) for a in before.inputs])
@@ -362,7 +369,9 @@ def _statement(e: Equation, moving: Sequence[bool], plain: Box | None) -> str:
     """The rule with letters: (u v)′ = v u′ + u v′; of the variable itself, `plain`, without the inner derivative."""
     letters, constants = iter("uvw"), iter("cab")
     inputs = [Var(a.type) for a in e.inputs]
-    boxes = {v: plain or symbol(next(letters)) if m else symbol(next(constants)) for v, m in zip(inputs, moving, strict=True)}
+    boxes = {
+        v: plain or symbol(next(letters)) if m else symbol(next(constants)) for v, m in zip(inputs, moving, strict=True)
+    }
     recorder = Recorder(quiet=True)
     outputs = recorder.emit(e.op, tuple(inputs), dict(e.params), None)
     dots: dict[Var, Atom] = {v: _one(v) if plain else Var(v.type) for v, m in zip(inputs, moving, strict=True) if m}

@@ -8,7 +8,7 @@
 >>> for step in differentials(trace(loss, np.ones(3), np.ones((5, 3)), np.ones(5)), [0]):
 ...     print(step)
 z = x w: dz = x dw   (constant multiple rule)
-loss = (1/n) ‖z − y‖²: dloss = (2/n) dzᵀ (z − y)   (constant multiple rule, sum rule, power rule, chain rule)
+loss = (1/n) ‖z − y‖²: dloss = (2/n) Σᵢ (zᵢ − yᵢ) dzᵢ   (constant multiple rule, power rule, sum rule, chain rule)
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Differential:
 
     @property
     def latex(self) -> str:
-        return rf"{self.name.latex} = {self.value.latex}, \quad {self.differential_name.latex} = {self.differential.latex}"
+        return (
+            rf"{self.name.latex} = {self.value.latex}, \quad {self.differential_name.latex} = {self.differential.latex}"
+        )
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -82,19 +84,18 @@ def _step(line: Line, names: Mapping[Var, Box], active: set[Var]) -> Differentia
     dots = {t: differential(names[line.program.inputs[i]]) for t, i in zip(tangents, moving, strict=True)}
     at = found.present[line.values.index(v)]
     value = _box(Program(line.program.inputs, line.program.equations, (v,)), names)
-    change = number("0") if at is None else _change(found.program, at, line, {**names, **dots})
+    change = number("0") if at is None else _change(found.program, at, line, {**names, **dots}, tangents)
     place = short(line.where) if line.where else ""
     return Differential(names[v], value, differential(names[v]), change, named(line.program.equations, active), place)
 
 
-def _change(program: Program, at: int, line: Line, names: Mapping[Var, Box]) -> Box:
+def _change(program: Program, at: int, line: Line, names: Mapping[Var, Box], tangents: Sequence[Var]) -> Box:
     """The differential, in which the line's own value goes by its name."""
     equations = tuple(e for e in program.equations if e.outputs != line.values)
-    return _box(Program((*program.inputs, *line.values), equations, (program.outputs[at],)), names)
+    return _box(Program((*program.inputs, *line.values), equations, (program.outputs[at],)), names, tangents)
 
 
-def _box(program: Program, names: Mapping[Var, Box]) -> Box:
-    tidied = tidy(program)
+def _box(program: Program, names: Mapping[Var, Box], last: Sequence[Var] = ()) -> Box:
+    tidied = tidy(program, last)
     setter = Typesetter(tidied, named={v: names[v] for v in tidied.inputs})
     return setter.formula(number("0"), tidied.outputs[0]).right
-

@@ -109,7 +109,9 @@ def is_view(e: Equation) -> bool:
     if isinstance(e.op, Contraction) and len(e.inputs) == 1:
         spec: Spec = e.params["spec"]
         size = spec.sizes([e.inputs[0].type.shape])
-        return all(label in spec.out or size[label] == 1 for label in spec.ins[0]) and len(set(spec.out)) == len(spec.out)
+        return all(label in spec.out or size[label] == 1 for label in spec.ins[0]) and len(set(spec.out)) == len(
+            spec.out
+        )
     return False
 
 

@@ -313,9 +313,7 @@ def _latex_lowered(box: Box, write: Write, at: Callable[[int], str]) -> str:
 
 def _latex_cases(box: Box, write: Write, at: Callable[[int], str]) -> str:
     pairs = zip(box.parts[::2], box.parts[1::2], strict=True)
-    lines = [
-        rf"{write(v)} & " + (write(c) if c.kind == "text" else rf"\text{{if }} {write(c)}") for v, c in pairs
-    ]
+    lines = [rf"{write(v)} & " + (write(c) if c.kind == "text" else rf"\text{{if }} {write(c)}") for v, c in pairs]
     return r"\begin{cases}" + r" \\ ".join(lines) + r"\end{cases}"
 
 
@@ -375,6 +373,9 @@ def _mathml_cases(box: Box, write: Write, at: Callable[[int], str]) -> str:
     return _tag("mrow", "<mo>{</mo>", _tag("mtable", *rows))
 
 
+_OVER = {r"\bar": "¯", r"\hat": "^", r"\tilde": "~", r"\dot": "˙"}
+
+
 def _mathml_root(box: Box, write: Write, at: Callable[[int], str]) -> str:
     if box.tex == r"\sqrt":
         return _tag("msqrt", write(box.parts[0]))
@@ -405,4 +406,3 @@ write_mathml = _writer(
     wrap=lambda written: _tag("mrow", "<mo>(</mo>", written, "<mo>)</mo>"),
     flat=False,
 )
-_OVER = {r"\bar": "¯", r"\hat": "^", r"\tilde": "~", r"\dot": "˙"}

@@ -11,6 +11,7 @@ from .formula import Typesetter, is_view, user_names
 from .layout import Box
 from .names import fresh, symbol
 
+
 @dataclass(frozen=True)
 class Line:
     """`program` computes `values` from its inputs, which are values of other lines or inputs of the whole."""

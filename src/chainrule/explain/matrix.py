@@ -10,7 +10,21 @@ from collections.abc import Sequence
 
 from ..ops.contraction import Labels, Spec
 from ..ops.notation import PRODUCT
-from .layout import Box, applied, fenced, hadamard, letter, listed, lowered, product, row, summed, text, transposed, word
+from .layout import (
+    Box,
+    applied,
+    fenced,
+    hadamard,
+    letter,
+    listed,
+    lowered,
+    product,
+    row,
+    summed,
+    text,
+    transposed,
+    word,
+)
 
 ONES = letter("1", r"\mathbf{1}")
 INDICES = "ijklmnopqrsuvabcdefgh"
@@ -31,8 +45,8 @@ def _without_ones(spec: Spec, shapes: Sequence[tuple[int, ...]]) -> Spec:
     """Labels of length 1 are not written, nor those that only the result has."""
     size = spec.sizes(shapes)
     known = {label for labels in spec.ins for label in labels}
-    keep = lambda labels: tuple(n for n in labels if size[n] != 1 and n in known)  # noqa: E731
-    return Spec(tuple(map(keep, spec.ins)), keep(spec.out))
+    written = [tuple(n for n in labels if size[n] != 1 and n in known) for labels in (*spec.ins, spec.out)]
+    return Spec(tuple(written[:-1]), written[-1])
 
 
 def _without_batch(spec: Spec) -> Spec:
@@ -41,7 +55,9 @@ def _without_batch(spec: Spec) -> Spec:
     while len(out) > 2 and not (len(ins) == 1 and len(ins[0]) <= 2):
         first = out[0]
         has = [first in labels for labels in ins]
-        if out.count(first) > 1 or any(h and (x[0] != first or x.count(first) > 1) for h, x in zip(has, ins, strict=True)):
+        if out.count(first) > 1 or any(
+            h and (x[0] != first or x.count(first) > 1) for h, x in zip(has, ins, strict=True)
+        ):
             break
         ins, out = [x[1:] if h else x for h, x in zip(has, ins, strict=True)], out[1:]
     return Spec(tuple(ins), out)
@@ -127,8 +143,11 @@ def _scaled(left: Labels, right: Labels, out: Labels, a: Box, b: Box) -> Box | N
 
 def _with_indices(spec: Spec, parts: Sequence[Box], indices: str) -> Box:
     name = dict(zip(dict.fromkeys(n for labels in (*spec.ins, spec.out) for n in labels), indices, strict=False))
-    word_ = lambda labels: ",".join(name.get(n, "?") for n in labels)  # noqa: E731
-    factors = [lowered(p, letter(word_(labels))) if labels else p for p, labels in zip(parts, spec.ins, strict=True)]
+
+    def index(labels: Sequence[int]) -> str:
+        return ",".join(name.get(n, "?") for n in labels)
+
+    factors = [lowered(p, letter(index(labels))) if labels else p for p, labels in zip(parts, spec.ins, strict=True)]
     gone = [n for n in dict.fromkeys(n for labels in spec.ins for n in labels) if n not in spec.out]
     body = product(factors)
-    return summed(word_(tuple(gone)), body) if gone else body
+    return summed(index(gone), body) if gone else body

@@ -16,7 +16,9 @@ from functools import lru_cache
 from .layout import Box, accent, beside, letter, lowered, subscript
 from .layout import _escaped as escaped
 
-_NAMES = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
+_NAMES = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
+)
 _SMALL, _CAPITAL = "αβγδεζηθικλμνξπρστυφχψω", "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΠΡΣΤΥΦΧΨΩ"
 GREEK = dict(zip(_NAMES.split(), _SMALL, strict=True)) | {
     name.capitalize(): letter_ for name, letter_ in zip(_NAMES.split(), _CAPITAL, strict=True)
@@ -25,7 +27,12 @@ GREEK["lam"] = "λ"  # `lambda` is not free in Python
 _TEX = {greek: f"\\{name}" for name, greek in GREEK.items() if name != "lam"} | {
     greek: rf"\mathrm{{{latin}}}" for greek, latin in zip("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧ", "ABEZHIKMNOPTYX", strict=True)
 } | {"ℓ": r"\ell", "∂": r"\partial", "∇": r"\nabla", "ϵ": r"\epsilon", "ε": r"\varepsilon", "ο": "o"}  # fmt: skip
-_MARKS = {"bar": ("\u0304", r"\bar"), "hat": ("\u0302", r"\hat"), "tilde": ("\u0303", r"\tilde"), "dot": ("\u0307", r"\dot")}
+_MARKS = {
+    "bar": ("\u0304", r"\bar"),
+    "hat": ("\u0302", r"\hat"),
+    "tilde": ("\u0303", r"\tilde"),
+    "dot": ("\u0307", r"\dot"),
+}
 
 
 @lru_cache(maxsize=4096)

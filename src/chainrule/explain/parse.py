@@ -94,7 +94,9 @@ def parse(text: str) -> Expression:
     if not typed.strip():
         raise ParseError("there is no expression", hint='write one, such as "log(1 + exp(x))"')
     if len(typed) > LONGEST:
-        raise ParseError(f"the expression has {len(typed)} characters, more than {LONGEST}", hint="write it as a function")
+        raise ParseError(
+            f"the expression has {len(typed)} characters, more than {LONGEST}", hint="write it as a function"
+        )
     _check_brackets(typed)
     return _Parser(typed).expression(text.strip())
 
@@ -187,7 +189,7 @@ class _Parser:
     def _constant(self, node: ast.Constant, depth: int) -> Node:
         value = node.value
         if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self._refuse(node, f"{value!r:.40} is not a real number")
+            raise self._refuse(node, f"{str(value)[:40]!r} is not a real number")
         try:
             large = not isfinite(float(value)) or abs(float(value)) > LARGEST
         except OverflowError:
@@ -217,7 +219,9 @@ class _Parser:
         if isinstance(node.op, ast.BitOr):
             raise self._refuse(node.right, "an absolute value is written abs(…)")
         if isinstance(node.op, ast.MatMult):
-            raise self._refuse(node.right, "an expression is of numbers, not of matrices", "explain takes functions of arrays")
+            raise self._refuse(
+                node.right, "an expression is of numbers, not of matrices", "explain takes functions of arrays"
+            )
         function = _BINARY.get(type(node.op))
         if function is None:
             raise self._refuse(node.right, "this sign is not arithmetic")
@@ -265,7 +269,9 @@ class _Parser:
         function = node.func
         if isinstance(function, ast.Constant):
             inside = ast.unparse(node.args[0])[:20] if node.args else "…"
-            raise self._refuse(function, "a sign is missing between the number and the bracket", f"write {function.value}*({inside})")
+            raise self._refuse(
+                function, "a sign is missing between the number and the bracket", f"write {function.value!r}*({inside})"
+            )
         if isinstance(function, ast.Attribute) and _root(function) in MODULES:
             name = function.attr
         elif isinstance(function, ast.Name):

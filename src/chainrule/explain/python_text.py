@@ -205,7 +205,7 @@ _STYLES: dict[str, Callable[[Equation, Notation, Parts], Text]] = {
     "connective": _call,
     "defined": _defined,
     "silent": _silent,
-    "fraction": lambda e, notation, parts: binary(*parts[:1], notation.text, *parts[1:], TIMES),
+    "fraction": lambda e, notation, parts: binary(parts[0], notation.text, parts[1], TIMES),
     "power": _power,
     "root": _call,
     "bars": _call,
@@ -273,7 +273,7 @@ def _plain(spec: Spec, size: dict[int, int], parts: Parts) -> Text:
     if len(parts) == 1 and not repeated:
         return _unary(spec.ins[0], spec.out, parts[0])
     if len(parts) == 2 and not repeated:
-        found = _binary(*spec.ins, spec.out, *parts)
+        found = _binary(spec, parts[0], parts[1])
         if found is not None:
             return found
     return _einsum(spec, size, parts)
@@ -291,7 +291,8 @@ def _unary(labels: Labels, out: Labels, x: Text) -> Text:
     return Text(f"{x.at(PRIMARY)}.T") if order == (1, 0) else call("np.transpose", [x, str(order)])
 
 
-def _binary(left: Labels, right: Labels, out: Labels, x: Text, y: Text) -> Text | None:
+def _binary(spec: Spec, x: Text, y: Text) -> Text | None:
+    (left, right), out = spec.ins, spec.out
     if left == right == out:
         return binary(x, "*", y, TIMES)
     if max(map(len, (left, right, out))) > 2:
@@ -321,8 +322,8 @@ def _einsum(spec: Spec, size: dict[int, int], parts: Parts) -> Text:
             fresh += 1
         else:
             out.append(label)
-    word = lambda labels: "".join(_LETTERS[n] for n in labels)  # noqa: E731
-    subscripts = f"{','.join(map(word, (*spec.ins, *extra)))}->{word(tuple(out))}"
+    words = ["".join(_LETTERS[n] for n in labels) for labels in (*spec.ins, *extra, out)]
+    subscripts = f"{','.join(words[:-1])}->{words[-1]}"
     return call("np.einsum", [f'"{subscripts}"', *parts, *(f"np.eye({size[label]})" for label, _ in extra)])
 
 

@@ -22,7 +22,6 @@ ARITHMETIC = frozenset({"sum", "product", "quotient", "power", "general power", 
 CONSTANT_FACTOR = "constant multiple"
 
 
-
 def _quotient(u: Any, v: Any, du: Any, dv: Any) -> Any:
     return None if du is None or dv is None else (du * v - u * dv) / v**2
 
@@ -54,7 +53,7 @@ def kind(e: Equation, moving: Flags) -> str:
 def called(e: Equation, moving: Flags) -> str:
     """The rule as it stands in a step: `product rule`, `derivative of tanh`."""
     rule = kind(e, moving)
-    if rule in ARITHMETIC or rule == "exponential" and e.op.rule != rule:
+    if rule in ARITHMETIC or (rule == "exponential" and e.op.rule != rule):
         return f"{rule} rule"
     return f"derivative of {notation_of(e).symbol or e.op.name}"
 

@@ -50,7 +50,12 @@ class Source:
         return scope[self.name]
 
     def as_dict(self) -> dict[str, Any]:
-        return {"code": self.text, "name": self.name, "parameters": list(self.parameters), "constants": list(self.constants)}
+        return {
+            "code": self.text,
+            "name": self.name,
+            "parameters": list(self.parameters),
+            "constants": list(self.constants),
+        }
 
 
 def source(
@@ -209,4 +214,3 @@ class _Writer:
             self.constant_names[id(a.value)] = name
             self.constants[name] = a.value
         return Text(self.constant_names[id(a.value)])
-

@@ -12,11 +12,29 @@ import numpy as np
 
 from ..ir import Const, Equation
 from ..ops.notation import PRODUCT, SUM, Notation
-from .numbers import digits, written
 from .layout import (
-    Box, applied, beside, cases, fenced, fraction, hadamard, letter, listed, lowered, negated, number, product, raised,
-    relation, root, row, text, total, transposed, word,
+    Box,
+    applied,
+    beside,
+    cases,
+    fenced,
+    fraction,
+    hadamard,
+    letter,
+    listed,
+    lowered,
+    negated,
+    number,
+    product,
+    raised,
+    relation,
+    root,
+    row,
+    text,
+    total,
+    word,
 )  # fmt: skip
+from .numbers import digits, written
 
 Parts = Sequence[Box]
 PLAIN = Notation("call", "", "", "")
@@ -124,7 +142,10 @@ def index_text(index: Sequence[tuple[int, int | None, int]], shape: tuple[int, .
             return ":"
         if len(taken) == 1:
             return str(taken[0])
-        low, high = ("" if start == (0 if step > 0 else n - 1) else str(start)), ("" if stop in (None, n) else str(stop))
+        low, high = (
+            ("" if start == (0 if step > 0 else n - 1) else str(start)),
+            ("" if stop in (None, n) else str(stop)),
+        )
         return f"{low}:{high}" + (f":{step}" if step != 1 else "")
 
     core = shape[len(shape) - len(index) :]
@@ -198,5 +219,3 @@ def constant(a: Const) -> Box | None:
     if array.ndim == 1 and array.size <= 4:
         return fenced("(", listed([constant(Const(x)) or text("?") for x in array]), ")")
     return None
-
-

@@ -22,6 +22,4 @@ def columns(rows: Sequence[Sequence[str]], gap: int = 3) -> list[str]:
     ['x̄      1', 'loss   2']
     """
     sizes = [max(width(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
-    return [
-        "".join(padded(cell, size + gap) for cell, size in zip(row, sizes, strict=True)).rstrip() for row in rows
-    ]
+    return ["".join(padded(cell, size + gap) for cell, size in zip(row, sizes, strict=True)).rstrip() for row in rows]

@@ -76,9 +76,11 @@ def with_counts(program: Program) -> Counted:
 
 def _count(e: Equation, producer: Mapping[Var, Equation]) -> int | None:
     """How many a mean divides by, if the equation is that division."""
-    if notation_of(e).style != "fraction" or not isinstance(e.inputs[1], Const) or not e.output.type.differentiable:
+    if notation_of(e).style != "fraction" or not e.output.type.differentiable:
         return None
     above, below = e.inputs
+    if not isinstance(below, Const):
+        return None
     while isinstance(above, Var) and above in producer and is_view(producer[above]):
         above = producer[above].inputs[0]
     total = producer.get(above) if isinstance(above, Var) else None
@@ -155,4 +157,3 @@ def value(program: Program) -> Formula:
 
 def _part(name: Box, i: int) -> Box:
     return Box("lowered", (name, number(str(i + 1))), level=name.level, needs=(0, 0))
-

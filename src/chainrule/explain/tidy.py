@@ -22,8 +22,8 @@ import numpy as np
 
 from ..ir import Array, ArrayType, Atom, Const, Equation, Program, Var, without_dead_code
 from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract, where
-from ..ops.contraction import Contraction, Spec, canonical, contract
-from ..ops.op import Linear, Op
+from ..ops.contraction import Spec, canonical, contract
+from ..ops.op import OPS, Linear, Op
 from ..transform.simplify import simplify
 from .algebra import ONE, Term, collected, common, exact, of, without, written
 from .formula import is_view
@@ -34,7 +34,15 @@ Value = tuple[Term, ...]  # a sum of terms
 
 def tidy(program: Program, last: Sequence[Var] = ()) -> Program:
     """The same function, written for a reader; of the factors of a product, those in `last` come last."""
-    return without_dead_code(_Tidier(simplify(program), last).program())
+    return without_dead_code(_Tidier(simplify(_with_table_ops(program)), last).program())
+
+
+def _with_table_ops(program: Program) -> Program:
+    """An op of the table for its twin that was differentiated by the book: they compute the same."""
+    equations = tuple(
+        Equation(OPS.get(e.op.name, e.op), e.inputs, e.outputs, e.params, e.where) for e in program.equations
+    )
+    return Program(program.inputs, equations, program.outputs, program.name)
 
 
 class _Tidier:
@@ -331,9 +339,10 @@ class _Tidier:
         return e is not None and any(x.type.shape for x in e.inputs)
 
     def _fraction(self, term: Term, type_: ArrayType) -> Atom:
-        above, below = [], []
-        ordered = sorted(term.powers, key=lambda p: self.rank.get(p[0], 0)) if type_.shape == () else term.powers  # type: ignore[arg-type]
-        for atom, n in ordered:
+        above: list[Atom] = []
+        below: list[Atom] = []
+        simple_first = type_.shape == ()  # 2 x cos(x), but arrays as they come
+        for atom, n in sorted(term.powers, key=lambda power: self._rank(power[0], simple_first)):
             (above if n > 0 else below).append(self._powered(atom, abs(n), type_))
         top, bottom = written(term.number)
         top_number = None if top is None and above else _const(top if top is not None else ONE, type_)
@@ -346,6 +355,10 @@ class _Tidier:
             return numerator
         (atom,) = self._emit(divide, (numerator, self._product(below, type_)), {})
         return atom
+
+    def _rank(self, a: Atom, simple_first: bool) -> int:
+        rank = self.rank.get(a, 0) if isinstance(a, Var) else 0
+        return rank if simple_first or rank == 2 else 0
 
     def _product(self, factors: Sequence[Atom], type_: ArrayType) -> Atom:
         result = factors[0]

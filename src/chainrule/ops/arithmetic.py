@@ -77,6 +77,17 @@ spelled(np.square)(lambda x: spell_power(x, 2))
 spelled(np.reciprocal)(lambda x: apply(divide, 1.0, x))
 spelled(np.positive)(lambda x: x)
 
+
+
+@spelled(np.polyval)
+def polyval(p: Any, x: Value) -> Any:
+    """By Horner's rule."""
+    y = np.zeros_like(x)
+    for coefficient in p if hasattr(p, "dtype") else np.asarray(p):
+        y = y * x + coefficient
+    return y
+
+
 remainder = elementwise(
     np.remainder, lambda x, y, z: (1, -np.floor(x / y)), domain=(REALS, Interval(1.5, 4)), kinks=(0.0,),
     notation=Notation("connective", "remainder", r"\bmod", "mod", PRODUCT), rule="remainder",
@@ -129,7 +140,7 @@ for rounding, steps, notation in [
 spelled(np.fix)(lambda x: np.trunc(x))
 
 
-@spelled(np.round)
+@spelled(np.round, np.around)
 def round_(x: Value, decimals: int = 0) -> Any:
     return np.rint(x) if not decimals else np.rint(x * 10.0**decimals) / 10.0**decimals
 

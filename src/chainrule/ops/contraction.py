@@ -264,7 +264,7 @@ def broadcast(x: Value, shape: tuple[int, ...]) -> Any:
     lead = len(shape) - len(own)
     stretched = [n for n, size in enumerate(own) if size == 1 and shape[lead + n] != 1]
     if lead < 0 or any(size != shape[lead + n] for n, size in enumerate(own) if n not in stretched):
-        raise ShapeError(f"shape {own} does not stretch to {shape}")
+        raise ShapeError(f"$0 does not stretch to {list(shape)}", operands=(x,))
     labels = range(lead, len(shape))
     if stretched:  # an axis of length 1 that grows is summed away (there is one term), then repeated
         ghost = {n: len(shape) + n for n in stretched}

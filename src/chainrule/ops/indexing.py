@@ -250,7 +250,11 @@ class Selection:
 
     def positions(self) -> tuple[Any, tuple[int, ...]]:
         """Flat positions in the indexed axes, and their shape."""
-        found = np.broadcast_shapes(*(shape_of(a) for _, a in self.arrays))
+        try:
+            found = np.broadcast_shapes(*(shape_of(a) for _, a in self.arrays))
+        except ValueError:
+            shapes = ", ".join(str(list(shape_of(a))) for _, a in self.arrays)
+            raise ShapeError(f"index arrays of shapes {shapes} don't go together") from None
         sizes = tuple(self.sliced[axis] for axis, _ in self.arrays)
         flat = apply(
             flat_index, *(spell_reshape(broadcast(a, found), (prod(found),)) for _, a in self.arrays), sizes=sizes
@@ -363,6 +367,18 @@ def sort(x: Value, axis: int | None = -1, **options: Any) -> Any:
     if axis is None:
         x, axis = spell_reshape(x, (-1,)), -1
     return take_along_axis(x, np.argsort(x, axis=axis), axis)
+
+
+@spelled(np.median)
+def median(x: Value, axis: Any = None, *, keepdims: Any = False) -> Any:
+    """The mean of the one or two in the middle."""
+    axes = normal_axes(axis, ndim_of(x))
+    rest = tuple(a for a in range(ndim_of(x)) if a not in axes)
+    kept = tuple(shape_of(x)[a] for a in rest)
+    x_sorted = sort(spell_reshape(transpose(x, (*rest, *axes)), (*kept, -1)))
+    n = shape_of(x_sorted)[-1]
+    middle = np.mean(x_sorted[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
+    return spell_reshape(middle, tuple(1 if a in axes else m for a, m in enumerate(shape_of(x)))) if keepdims else middle
 
 
 @spelled(np.select)

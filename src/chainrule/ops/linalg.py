@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -93,6 +94,23 @@ def vecdot(a: Value, b: Value, axis: int = -1) -> Any:
 @spelled(np.outer, np.linalg.outer)
 def outer(a: Value, b: Value) -> Any:
     return contraction(ravel(a), ravel(b), ins=[(0,), (1,)], out=(0, 1))
+
+
+@spelled(np.kron)
+def kron(a: Value, b: Value) -> Any:
+    """Every product of an element of a with one of b, in blocks."""
+    n = max(ndim_of(a), ndim_of(b))
+    a, b = (spell_reshape(x, (*(1,) * (n - ndim_of(x)), *shape_of(x))) for x in (a, b))
+    blocks = contraction(a, b, ins=[range(0, 2 * n, 2), range(1, 2 * n, 2)], out=range(2 * n))
+    return spell_reshape(blocks, tuple(p * q for p, q in zip(shape_of(a), shape_of(b), strict=True)))
+
+
+@spelled(np.cross, np.linalg.cross)
+def cross(a: Value, b: Value, *, axis: int = -1) -> Any:
+    a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
+    _fits(shape_of(a)[-1] == shape_of(b)[-1] == 3, "np.cross($0, $1) needs vectors of three elements", a, b)
+    turned = lambda x: x[..., [1, 2, 0]]  # noqa: E731
+    return np.moveaxis(turned(a * turned(b) - turned(a) * b), -1, axis)
 
 
 @spelled(np.tensordot, np.linalg.tensordot)
@@ -264,6 +282,23 @@ def _as_float(a: Value) -> Any:
 
 
 spelled(np.linalg.inv)(lambda a: apply(inv, _as_float(a)))
+
+
+@spelled(np.linalg.matrix_power)
+def matrix_power(a: Value, n: int) -> Any:
+    """By squaring."""
+    if n < 0:
+        a, n = np.linalg.inv(a), -n
+    power = None
+    while n:
+        if n % 2:
+            power = a if power is None else np.matmul(power, a)
+        n //= 2
+        a = np.matmul(a, a) if n else a
+    return np.broadcast_to(np.eye(shape_of(a)[-1], dtype=dtype_of(a)), shape_of(a)) if power is None else power
+
+
+spelled(np.linalg.multi_dot)(lambda arrays: functools.reduce(dot, arrays))
 
 
 # --- determinants ---------------------------------------------------------------------------------------------------

@@ -169,6 +169,14 @@ def cumprod(x: Value, axis: int | None = None, dtype: Any = None) -> Any:
     return y
 
 
+@spelled(np.trapezoid)
+def trapezoid(y: Value, x: Value | None = None, dx: Any = 1.0, axis: int = -1) -> Any:
+    """Σ (x_{i+1} - x_i) (y_i + y_{i+1}) / 2"""
+    y = np.moveaxis(y, axis, -1)
+    width = dx if x is None else np.diff(x if ndim_of(x) == 1 else np.moveaxis(x, axis, -1))
+    return np.sum(width * (y[..., 1:] + y[..., :-1]) / 2.0, axis=-1)
+
+
 # --- extremes: ties share the slope ---------------------------------------------------------------------------------
 
 

@@ -115,6 +115,14 @@ def atleast_2d(*xs: Value) -> Any:
     return found[0] if len(found) == 1 else found
 
 
+@spelled(np.atleast_3d)
+def atleast_3d(*xs: Value) -> Any:
+    found = tuple(
+        spell_reshape(x, ((1, 1, 1), (1, -1, 1), (*shape_of(x), 1))[ndim_of(x)]) if ndim_of(x) < 3 else x for x in xs
+    )
+    return found[0] if len(found) == 1 else found
+
+
 # --- transpose, broadcast, diagonal: contractions of one operand ----------------------------------------------------
 
 
@@ -148,6 +156,13 @@ def moveaxis(x: Value, source: Any, destination: Any) -> Any:
     for place, a in sorted(zip(destination, source, strict=True)):
         order.insert(place, a)
     return transpose(x, order)
+
+
+@spelled(np.rollaxis)
+def rollaxis(x: Value, axis: int, start: int = 0) -> Any:
+    axis = normal_axis(axis, ndim_of(x))
+    start = start + ndim_of(x) if start < 0 else start
+    return moveaxis(x, axis, start - 1 if axis < start else start)
 
 
 @spelled(np.broadcast_to)
@@ -285,6 +300,28 @@ spelled(np.flipud)(lambda x: flip(x, 0))
 spelled(np.fliplr)(lambda x: flip(x, 1))
 
 
+@spelled(np.rot90)
+def rot90(x: Value, k: int = 1, axes: Any = (0, 1)) -> Any:
+    first, second = axes
+    if k % 4 == 2:
+        return flip(x, (first, second))
+    return (x, swapaxes(flip(x, second), first, second), x, flip(swapaxes(x, first, second), second))[k % 4]
+
+
+@spelled(np.pad)
+def pad(x: Value, pad_width: Any, mode: str = "constant", *, constant_values: Any = 0) -> Any:
+    width = np.broadcast_to(pad_width, (ndim_of(x), 2)).tolist()
+    if mode in ("edge", "reflect", "symmetric", "wrap"):
+        for axis, around in enumerate(width):
+            x = np.take(x, np.pad(np.arange(shape_of(x)[axis]), around, mode=mode), axis=axis)  # type: ignore[call-overload]
+        return x
+    if mode != "constant":
+        raise NoRuleError(f"np.pad with mode={mode!r} is not in the op table", hint="pad with np.concatenate")
+    frame = np.pad(np.zeros(shape_of(x), dtype_of(x)), width, constant_values=constant_values)
+    inside = tuple((low, low + n, 1) for (low, _), n in zip(width, shape_of(x), strict=True))
+    return apply(update, frame, x, index=inside)
+
+
 @spelled(np.roll)
 def roll(x: Value, shift: Any, axis: Any = None) -> Any:
     if axis is None:
@@ -356,6 +393,7 @@ def stack(arrays: Any, axis: int = 0) -> Any:
 
 spelled(np.vstack)(lambda tup: spell_concatenate([atleast_2d(x) for x in tup], 0))
 spelled(np.hstack)(lambda tup: spell_concatenate(xs := [atleast_1d(x) for x in tup], 0 if ndim_of(xs[0]) == 1 else 1))
+spelled(np.dstack)(lambda tup: spell_concatenate([atleast_3d(x) for x in tup], 2))
 spelled(np.column_stack)(
     lambda tup: spell_concatenate([spell_reshape(x, (-1, 1)) if ndim_of(x) < 2 else x for x in tup], 1)
 )

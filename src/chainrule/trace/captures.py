@@ -104,7 +104,7 @@ class Captures:
                 return value
             self.guards.append(TypeGuard(capture, value.type))
             return self.recorder.hide(value, capture, capture.name)
-        if type(value) is np.ndarray and value.dtype.kind in "fiub":
+        if type(value) is np.ndarray and value.dtype.kind in "fiub" and value.dtype.isnative:
             # under a second name an array is a hidden input of its own: later the names may part
             self.guards.append(TypeGuard(capture, ArrayType(value.shape, value.dtype)))
             return self.recorder.hide(value, capture, capture.name)

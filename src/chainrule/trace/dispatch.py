@@ -151,7 +151,8 @@ CONTIGUOUS = {np.ravel, np.ascontiguousarray}  # copies, unless the argument is 
 RETURNING = {np.asarray, np.asanyarray, np.array, np.real, np.einsum}  # may answer with the argument itself
 TURNING = {np.transpose, np.swapaxes, np.moveaxis, np.matrix_transpose}
 SHARING = {
-    np.flip, np.flipud, np.fliplr, np.diagonal, np.diag, np.broadcast_to, np.split, np.array_split, np.hsplit, np.vsplit,
+    np.flip, np.flipud, np.fliplr, np.diagonal, np.diag, np.broadcast_to, np.split, np.array_split,
+    np.hsplit, np.vsplit,
 }  # fmt: skip
 
 

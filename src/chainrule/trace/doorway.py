@@ -1,9 +1,9 @@
 """How calls of NumPy, math and SciPy reach a recording.
 
 Most arrive by NumPy's own protocols. Some do not: constructors (`np.zeros`), sequences of stand-ins
-(`np.array([s, 1.0])`), everything in `math`, SciPy functions written in Python. While a function is recorded it is handed *its own* `np`,
-`math` and `scipy`, whose functions know of stand-ins. Nothing global is patched: other threads, and other code in
-this one, never notice.
+(`np.array([s, 1.0])`), everything in `math`, SciPy functions written in Python. While a function is recorded it is
+handed *its own* `np`, `math` and `scipy`, whose functions know of stand-ins. Nothing global is patched: other threads,
+and other code in this one, never notice.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..errors import NoRuleError, ShapeError, SideEffectError
 from ..ir import Const, Var
 from ..ops.op import by_function, dtype_of, shape_of, spelled
 from ..ops.structure import astype
-from .dispatch import call, involved, locate, name_of
+from .dispatch import call, involved, locate, located, name_of
 from .impure import Partly, Refusing, is_partly_impure, reason, seeded
 from .questions import kind_of
 from .recorder import Recorder, Traced
@@ -88,8 +88,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None, **options: Any) -> Any
 
 @spelled(np.linspace)
 def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, *, dtype: Any = None) -> Any:
-    start, stop = (x if hasattr(x, "dtype") else np.asarray(x) for x in (start, stop))
-    wide = np.result_type(dtype_of(start), dtype_of(stop), 0.0)
+    wide = np.result_type(_known(start), _known(stop), 0.0)
     steps = np.linspace(0.0, 1.0, num, endpoint=endpoint)
     steps = steps.reshape(-1, *(1 for _ in np.broadcast_shapes(shape_of(start), shape_of(stop))))
     steps = steps.astype(wide)
@@ -190,7 +189,8 @@ class Handed:
             return function(*args, **options)
         found = involved((*args, *options.values()))
         if found is not None:
-            result = call(function, [_together(function, a) for a in args], options, found.recorder)
+            given = located(lambda: [_together(function, a) for a in args])
+            result = call(function, given, options, found.recorder)
             copies = function is np.copy or (function is np.array and options.get("copy", True))
             if copies and isinstance(result, Traced):
                 return result.copy(order="C" if result.fresh else "K")
@@ -235,7 +235,8 @@ def _numeric(value: Any) -> bool:
 
 _SEQUENCES = {
     np.array, np.asarray, np.asanyarray, np.ascontiguousarray, np.concatenate, np.concat, np.stack, np.vstack,
-    np.hstack, np.column_stack, np.reshape, np.full, np.broadcast_to, np.tile, np.select, np.shape, np.roll, np.tensordot,
+    np.hstack, np.column_stack, np.dstack, np.linalg.multi_dot, np.reshape, np.full, np.broadcast_to, np.tile,
+    np.select, np.shape, np.roll, np.tensordot,
 }  # fmt: skip
 _SEQUENCES |= {f for f in _MATH if f.__name__ in ("fsum", "prod")}
 
@@ -255,12 +256,18 @@ class Rows:
         return self._join([np.r_[item] if isinstance(item, slice) else item for item in items])
 
 
+def _known(x: Any) -> Any:
+    """What np.result_type asks about: a dtype, or a Python number, which takes on the dtype of others."""
+    if isinstance(x, Traced):
+        return 0.0 if x.type.weak else x.dtype
+    return x if type(x) in (bool, int, float) else np.asarray(x).dtype
+
+
 def _join_rows(items: list[Any]) -> Any:
-    """Python numbers take on the dtype of the arrays."""
-    arrays = [by_function[np.atleast_1d](array(item)) for item in items]
-    number = [0.0 if isinstance(item, Traced) and item.type.weak else item for item in items]
-    known = [n if type(n) in (bool, int, float) else a.dtype for n, a in zip(number, arrays, strict=True)]
-    return np.concatenate([astype(a, np.result_type(*known)) for a in arrays])
+    wide = np.result_type(
+        *[_known(item) if not isinstance(item, (list, tuple)) else array(item).dtype for item in items]
+    )
+    return np.concatenate([astype(by_function[np.atleast_1d](array(item)), wide) for item in items])
 
 
 def _join_columns(items: list[Any]) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import threading
-from collections.abc import Callable, Sequence
+import types
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,6 +19,7 @@ from .captures import Captures
 from .dispatch import locate
 from .outside import Capture, Guard, ValueGuard, is_static
 from .recorder import Recorder, Traced
+from .stand_in import leaked
 from .tree import Tree, flatten
 from .where import assigned_name, describe, is_library, is_python
 
@@ -73,13 +76,17 @@ def _equals(leaf: Any, value: np.ndarray[Any, Any]) -> bool:
 
 def leaf_of(value: Any, name: str) -> Any:
     """An argument's leaf as something that can be recorded: an array, a number, a stand-in, or Static."""
-    if isinstance(value, Traced) or type(value) is float:
+    if isinstance(value, Traced):
+        if not value.recorder.open:
+            raise leaked()
+        return value
+    if type(value) is float:
         return value
     if isinstance(value, (np.ndarray, np.generic)):
         if isinstance(value, (np.ma.MaskedArray, np.matrix)):
             raise ArgumentError(f"`{name}` is a {type(value).__name__}", hint="convert it with np.asarray first")
         if value.dtype.kind in "fiub":
-            return value
+            return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
         if value.dtype.kind == "c":
             raise ArgumentError(
                 f"`{name}` holds complex numbers; only real ones are differentiated", hint="pass x.real and x.imag"
@@ -101,12 +108,25 @@ def type_of(leaf: Any) -> ArrayType:
     return ArrayType((), np.dtype(np.float64), weak=True)
 
 
+_signatures: weakref.WeakKeyDictionary[Any, Mapping[str, inspect.Parameter]] = weakref.WeakKeyDictionary()
+
+
+def parameters_of(function: Any) -> Mapping[str, inspect.Parameter]:
+    """A function's parameters by name; none where Python can't tell. Kept, since asking takes tens of microseconds."""
+    if isinstance(function, types.FunctionType) and function in _signatures:
+        return _signatures[function]
+    try:
+        found = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+    if isinstance(function, types.FunctionType):
+        _signatures[function] = found
+    return found
+
+
 def argument_names(function: Any, args: tuple[Any, ...], options: dict[str, Any]) -> list[str]:
     """What the function calls its positional, then its keyword arguments."""
-    try:
-        parameters = list(inspect.signature(function).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
+    parameters = list(parameters_of(function).values())
     names = []
     for n in range(len(args)):
         p = parameters[n] if n < len(parameters) else (parameters[-1] if parameters else None)
@@ -189,8 +209,9 @@ def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
     except Exception as error:
         if recorder.refusals:  # NumPy, or the user, made something else of it
             raise recorder.refusals[0] from None
-        if Traced.__name__ in str(error) or "being recorded>" in str(
-            error
+        spoken = type(error) in (TypeError, AttributeError, ValueError)
+        if (spoken and Traced.__name__ in str(error)) or (
+            spoken and "being recorded>" in str(error)
         ):  # Python speaks of a class that the user never wrote
             text = (
                 str(error)
@@ -240,6 +261,8 @@ def _output(recorder: Recorder, value: Any, path: str) -> Atom:
         atom = recorder.atom(np.asarray(value) if not isinstance(value, np.ndarray) else value)
         assert isinstance(atom, (Var, Const))
         return atom
+    if inspect.iscoroutine(value):
+        value.close()
     missing = " (is a `return` missing?)" if value is None else ""
     raise ArgumentError(f"{what} is {type(value).__name__}, not a number or an array{missing}")
 

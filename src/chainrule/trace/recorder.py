@@ -203,7 +203,8 @@ class Recorder:
     def known(self, atom: Atom) -> np.ndarray[Any, Any] | None:
         """The value of an atom that depends on nothing but whole numbers and truths.
 
-        Those become part of the recording's key. None when a float input is among its sources: its value changes from call to call.
+        Those become part of the recording's key. None when a float input is among its sources: its value changes from
+        call to call.
         """
         if isinstance(atom, Const):
             return atom.value

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import InPlaceError, LeakError, NoRuleError, ValueNeededError
+from ..errors import InPlaceError, LeakError, NoAttributeError, NoRuleError, ValueNeededError
 from ..ir import ArrayType, Atom, Const, Var
 from ..ops.indexing import read, write
 from ..ops.op import Op, by_function
@@ -139,7 +139,7 @@ class Traced(ArrayMethods):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_") or not hasattr(np.ndarray, name):
             raise AttributeError(f"an array has no attribute {name!r}")
-        raise locate(NoRuleError(f"x.{name} of an array that is being recorded is not in the op table"))
+        raise locate(NoAttributeError(f"x.{name} of an array that is being recorded is not in the op table"))
 
     # --- NumPy ---
 
@@ -275,7 +275,7 @@ class Traced(ArrayMethods):
         if any(other() is not None for other in self.doubt):
             raise self.recorder.refuse(
                 InPlaceError(
-                    "the function writes into an array that was reshaped, or into the result: whether the two share memory"
+                    "the function writes into an array that was reshaped, or into the result: whether they share memory"
                     " depends on the layout of the array",
                     hint="write before reshaping, or take a copy: x.reshape(…).copy()",
                 )
@@ -316,7 +316,7 @@ class Traced(ArrayMethods):
         return self.part(value, take, lambda base, v: by_function[np.transpose](v, back))
 
     def view_of_reshape(self, value: Any, contiguous: bool = False) -> Any:
-        """A reshaped self: a view if self is contiguous for certain; else one of the two, and neither may be written."""
+        """A reshaped self: a view if self is contiguous for certain; else neither of the two may be written."""
         if not isinstance(value, Traced):
             return value
         same_axes = [n for n in value.shape if n != 1] == [n for n in self.shape if n != 1]

@@ -58,18 +58,19 @@ class Place(NamedTuple):
 
 
 @lru_cache(maxsize=65536)
-def _position(code: CodeType, index: int) -> Place:
+def _position(code: CodeType, index: int, file: str) -> Place:
+    # code objects are equal when only their files differ: the file is part of the key
     line, end_line, column, end_column = (None,) * 4
     for n, found in enumerate(code.co_positions()):
         if n == index // 2:
             line, end_line, column, end_column = found
             break
-    return Place(code.co_filename, line or code.co_firstlineno, end_line, column, end_column)
+    return Place(file, line or code.co_firstlineno, end_line, column, end_column)
 
 
 def place_of(where: Where) -> Place:
     """File, lines and columns of an instruction."""
-    return _position(*where)
+    return _position(*where, where[0].co_filename)
 
 
 def line_text(where: Where) -> str:

@@ -1,0 +1,124 @@
+"""Everything a program says of itself, as one record: what it computes, what it costs, its gradient, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from ..ir import Const, Program
+from ..trace.where import describe
+from ..transform.reverse import reverse
+from ..transform.simplify import simplify
+from .backprop import Backprop, backprop
+from .cost import Cost, cost
+from .differentials import Differential, differentials
+from .formula import Formula
+from .source import Source, gradient_source
+from .textbook import gradient, value
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `cr.explain` answers. Print it, or take what you need.
+
+    `value` and `gradient` are formulas (`.unicode`, `.latex`, `.mathml`), `gradients` one formula for each input that
+    was asked for, `code` NumPy source that computes the gradient, `steps` its derivation line by line, `backprop` the
+    table of adjoints; `cost` and `gradient_cost` count flops and bytes.
+    """
+
+    name: str
+    program: Program
+    cost: Cost
+    gradient_cost: Cost
+    value: Formula
+    gradient: Formula
+    code: Source
+    steps: tuple[Differential, ...]
+    backprop: Backprop
+
+    @property
+    def gradients(self) -> tuple[Formula, ...]:
+        """One formula for each input, each with all that is needed to read it."""
+        return tuple(Formula((head,), self.gradient.where) for head in self.gradient.heads)
+
+    @property
+    def listing(self) -> str:
+        """The recorded program, each line with the source line it came from."""
+        return self.program.text(describe)
+
+    def __str__(self) -> str:
+        steps = [f"{step.name} = {step.value}\n    {step.differential_name} = {step.differential}\n"
+                 f"    {', '.join(step.rules)}" for step in self.steps]  # fmt: skip
+        sections = [
+            ("Value", str(self.value)),
+            ("Gradient", str(self.gradient)),
+            ("How it is derived", "\n".join(steps)),
+            ("Backpropagation", str(self.backprop)),
+            ("Code", self.code.text.rstrip()),
+            ("Recorded program", self.listing),
+            ("Cost", f"value:    {self.cost}\ngradient: {self.gradient_cost}"),
+        ]
+        return "\n\n".join(f"{title}\n\n{_indented(body)}" for title, body in sections)
+
+    def _repr_latex_(self) -> str:
+        return f"$$\\begin{{aligned}} {_aligned(self.value)} \\\\ {_aligned(self.gradient)} \\end{{aligned}}$$"
+
+    def _repr_html_(self) -> str:
+        steps = "".join(
+            f"<li>{step.value.mathml}<br>{step.differential.mathml}<br>{escape(', '.join(step.rules))}</li>"
+            for step in self.steps
+        )
+        return (
+            f"<h3>Value</h3>{self.value.mathml}<h3>Gradient</h3>{self.gradient.mathml}"
+            f"<h3>How it is derived</h3><ol>{steps}</ol>"
+            f"<h3>Backpropagation</h3>{self.backprop._repr_html_()}"
+            f"<h3>Code</h3><pre>{escape(self.code.text)}</pre>"
+            f"<h3>Recorded program</h3><pre>{escape(self.listing)}</pre>"
+            f"<h3>Cost</h3><p>value: {escape(str(self.cost))}<br>gradient: {escape(str(self.gradient_cost))}</p>"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain lists, strings and numbers, for JSON."""
+        return {
+            "name": self.name,
+            "program": self.listing,
+            "cost": self.cost.as_dict(),
+            "gradient_cost": self.gradient_cost.as_dict(),
+            "value": self.value.as_dict(),
+            "gradient": self.gradient.as_dict(),
+            "code": self.code.as_dict(),
+            "steps": [step.as_dict() for step in self.steps],
+            "backprop": self.backprop.as_dict(),
+        }
+
+
+def _indented(body: str) -> str:
+    return "\n".join(f"  {line}" if line else "" for line in body.split("\n"))
+
+
+def _aligned(formula: Formula) -> str:
+    lines = [f"{a.latex} &= {b.latex}" for a, b in (*formula.heads, *formula.where)]
+    return r" \\ ".join(lines)
+
+
+def explanation(program: Program, wanted: Sequence[int], values: Sequence[Any] | None = None) -> Explanation:
+    """Explain a program with one real result, and its gradient in the wanted inputs.
+
+    With `values` for its inputs, the backpropagation table also says how large everything is.
+    """
+    one = Const(np.ones((), program.outputs[0].type.dtype))
+    return Explanation(
+        name=program.name if program.name.isidentifier() else "f",
+        program=program,
+        cost=cost(program),
+        gradient_cost=cost(simplify(reverse(program, wanted, [one]).program)),
+        value=value(program),
+        gradient=gradient(program, wanted),
+        code=gradient_source(program, wanted),
+        steps=differentials(program, wanted),
+        backprop=backprop(program, wanted, values),
+    )

@@ -1,0 +1,148 @@
+"""Reference pages from the op table and from docstrings: `python -m chainrule.explain.reference docs/reference`.
+
+What an entry states is what its page says: how it is written, where it is defined, what it can return, its derivative,
+its kinks. The same table gives the same pages.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..ir import ArrayType, Program, Var
+from ..ops.op import OPS, Elementwise, Op
+from ..trace.recorder import Recorder, Traced
+from ..transform.forward import forward
+from .formula import Typesetter
+from .layout import Box, number
+from .names import prime, symbol
+from .textbook import with_book_rules
+from .tidy import tidy
+
+LETTERS = ("u", "v", "w")
+
+
+def op_page(op: Op) -> str:
+    """The page of one entry, in Markdown."""
+    lines = [f"## {op.name}", ""]
+    if isinstance(op, Elementwise):
+        value, slope = derivative_of(op)
+        lines += [f"$${value.latex}$$", "", f"Derivative: $({value.latex})' = {slope.latex}$", ""]
+    lines += [f"- {fact}" for fact in _facts(op)]
+    return "\n".join([*lines, ""])
+
+
+def _facts(op: Op) -> list[str]:
+    facts = [f"kind: {type(op).__name__.lower()}", f"rule: {op.rule or '–'}"]
+    notation = op.notation
+    if notation is not None and notation.text and notation.style not in ("infix", "prefix", "power", "fraction"):
+        facts.append(f"in NumPy: `{notation.text}`")
+    if isinstance(op, Elementwise):
+        names = ("x",) if op.arity == 1 else LETTERS
+        facts += [f"{name} in {domain}" for name, domain in zip(names, op.domain, strict=False)]
+        facts.append(f"result in {op.image}")
+        if op.kinks:
+            facts.append(f"the slope jumps at {', '.join(f'{k:g}' for k in op.kinks)}")
+        if op.derivative is None:
+            facts.append("constant between its steps: no slope")
+    return facts
+
+
+def derivative_of(op: Elementwise) -> tuple[Box, Box]:
+    """How an op is written of letters, and its derivative by the book.
+
+    >>> from chainrule.ops.elementary import tanh
+    >>> print(*derivative_of(tanh), sep="   ")
+    tanh(u)   (1 − tanh²(u)) u′
+    """
+    params = op.samples[0]
+    recorder = Recorder(quiet=True)
+    types = [_letter_type(op, i) for i in range(op.arity)]
+    inputs = [recorder.input(t) for t in types]
+    boxes = {v: symbol(letter) for v, letter in zip(_vars(inputs), LETTERS, strict=False)}
+    (output,) = recorder.emit(op, _vars(inputs), dict(params), None)
+    program = Program(_vars(inputs), tuple(recorder.equations), (output,))
+    moving = [i for i, t in enumerate(types) if t.differentiable]
+    value = Typesetter(program, named=boxes).box(output)
+    if not moving or not output.type.differentiable:
+        return value, number("0")
+    found = forward(with_book_rules(program), moving)
+    if found.present[0] is None:
+        return value, number("0")
+    dots = found.program.inputs[op.arity :]
+    boxes |= {d: prime(boxes[program.inputs[i]]) for d, i in zip(dots, moving, strict=True)}
+    slope = tidy(Program(found.program.inputs, found.program.equations, (found.program.outputs[found.present[0]],)), dots)
+    setter = Typesetter(slope, named=boxes, long=1000)
+    return value, setter.formula(number("0"), slope.outputs[0]).right
+
+
+def _vars(inputs: list[Traced]) -> tuple[Var, ...]:
+    return tuple(a for t in inputs if isinstance(a := t.atom, Var))
+
+
+def _letter_type(op: Elementwise, i: int) -> ArrayType:
+    dtypes = op.operand_dtypes((np.dtype(np.float64),) * op.arity)
+    return ArrayType((), dtypes[i])
+
+
+# --- pages --------------------------------------------------------------------------------------------------------------
+
+
+def op_pages() -> dict[str, str]:
+    """A page for each kind of op, by file name."""
+    pages: dict[str, str] = {}
+    for kind in dict.fromkeys(type(op).__name__ for op in OPS.values()):
+        ops = sorted((op for op in OPS.values() if type(op).__name__ == kind), key=lambda op: op.name)
+        body = "\n".join(op_page(op) for op in ops)
+        pages[f"ops-{kind.lower()}.md"] = f"# {kind} ops\n\n{_about(type(ops[0]))}\n\n{body}"
+    return pages
+
+
+def _about(kind: type) -> str:
+    return inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0]
+
+
+def public_page(module: Any) -> str:
+    """The docstrings of a module's public names."""
+    parts = [f"# {module.__name__}", "", _about(module), ""]
+    for name in module.__all__:
+        value = getattr(module, name)
+        if not callable(value):
+            continue
+        parts += [f"## {name}", "", f"```python\n{name}{_signature(value)}\n```", "", _docstring(value), ""]
+    return "\n".join(parts)
+
+
+def _signature(value: Any) -> str:
+    try:
+        return re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value)))
+    except (TypeError, ValueError):
+        return "(…)"
+
+
+def _docstring(value: Any) -> str:
+    """Prose, with examples as code blocks."""
+    blocks = inspect.cleandoc(value.__doc__ or "").split("\n\n")
+    return "\n\n".join(f"```pycon\n{b}\n```" if b.startswith(">>>") else b for b in blocks)
+
+
+def write(folder: Path) -> list[Path]:
+    """Write all pages into a folder; returns their paths."""
+    import chainrule
+
+    pages = {**op_pages(), "api.md": public_page(chainrule)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, page in pages.items():
+        (folder / name).write_text(page.rstrip() + "\n", encoding="utf-8")
+    return [folder / name for name in pages]
+
+
+if __name__ == "__main__":
+    for path in write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reference")):
+        print(path)
+

@@ -34,6 +34,8 @@ SLOW = """
     w = np.zeros(60)
 """
 
+SINGULAR = "import numpy as np\ndef loss(a):\n    return np.sum(np.linalg.inv(a))\na = np.zeros((2, 2))\n"
+
 # name: (the file's text, arguments after the file, exit code, what standard error says)
 BAD = {
     "raises": ("x = 1\nx / 0\n", [], 2, ["raises ZeroDivisionError: division by zero", "raises.py:2   x / 0"]),
@@ -53,6 +55,7 @@ BAD = {
     "empty": ("import numpy as np\ndef loss(x):\n    return np.sum(x)\nx = np.zeros(0)\n", [], 2, ["nothing to vary"]),
     "empty_data": (GOOD + "    X = np.zeros((0, 2))\n", [], 2, ["the mean of no numbers", "np.cosh(X @ w + b)"]),
     "mismatch": (GOOD + "    w = np.ones(3)\n", [], 2, ["mismatch.py:4   return np.mean(np.cosh(X @ w + b))"]),
+    "singular": (SINGULAR, [], 2, ["LinAlgError", "np.linalg.inv(a)"]),
     "unwritable": (GOOD, ["--html", "nowhere/report.html"], 2, ["there is no folder nowhere", "mkdir -p nowhere"]),
     "folder_html": (GOOD, ["--html", "."], 2, ["is a folder"]),
     "traceback": ("x = 1\nx / 0\n", ["--traceback"], 2, ["Traceback (most recent call last)", "ZeroDivisionError"]),
@@ -71,6 +74,11 @@ CALLS = {
     "check json": (["check", "good.py", "--json"], 0, ['"verdict": "agrees"'], []),
     "check kink": (["check", "kink.py"], 1, ["a kink"], []),
     "check kink json": (["check", "kink.py", "--json"], 1, ['"verdict": "unreliable"'], []),
+    "derive": (["derive", "log(1 + exp(x))"], 0, ["f′(x) = exp(x) / (1 + exp(x))", "chain rule"], []),
+    "derive json": (["derive", "a*x**2", "--wrt", "x", "--json"], 0, ['"variable": "x"'], []),
+    "derive which": (["derive", "a*x"], 2, [], ["several variables", "say --wrt a or --wrt x"]),
+    "derive what": (["derive", "2x"], 2, [], ["a sign is missing", "write 2*x"]),
+    "derive no variable": (["derive", "3 + 4"], 2, [], ["there is no variable"]),
     "version": (["--version"], 0, ["chainrule "], []),
     "help": (["study", "--help"], 0, ["--wrt", "--html", "--json"], []),
     "no such command": (["stdy"], 2, [], ["stdy"]),
@@ -103,7 +111,9 @@ def run(folder, *arguments):
 # Starting an interpreter takes longer than most calls: start one, and let it fork a process for each.
 FORKS = """
 import json, os, sys
+import scipy.optimize
 from chainrule.cli import main
+from chainrule.study import page, run, terminal
 for name, arguments in json.load(sys.stdin).items():
     child = os.fork()
     if not child:

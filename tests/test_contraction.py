@@ -6,10 +6,11 @@ from typing import Any
 
 import claims
 import numpy as np
-from chainrule.ir import ArrayType
-from chainrule.ops.contraction import Spec, canonical, contract
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from chainrule.ir import ArrayType
+from chainrule.ops.contraction import Spec, canonical, contract
 
 SIZES = st.lists(st.sampled_from([2, 3, 2, 1, 4, 0]), min_size=5, max_size=5)
 

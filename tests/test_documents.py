@@ -1,6 +1,7 @@
 """What the documents say is true: their code runs, prints what they show, and every public name is in them.
 
-In README.md and docs/**/*.md, the ```python blocks of a page are run one after another in one namespace, in an empty folder:
+In README.md and docs/**/*.md, the ```python blocks of a page are run one after another in one namespace, in a folder that
+holds nothing but examples/:
 
 - a block with `>>>` is a doctest;
 - another is a script, and when a ```text block follows at once, it is what the script prints;
@@ -158,9 +159,9 @@ def test_the_check_of_pages_sees_what_is_not_true(tmp_path, monkeypatch):
 
     run("```python\nx = 2\nprint(x)\n```\n\n```text\n2\n```\n```python\n>>> x + 1\n3\n```\n")
     run("<!-- not run: it would take a week -->\n```python\n1 / 0\n```\n")
-    for wrong in ("```python\nprint(2)\n```\n```text\n3\n```\n", "```python\n>>> 1 + 1\n3\n```\n", "```python\n1 / 0\n```\n"):
+    for wrong in ("print(2)\n```\n```text\n3", ">>> 1 + 1\n3", "1 / 0"):
         with pytest.raises((AssertionError, ZeroDivisionError)):
-            run(wrong)
+            run(f"```python\n{wrong}\n```\n")
 
 
 def test_the_changelog_says_what_is_unreleased():

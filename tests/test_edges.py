@@ -148,10 +148,14 @@ def test_a_derivative_is_what_it_is_in_every_mode(name):
 def test_a_derivative_does_not_depend_on_its_neighbours(name):
     """All points as one array: where one is NaN or infinite, the others are not touched."""
     expression, points = TRUTH[name]
-    f = module(f"import scipy.special\ndef f(x): return {expression}\ndef g(xs): return np.sum(np.stack([f(x) for x in xs]))\n").g
+    f = module(
+        f"import scipy.special\ndef f(x): return {expression}\ndef g(xs): return np.sum(np.stack([f(x) for x in xs]))\n"
+    ).g
     xs = np.array([*points, 1.5, NAN])
     gradient = cr.grad(f)(xs)
-    np.testing.assert_allclose(gradient[: len(points)], [first for first, _ in points.values()], rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(
+        gradient[: len(points)], [first for first, _ in points.values()], rtol=1e-12, atol=1e-300
+    )
 
 
 def test_ties_share_the_slope_or_give_it_to_one_and_it_adds_up_to_one():
@@ -185,20 +189,43 @@ def test_nan_in_nan_out_where_it_matters_and_nowhere_else():
     np.testing.assert_array_equal(cr.vmap(lambda x: x * 2)(x), [2.0, NAN, 6.0])
     np.testing.assert_array_equal(cr.grad(lambda x: np.sum(np.where(np.isnan(x), 0.0, x**2)))(x), [2.0, 0.0, 6.0])
     np.testing.assert_array_equal(cr.grad(lambda x: np.sum(np.nan_to_num(x) ** 2))(x), [2.0, 0.0, 6.0])
-    np.testing.assert_array_equal(np.isnan(cr.grad(lambda x: np.max(x))(x)).all() or np.isfinite(cr.grad(lambda x: np.max(x))(x)).all(), True)
+    np.testing.assert_array_equal(
+        np.isnan(cr.grad(lambda x: np.max(x))(x)).all() or np.isfinite(cr.grad(lambda x: np.max(x))(x)).all(), True
+    )
 
 
 def test_rewrites_change_no_nan_and_no_infinity():
     """0 · x is NaN at infinity in plain NumPy: so it is in a recording, before and after differentiation."""
-    for expression in ("0 * x", "x - x", "x / x", "x * 0 + 1", "(x + 1) - x", "np.exp(x) / np.exp(x)", "x ** 0 * x", "1 * x / 1", "-(-x)", "x * -1", "x + (-x)", "0 / x", "x ** 1", "1 / (1 / x)"):
+    for expression in (
+        "0 * x",
+        "x - x",
+        "x / x",
+        "x * 0 + 1",
+        "(x + 1) - x",
+        "np.exp(x) / np.exp(x)",
+        "x ** 0 * x",
+        "1 * x / 1",
+        "-(-x)",
+        "x * -1",
+        "x + (-x)",
+        "0 / x",
+        "x ** 1",
+        "1 / (1 / x)",
+    ):
         f = module(f"def f(x): return {expression}\n").f
         for x in (0.0, -0.0, INF, -INF, NAN, 1e308, 5e-324, 2.0):
             x = np.float64(x)
             with np.errstate(all="ignore"):
                 plain = f(x)
-            for found in (cr.vmap(f)(np.array([x]))[0], cr.jvp(f, (x,), (np.float64(1.0),))[0], cr.value_and_grad(f)(x)[0]):
+            for found in (
+                cr.vmap(f)(np.array([x]))[0],
+                cr.jvp(f, (x,), (np.float64(1.0),))[0],
+                cr.value_and_grad(f)(x)[0],
+            ):
                 np.testing.assert_array_equal(found, plain, err_msg=f"{expression} at {x}")
-                assert np.signbit(found) == np.signbit(plain) or np.isnan(plain), f"{expression} at {x}: {found} for {plain}"
+                assert np.signbit(found) == np.signbit(plain) or np.isnan(plain), (
+                    f"{expression} at {x}: {found} for {plain}"
+                )
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -280,7 +307,11 @@ def test_cross_entropy_of_a_sure_prediction():
 
 def test_float32_edges_are_edges_of_float32():
     x = np.array([100.0, -100.0, 0.0], np.float32)
-    for f in (lambda x: np.sum(np.tanh(x)), lambda x: np.sum(1 / (1 + np.exp(-x))), lambda x: np.sum(np.logaddexp(0, x))):
+    for f in (
+        lambda x: np.sum(np.tanh(x)),
+        lambda x: np.sum(1 / (1 + np.exp(-x))),
+        lambda x: np.sum(np.logaddexp(0, x)),
+    ):
         for found in (cr.grad(f)(x), cr.jvp(f, (x,), (x,))[1], cr.hessian(f)(x)):
             assert found.dtype == np.float32
             assert np.isfinite(found).all()

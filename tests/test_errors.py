@@ -90,9 +90,8 @@ SHAPES = {
 def test_shapes_that_do_not_fit_are_named_with_the_users_line(name):
     expression, args, kind, says = SHAPES[name]
     user = module(f"def f(x, w):\n    return {expression}\n")
-    with pytest.raises(Exception) as plain:  # NumPy says no, too
+    with pytest.raises((ValueError, TypeError, IndexError)):  # NumPy says no, too
         user.f(*args)
-    assert plain.value is not None
     with pytest.raises(kind) as letter:
         cr.grad(user.f)(*args)
     if isinstance(letter.value, ChainruleError):
@@ -376,12 +375,16 @@ def test_the_tree_in_the_docstring_lists_every_error():
     assert drawn == defined - {"ChainruleError"}
 
 
-@pytest.mark.parametrize("name", [n for n, e in vars(errors).items() if inspect.isclass(e) and issubclass(e, ChainruleError)])
+@pytest.mark.parametrize(
+    "name", [n for n, e in vars(errors).items() if inspect.isclass(e) and issubclass(e, ChainruleError)]
+)
 def test_every_error_is_a_built_in_one_too_and_has_a_docstring(name):
     kind = getattr(errors, name)
     assert kind.__doc__
     assert name == "ChainruleError" or kind.__mro__[2] is not Exception
-    assert str(kind("what happened", where="a.py:1   x", hint="try")) == "what happened\n  a.py:1   x\n  hint: try" or "a.py:1" in str(
+    assert str(
+        kind("what happened", where="a.py:1   x", hint="try")
+    ) == "what happened\n  a.py:1   x\n  hint: try" or "a.py:1" in str(
         kind("what happened", where="a.py:1   x", hint="try")
     )
 

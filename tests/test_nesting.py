@@ -17,7 +17,7 @@ WAYS = {
     "pullback": lambda f: lambda x: cr.vjp(f, x)[1](1.0)[0],
     "jacobian": lambda f: cr.jacobian(f),
     "rows": lambda f: lambda x: cr.vmap(cr.grad(f))(np.stack([x * 2.0, x]))[1],
-    "rows of forward": lambda f: lambda x: cr.vmap(lambda y, t: cr.jvp(f, (y,), (t,))[1])(np.stack([x, x + 1.0]), np.ones(2))[0],
+    "rows of forward": lambda f: lambda x: cr.vmap(lambda y: cr.jvp(f, (y,), (1.0,))[1])(np.stack([x, x + 1.0]))[0],
     "a column": lambda f: lambda x: cr.jacobian(lambda v: f(v[0]))(np.stack([x, x]))[0],
 }  # fmt: skip
 PAIRS = list(itertools.product(WAYS, WAYS))

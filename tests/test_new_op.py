@@ -9,17 +9,18 @@ from collections.abc import Iterator
 from math import inf, pi, sqrt
 from unittest.mock import patch
 
-import chainrule as cr
 import claims
 import numpy as np
 import pytest
 import scipy.special
 import test_precision
+from mpmath import mp
+from test_spoiled import SPOILED, Spoiler
+
+import chainrule as cr
 from chainrule.ops.notation import call
 from chainrule.ops.op import OPS, Elementwise, by_function, elementwise
 from chainrule.ops.sets import Interval
-from mpmath import mp
-from test_spoiled import SPOILED, Spoiler
 
 
 def entry() -> Elementwise:
@@ -43,9 +44,7 @@ def test_every_claim_holds_of_a_new_entry(claim: claims.Claim, op: Elementwise) 
 
 
 @pytest.mark.parametrize(("claim", "spoil"), SPOILED, ids=lambda f: f.__name__)
-def test_every_claim_notices_that_a_new_entry_is_spoiled(
-    claim: claims.Claim, spoil: Spoiler, op: Elementwise
-) -> None:
+def test_every_claim_notices_that_a_new_entry_is_spoiled(claim: claims.Claim, spoil: Spoiler, op: Elementwise) -> None:
     spoiled = spoil(op)
     if spoiled is not None:
         with pytest.raises((AssertionError, ArithmeticError)):

@@ -18,6 +18,7 @@ import pytest
 import scipy
 import scipy.linalg
 import scipy.special
+
 from chainrule import trace
 from chainrule.api import Call
 from chainrule.errors import ChainruleError
@@ -34,11 +35,12 @@ def _arguments(seed: int = 0) -> dict[str, Any]:
     a = np.eye(3) * 3 + rng.normal(size=(3, 3)) / 2
     spread = lambda *shape: rng.permutation(int(np.prod(shape))).reshape(shape) / 5 - 1.13  # noqa: E731
     return {
-        "x": spread(3, 4), "y": rng.normal(size=(3, 4)), "p": rng.uniform(0.4, 2, (3, 4)), "q": rng.uniform(-0.8, 0.8, (3, 4)),
-        "m": rng.normal(size=(4, 2)), "v": spread(4), "w": rng.normal(size=4), "u": rng.normal(size=3),
-        "t": spread(2, 3, 4), "k": rng.normal(size=(2, 4, 2)), "row": rng.normal(size=(1, 4)), "col": rng.normal(size=(3, 1)),
-        "one": rng.normal(size=(1,)), "wide": rng.uniform(0.5, 1, (2, 1, 4)),
-        "a": a, "b": rng.normal(size=(3, 2)), "c": a @ a.T, "aa": np.stack([a, a.T, a + 0.1]), "bb": rng.normal(size=(3, 3, 2)),
+        "x": spread(3, 4), "y": rng.normal(size=(3, 4)), "p": rng.uniform(0.4, 2, (3, 4)), "m": rng.normal(size=(4, 2)),
+        "v": spread(4), "w": rng.normal(size=4), "u": rng.normal(size=3), "row": rng.normal(size=(1, 4)),
+        "col": rng.normal(size=(3, 1)), "wide": rng.uniform(0.5, 1, (2, 1, 4)),
+        "t": spread(2, 3, 4), "k": rng.normal(size=(2, 4, 2)),
+        "a": a, "b": rng.normal(size=(3, 2)), "c": a @ a.T,
+        "aa": np.stack([a, a.T, a + 0.1]), "bb": rng.normal(size=(3, 3, 2)),
         "s": np.float64(rng.uniform(0.3, 0.9)), "r": np.float64(rng.uniform(1.2, 1.9)),
     }  # fmt: skip
 
@@ -840,7 +842,7 @@ z = np.sum(x, axis=0, out=None); z
 z = np.empty(4); np.sum(x, axis=0, out=z); z
 z = np.empty((3, 4)); np.multiply(x, y, out=z); z
 z = x.copy(); np.exp(z, out=z); z
-""".strip().splitlines()  # noqa: E501
+""".strip().splitlines()
 
 
 REFUSED = r"""
@@ -938,7 +940,9 @@ def test_plain_numpy_is_recorded_and_differentiated(line: str) -> None:
     rows = [[*(_arguments(seed)[n] for n in names), *inputs[len(args) :]] for seed in range(2)]
     mapped = [i < len(args) for i in range(len(inputs))]
     claims.rows_agree(program, rows, mapped)
-    claims.rows_agree(backward, [r + c for r, c in zip(rows, cotangents, strict=True)], mapped + [True] * len(cotangents[0]))
+    claims.rows_agree(
+        backward, [r + c for r, c in zip(rows, cotangents, strict=True)], mapped + [True] * len(cotangents[0])
+    )
 
 
 @pytest.mark.parametrize("line", LINES)
@@ -980,7 +984,13 @@ def names_of(function: Any) -> set[str]:
     """All the names by which people know a function."""
     if isinstance(function, tuple):
         return {f"{name}.{function[1]}" for name in names_of(function[0])}
-    modules = {"np": np, "np.linalg": np.linalg, "math": math, "scipy.special": scipy.special, "scipy.linalg": scipy.linalg}
+    modules = {
+        "np": np,
+        "np.linalg": np.linalg,
+        "math": math,
+        "scipy.special": scipy.special,
+        "scipy.linalg": scipy.linalg,
+    }
     return {
         f"{prefix}.{name}"
         for prefix, module in modules.items()

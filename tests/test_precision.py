@@ -13,12 +13,13 @@ import claims
 import mpmath
 import numpy as np
 import pytest
+from mpmath import mp
+
 from chainrule.ops.op import Elementwise
 from chainrule.ops.table import OPS
 from chainrule.transform.forward import forward
 from chainrule.transform.reverse import reverse
 from chainrule.transform.simplify import simplify
-from mpmath import mp
 
 # What a function of the table is called elsewhere, by people who never saw ours.
 ELSEWHERE: dict[str, Callable[..., Any]] = {

@@ -1,6 +1,7 @@
 # ruff: noqa: E501
 """Recordings are made once, found again when they are right, let go when they are not; from many threads at once."""
 
+import contextlib
 import gc
 import sys
 import threading
@@ -120,7 +121,13 @@ def test_layout_is_no_matter():
     d = cr.grad(f)
     A = np.arange(6.0).reshape(2, 3)
     runs(lambda: d(A))
-    for B in (np.asfortranarray(A), A.T.copy().T, np.repeat(A, 2, axis=1)[:, ::2], A[::-1][::-1], np.broadcast_to(A, (2, 3))):
+    for B in (
+        np.asfortranarray(A),
+        A.T.copy().T,
+        np.repeat(A, 2, axis=1)[:, ::2],
+        A[::-1][::-1],
+        np.broadcast_to(A, (2, 3)),
+    ):
         assert runs(lambda B=B: np.testing.assert_array_equal(d(B), np.cos(A))) == 0
     frozen = A.copy()
     frozen.flags.writeable = False
@@ -156,10 +163,8 @@ def test_many_whole_numbers_stay_within_bounds():
 
 def test_an_integer_beyond_int64_is_right_or_refused():
     f = lambda x, n: x * n  # noqa: E731
-    try:
+    with contextlib.suppress(ChainruleError, OverflowError):
         assert cr.grad(f)(2.0, 2**70) == 2.0**70
-    except (ChainruleError, OverflowError):
-        pass
 
 
 def test_two_recordings_that_a_guard_tells_apart_are_both_kept():
@@ -474,11 +479,17 @@ def failing(kind):
     return user
 
 
-@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit, Trouble, StopIteration, MemoryError, GeneratorExit])
+@pytest.mark.parametrize(
+    "kind", [ValueError, KeyboardInterrupt, SystemExit, Trouble, StopIteration, MemoryError, GeneratorExit]
+)
 def test_an_exception_while_recording_is_the_users_and_leaves_a_clean_state(kind):
     user = failing(kind)
     x = np.ones(2)
-    for reader in (lambda: cr.grad(user.f)(x), lambda: cr.vmap(user.f)(np.ones((2, 2))), lambda: cr.jvp(user.f, (x,), (x,))):
+    for reader in (
+        lambda: cr.grad(user.f)(x),
+        lambda: cr.vmap(user.f)(np.ones((2, 2))),
+        lambda: cr.jvp(user.f, (x,), (x,)),
+    ):
         with pytest.raises(kind, match="inside"):
             reader()
         np.testing.assert_array_equal(cr.grad(lambda y: np.sum(y**2))(x), [2.0, 2.0])  # not inside of anything
@@ -623,7 +634,16 @@ def test_functions_that_can_be_called_can_be_recorded():
     def two(a, x):
         return a * np.sum(x**2)
 
-    functions = [C(), C().m, C.s, C.c, C().s, functools.partial(two, 1.0), lambda x: np.sum(x**2), functools.lru_cache(None)(C.s).__wrapped__]
+    functions = [
+        C(),
+        C().m,
+        C.s,
+        C.c,
+        C().s,
+        functools.partial(two, 1.0),
+        lambda x: np.sum(x**2),
+        functools.lru_cache(None)(C.s).__wrapped__,
+    ]
     for f in functions:
         np.testing.assert_array_equal(cr.grad(f)(np.ones(2)), [2.0, 2.0])
     np.testing.assert_array_equal(cr.grad(np.sum)(np.ones(2)), [1.0, 1.0])

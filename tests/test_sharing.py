@@ -99,7 +99,9 @@ def test_sixty_doublings_have_the_right_value_and_slope():
     value, slope = cr.value_and_grad(doubling)(X)
     np.testing.assert_allclose((value, slope), by_hand(X), rtol=1e-9)
     np.testing.assert_allclose(cr.jvp(doubling, (X,), (1.0,)), by_hand(X), rtol=1e-9)
-    np.testing.assert_allclose(cr.vmap(cr.grad(doubling))(np.array([X, 0.9])), [by_hand(X)[1], by_hand(0.9)[1]], rtol=1e-9)
+    np.testing.assert_allclose(
+        cr.vmap(cr.grad(doubling))(np.array([X, 0.9])), [by_hand(X)[1], by_hand(0.9)[1]], rtol=1e-9
+    )
 
 
 def test_programs_are_as_long_as_their_text():
@@ -144,7 +146,9 @@ def test_equal_programs_are_equal_and_others_are_not():
     assert cr.trace(lambda x: x * 2, np.ones(2)) != cr.trace(lambda x: x * 2, np.ones(2, np.float32))
     assert cr.trace(lambda x: x * 0.0, X) != cr.trace(lambda x: x * -0.0, X)
     assert cr.trace(lambda x: x * np.nan, X) == cr.trace(lambda x: x * np.nan, X)
-    assert cr.trace(lambda x: np.sum(x, axis=0), np.ones((2, 2))) != cr.trace(lambda x: np.sum(x, axis=1), np.ones((2, 2)))
+    assert cr.trace(lambda x: np.sum(x, axis=0), np.ones((2, 2))) != cr.trace(
+        lambda x: np.sum(x, axis=1), np.ones((2, 2))
+    )
 
 
 def test_no_two_values_of_a_printed_program_have_the_same_name():

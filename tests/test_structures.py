@@ -118,7 +118,9 @@ def test_directions_and_pullbacks_have_it_too(name):
     same(pullback(1.0), (truth,))
     H = cr.hvp(f)(p, direction)
     moved = lambda t: tree.build([a + t * d for a, d in zip(leaves, flatten(direction)[0], strict=True)])  # noqa: E731
-    for h, up, down in zip(*(flatten(q)[0] for q in (H, cr.grad(f)(moved(1e-4)), cr.grad(f)(moved(-1e-4)))), strict=True):
+    for h, up, down in zip(
+        *(flatten(q)[0] for q in (H, cr.grad(f)(moved(1e-4)), cr.grad(f)(moved(-1e-4)))), strict=True
+    ):
         np.testing.assert_allclose(h, (up - down) / 2e-4, atol=1e-6)
     assert flatten(H)[1] == tree
 

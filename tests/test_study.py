@@ -4,6 +4,7 @@ import json
 import re
 import textwrap
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -167,6 +168,31 @@ def test_the_program_is_told_in_the_users_own_words(file):
     assert lines[0].where.endswith("model.py:5   z = X @ w + b")
 
 
+def test_the_gradient_is_told_as_formula_and_as_code_that_computes_it(file):
+    problem = load(file(LOSS), "w,b")
+    explained = running.run(problem).explained
+    assert "∇w loss" in explained.gradient.unicode
+    assert all(math.mathml.startswith("<math") for math in explained.gradient.equations)
+    scope = {}
+    exec(explained.code, scope)
+    for ours, told in zip(problem.value_and_grad()(problem.start)[1], scope["gradient"](*problem.args), strict=True):
+        np.testing.assert_allclose(ours, told, rtol=1e-12)
+    assert [step.rules for step in explained.steps]
+    assert explained.table[-1].adjoint.unicode.endswith("= 1")
+
+
+def test_what_has_no_formula_is_noted_and_stops_nothing(file, monkeypatch):
+    def fail(problem):
+        raise KeyError("no such notation")
+
+    monkeypatch.setattr(running, "explained_by", fail)
+    found = running.run(load(file(LOSS)))
+    assert found.complete
+    assert found.explained is None
+    assert "no such notation" in found.notes[0]
+    read(page(found))
+
+
 def test_a_report_that_fails_is_told_and_stops_nothing(file):
     found = running.run(load(file(LOSS + "    def report(w): return {'size': len(3)}\n")))
     assert found.complete
@@ -287,7 +313,7 @@ def test_the_page_can_be_read_with_eyes_closed(found):
     document = read(html)
     assert len(document.all("h1")) == 1
     levels = [int(tag[1]) for tag, _ in document.tags if re.fullmatch("h[1-6]", tag)]
-    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b <= a + 1 for a, b in pairwise(levels))
     assert len(document.all("table")) == len(document.all("caption")) > 2
     assert all(cell.get("scope") in ("col", "row", "rowgroup") for cell in document.all("th"))
     ids = [attributes["id"] for _, attributes in document.tags if "id" in attributes]
@@ -314,7 +340,7 @@ def test_a_terminal_shows_the_same_in_plain_text(found, capsys):
     Printer(console())(found)
     text = capsys.readouterr().out
     assert "\x1b" not in text
-    for title in ("1. The program", "4. The check", "5. The minimum"):
+    for title in ("1. The program", "2. The gradient", "3. The derivation", "4. The check", "5. The minimum"):
         assert title in text
     assert "gradient agrees" in text
 

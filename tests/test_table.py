@@ -32,6 +32,11 @@ def test_outside_its_domain_numpy_answers(op: Op) -> None:
 
 
 @every_op
+def test_what_is_not_taken_leaves_no_trace(op: Op) -> None:
+    claims.what_is_not_taken_leaves_no_trace(op)
+
+
+@every_op
 def test_stated_partials_are_slopes(op: Op) -> None:
     claims.stated_partials_are_slopes(op)
 

@@ -6,12 +6,14 @@
 array([0.        , 0.63970001])
 """
 
-from .api import check, grad, hessian, hvp, jacobian, jvp, minimize, trace, value_and_grad, vjp, vmap
+from .api import (
+    check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize, trace, value_and_grad, vjp, vmap,
+)  # fmt: skip
 from .errors import ChainruleError
 from .study import study
 
 __version__ = "0.1.0"
 __all__ = [
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace",
-    "check", "minimize", "study", "ChainruleError",
+    "check", "minimize", "explain", "derive", "study", "ChainruleError",
 ]  # fmt: skip

@@ -1,6 +1,8 @@
 """The command line: `chainrule study`, `chainrule check`, `chainrule derive`.
 
-Exit codes: 0 all is well, 1 the gradient is wrong (or can't be judged), 2 the input can't be used, 130 interrupted.
+Exit codes: 0 all is well, 1 the gradient is wrong (`check`: or can't be judged), 2 the input can't be used, 70 the
+mistake is ours, 130 interrupted.
+
 With `--json`, standard output is one JSON document, and everything else goes to standard error.
 """
 
@@ -21,7 +23,7 @@ import typer
 
 from .errors import ArgumentError, ChainruleError
 
-BAD_INPUT, WRONG, INTERRUPTED = 2, 1, 130
+WRONG, BAD_INPUT, OURS, INTERRUPTED = 1, 2, 70, 130
 
 app = typer.Typer(
     help="Calculus for machine learning that runs.",
@@ -62,6 +64,10 @@ def command(function: Callable[..., int]) -> Callable[..., None]:
         except KeyboardInterrupt:
             print("interrupted", file=sys.stderr)
             code = INTERRUPTED
+        except Exception as error:
+            traceback.print_exception(error)
+            print("This is a mistake of ours: please report it, with what is printed above.", file=sys.stderr)
+            code = OURS
         raise typer.Exit(code)
 
     return run
@@ -170,7 +176,29 @@ def derive(
     traceback: Traceback = False,
 ) -> int:
     """The derivative of an expression, step by step."""
-    raise ArgumentError("derive is not there yet")
+    from .api import trace
+    from .explain.derive import derivation
+    from .explain.parse import parse
+
+    f = parse(expression)
+    found = derivation(trace(f, *[1.0] * len(f.names)), f.names.index(_variable(f.names, wrt)))
+    if json_:
+        print_json(found.as_dict())
+    else:
+        print(found)
+    return 0
+
+
+def _variable(names: tuple[str, ...], wrt: str | None) -> str:
+    """The variable to differentiate with respect to: the one that is named, or the only one."""
+    if not names:
+        raise ArgumentError("there is no variable in the expression: its derivative is 0")
+    if wrt is None and len(names) == 1:
+        return names[0]
+    if wrt not in names:
+        what = f"there is no variable `{wrt}`" if wrt else "there are several variables"
+        raise ArgumentError(f"{what} in the expression", hint=f"say --wrt {' or --wrt '.join(names)}")
+    return wrt
 
 
 @app.callback(invoke_without_command=True)

@@ -8,9 +8,9 @@ from .call import Call, Function, Wrt, public
 from .first import grad, jvp, value_and_grad, vjp
 from .matrices import hessian, hvp, jacobian
 from .rows import vmap
-from .run_now import check, minimize, trace
+from .run_now import check, derive, explain, minimize, trace
 
 __all__ = [
     "Call", "Function", "Wrt", "public",
-    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
+    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize", "explain", "derive",
 ]  # fmt: skip

@@ -17,8 +17,9 @@ import numpy as np
 from ..ir import Atom, Const
 from .styles import uniform
 
-Powers = tuple[tuple[Atom, Fraction], ...]
-ONE = Fraction(1)
+Exact = int | Fraction  # whole numbers stay ints: they are much faster
+Powers = tuple[tuple[Atom, Exact], ...]
+ONE = 1
 _BITS = 200  # longer numbers are left as they are
 
 
@@ -26,29 +27,29 @@ _BITS = 200  # longer numbers are left as they are
 class Term:
     """number · Π atom^exponent, the atoms in order of appearance."""
 
-    number: Fraction = ONE
+    number: Exact = ONE
     powers: Powers = ()
 
     @property
-    def key(self) -> frozenset[tuple[Atom, Fraction]]:
+    def key(self) -> frozenset[tuple[Atom, Exact]]:
         """Like terms have the same."""
         return frozenset(self.powers)
 
     def __mul__(self, other: Term) -> Term:
         powers = dict(self.powers)
         for atom, n in other.powers:
-            powers[atom] = powers.get(atom, Fraction(0)) + n
+            powers[atom] = powers.get(atom, 0) + n
         return Term(self.number * other.number, tuple((a, n) for a, n in powers.items() if n))
 
-    def scaled(self, number: Fraction) -> Term:
+    def scaled(self, number: Exact) -> Term:
         return Term(self.number * number, self.powers)
 
-    def power(self, n: Fraction) -> Term | None:
+    def power(self, n: Exact) -> Term | None:
         """The whole to the n-th, where that is the parts to the n-th."""
-        if n.denominator == 1 and self.number and (abs(n) * self.number.numerator.bit_length() < _BITS):
-            if self.number.denominator.bit_length() * abs(n) < _BITS:
-                return Term(self.number ** int(n), tuple((a, m * n) for a, m in self.powers))
-        elif self.number == 1 and len(self.powers) == 1 and self.powers[0][1] == 1:
+        if n.denominator == 1 and self.number and magnitude(n) * _bits(self.number) < _BITS:
+            number = self.number if self.number == 1 else Fraction(self.number) ** int(n)
+            return Term(number, tuple((a, m * n) for a, m in self.powers))
+        if n.denominator > 1 and self.number == 1 and len(self.powers) == 1 and self.powers[0][1] == 1:
             return Term(ONE, ((self.powers[0][0], n),))
         return None
 
@@ -72,6 +73,11 @@ class Term:
         return not self.powers or (len(self.powers) == 1 and self.powers[0][1] == 1)
 
 
+def magnitude(number: Exact) -> Exact:
+    """The absolute value."""
+    return -number if number < 0 else number
+
+
 def of(atom: Atom) -> Term:
     """An atom as a term; a constant as the number it is."""
     if isinstance(atom, Const):
@@ -81,21 +87,23 @@ def of(atom: Atom) -> Term:
     return Term(ONE, ((atom, ONE),))
 
 
-def exact(value: Any) -> Fraction | None:
+def exact(value: Any) -> Exact | None:
     """The number as it was written; None for what is not a finite real number."""
     if value is None or isinstance(value, (bool, np.bool_)) or not isfinite(value):
         return None
+    if value == int(value) and abs(value) < 2**53:
+        return int(value)
     written = Fraction(str(value))
-    return written if _short(written) else None
+    return written if _bits(written) < _BITS else None
 
 
-def _short(number: Fraction) -> bool:
-    return number.numerator.bit_length() < _BITS and number.denominator.bit_length() < _BITS
+def _bits(number: Exact) -> int:
+    return max(number.numerator.bit_length(), number.denominator.bit_length())
 
 
 def collected(terms: Sequence[Term]) -> tuple[Term, ...]:
     """Like terms added up; those that cancel are gone."""
-    found: dict[frozenset[tuple[Atom, Fraction]], Term] = {}
+    found: dict[frozenset[tuple[Atom, Exact]], Term] = {}
     for term in terms:
         key = term.key
         known = found.get(key)
@@ -107,8 +115,8 @@ def common(terms: Sequence[Term]) -> Term:
     """The scalar factor that all terms share, with a shared fraction as number."""
     first, *rest = terms
     powers = [(a, n) for a, n in first.scalars.powers if all((a, n) in t.powers for t in rest)]
-    sizes = {abs(t.number) for t in terms}
-    number = sizes.pop() if len(sizes) == 1 else ONE
+    sizes: set[Exact] = {magnitude(t.number) for t in terms}
+    number: Exact = sizes.pop() if len(sizes) == 1 else ONE
     if all(t.number < 0 for t in terms) and len(terms) > 1 and number.denominator > 1:
         number = -number
     return Term(number if number.denominator > 1 else ONE, tuple(powers))
@@ -117,14 +125,15 @@ def common(terms: Sequence[Term]) -> Term:
 def without(term: Term, factor: Term) -> Term:
     """term / factor, for a factor that is in it."""
     gone = set(factor.powers)
-    return Term(term.number / factor.number, tuple(p for p in term.powers if p not in gone))
+    number = term.number if factor.number == 1 else Fraction(term.number) / factor.number
+    return Term(number, tuple(p for p in term.powers if p not in gone))
 
 
-def written(number: Fraction) -> tuple[Fraction | None, int]:
+def written(number: Exact) -> tuple[Exact | None, int]:
     """A positive number as (numerator or decimal, denominator) to be written; None for a numerator of 1.
 
     >>> written(Fraction(1, 569)), written(Fraction(1, 10)), written(Fraction(3, 2))
-    ((None, 569), (Fraction(1, 10), 1), (Fraction(3, 1), 2))
+    ((None, 569), (Fraction(1, 10), 1), (3, 2))
     """
     q = number.denominator
     rest = q
@@ -133,4 +142,4 @@ def written(number: Fraction) -> tuple[Fraction | None, int]:
             rest //= prime
     if q > 4 and (rest == 1 or q > 10**6):  # a decimal
         return number, 1
-    return (None if number.numerator == 1 else Fraction(number.numerator)), q
+    return (None if number.numerator == 1 else number.numerator), q

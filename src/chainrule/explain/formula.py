@@ -99,7 +99,7 @@ def user_names(program: Program) -> dict[Var, str]:
     return names
 
 
-# --- views: what rearranges without computing --------------------------------------------------------------------------
+# --- views: what rearranges without computing ------------------------------------------------------------------------
 
 
 def is_view(e: Equation) -> bool:
@@ -281,7 +281,7 @@ class Typesetter:
         return self.constants[id(a.value)][0]
 
 
-# --- formulas of whole programs -----------------------------------------------------------------------------------------
+# --- formulas of whole programs ---------------------------------------------------------------------------------------
 
 
 def title(program: Program) -> Box:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
+from unicodedata import normalize
 
 from ..ops.notation import ATOM, POWER, PRODUCT, SUM
 
@@ -283,7 +284,7 @@ write_unicode = _writer(
         "transposed": lambda box, write, at: at(0) + "ᵀ",
         "root": lambda box, write, at: box.sign + at(0),
         "nabla": lambda box, write, at: f"∇{write(box.parts[0])}",
-        "accent": lambda box, write, at: at(0)[:1] + box.sign + at(0)[1:],
+        "accent": lambda box, write, at: normalize("NFC", at(0)[:1] + box.sign) + at(0)[1:],
         "fenced": _unicode_fenced,
         "summed": lambda box, write, at: f"Σ{subscript(write(box.parts[0]).replace(',', '')) or '_' + at(0)} {at(1)}",
         "cases": _unicode_cases,

@@ -1,4 +1,4 @@
-"""A program cut into lines: each computes one named value from other named values, as the user might have written it."""
+"""A program cut into lines: each computes one named value from others, as the user might have written it."""
 
 from __future__ import annotations
 

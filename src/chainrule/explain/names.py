@@ -17,7 +17,8 @@ from .layout import Box, accent, beside, letter, lowered, subscript
 from .layout import _escaped as escaped
 
 _NAMES = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi chi psi omega"
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu "
+    "nu xi pi rho sigma tau upsilon phi chi psi omega"
 )
 _SMALL, _CAPITAL = "αβγδεζηθικλμνξπρστυφχψω", "ΑΒΓΔΕΖΗΘΙΚΛΜΝΞΠΡΣΤΥΦΧΨΩ"
 GREEK = dict(zip(_NAMES.split(), _SMALL, strict=True)) | {
@@ -91,7 +92,7 @@ def differential(box: Box) -> Box:
 
 
 def shortened(names: Iterable[str]) -> dict[str, str]:
-    """What to call values with a path (`params['W'][0]`): the last name in it and the numbers after it, if that is enough.
+    """What to call values with a path (`params['W'][0]`): the last name in it and the numbers after it, if that does.
 
     >>> shortened(["params['W'][0]", "params['b'][0]", "x", "layers[1].w"])
     {"params['W'][0]": 'W_0', "params['b'][0]": 'b_0', 'x': 'x', 'layers[1].w': 'w'}

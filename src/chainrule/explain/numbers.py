@@ -45,7 +45,7 @@ def written(value: Any) -> Box:
     plain = digits(value)
     if plain in ("true", "false", "nan"):
         return text(plain)
-    if len(plain.lstrip("-")) < 7 or "∞" in plain:  # short: it is what it looks like
+    if "∞" in plain or float(plain) == float(value):  # it is what it looks like
         return number(plain)
     known = _recognized(abs(float(value)))
     if known is None:

@@ -39,7 +39,8 @@ DEEPEST = 60  # brackets, signs and powers inside each other
 LARGEST = 1e300
 
 _NUMPY = (
-    "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log log2 log10 log1p "
+    "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log "
+    "log2 log10 log1p "
     "logaddexp sqrt cbrt square hypot sign floor ceil maximum minimum where power abs"
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NUMPY.split()} | {
@@ -126,7 +127,8 @@ def _check_brackets(text: str) -> None:
 
 
 _HINTS: tuple[tuple[str, str, str], ...] = (
-    (r"(?<![\w.])(\d+\.?\d*(?:e[+-]?\d+)?) ?([^\W\d_]\w*|\()", "a sign is missing between the number and what follows", "write {0}*{1}"),
+    (r"(?<![\w.])(\d+\.?\d*(?:e[+-]?\d+)?) ?([^\W\d_]\w*|\()", "a sign is missing between the number and what follows",
+     "write {0}*{1}"),
     (r"\)\s*(\w+|\()", "a sign is missing after the bracket", "write )*{0}"),
     (r"([²³⁴⁵⁶⁷⁸⁹])", "an exponent is written with **", "write **{0}"),
     (r"\^", "the power sign is **", "write ** instead of ^"),
@@ -134,7 +136,8 @@ _HINTS: tuple[tuple[str, str, str], ...] = (
     (r"\|", "an absolute value is written abs(…)", "write abs(x) instead of |x|"),
     (r"(\w+)\s*!", "a factorial is not in the list", "gammaln(n + 1) is its logarithm"),
     (r"(?<![=<>!])=(?!=)", "an expression has no equals sign", "write only what stands to the right of it"),
-    (r"\b([^\W\d_]\w*) +([^\W\d_]\w*|\d+)", "a sign or a bracket is missing between {0} and {1}", "write {0}({1}) or {0}*{1}"),
+    (r"\b([^\W\d_]\w*) +([^\W\d_]\w*|\d+)", "a sign or a bracket is missing between {0} and {1}",
+     "write {0}({1}) or {0}*{1}"),
 )  # fmt: skip
 _DIGITS = str.maketrans("²³⁴⁵⁶⁷⁸⁹", "23456789")
 
@@ -319,3 +322,30 @@ def _root(node: ast.expr) -> str:
     while isinstance(node, ast.Attribute):
         node = node.value
     return node.id if isinstance(node, ast.Name) else ""
+
+
+# --- functions of numbers ---------------------------------------------------------------------------------------------
+
+
+def numbers_taken(function: Callable[..., Any]) -> int:
+    """How many numbers a function must be given: its arguments without a default."""
+    if isinstance(function, np.ufunc):
+        return function.nin
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return 1
+    own = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    return sum(p.default is p.empty for p in own) or min(len(own), 1)
+
+
+def variable_of(function: Callable[..., Any]) -> int:
+    """In which argument to differentiate if nobody says: the first; of an expression of several names, x."""
+    if not isinstance(function, Expression) or len(function.names) == 1:
+        return 0
+    if "x" in function.names:
+        return function.names.index("x")
+    if not function.names:
+        raise ParseError(f"{function} has no name in it: it is a number", hint="its derivative is 0")
+    names = ", ".join(function.names)
+    raise ParseError(f"{function} has several names: {names}", hint=f'say which one varies: wrt="{function.names[0]}"')

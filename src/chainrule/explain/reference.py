@@ -76,7 +76,9 @@ def derivative_of(op: Elementwise) -> tuple[Box, Box]:
         return value, number("0")
     dots = found.program.inputs[op.arity :]
     boxes |= {d: prime(boxes[program.inputs[i]]) for d, i in zip(dots, moving, strict=True)}
-    slope = tidy(Program(found.program.inputs, found.program.equations, (found.program.outputs[found.present[0]],)), dots)
+    slope = tidy(
+        Program(found.program.inputs, found.program.equations, (found.program.outputs[found.present[0]],)), dots
+    )
     setter = Typesetter(slope, named=boxes, long=1000)
     return value, setter.formula(number("0"), slope.outputs[0]).right
 
@@ -90,7 +92,7 @@ def _letter_type(op: Elementwise, i: int) -> ArrayType:
     return ArrayType((), dtypes[i])
 
 
-# --- pages --------------------------------------------------------------------------------------------------------------
+# --- pages ------------------------------------------------------------------------------------------------------------
 
 
 def op_pages() -> dict[str, str]:
@@ -145,4 +147,3 @@ def write(folder: Path) -> list[Path]:
 if __name__ == "__main__":
     for path in write(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reference")):
         print(path)
-

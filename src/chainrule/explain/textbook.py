@@ -1,4 +1,4 @@
-"""Gradients as a textbook writes them: with the derivatives that books state, and n for the number that a mean divides by.
+"""Gradients as a textbook writes them: with the derivatives that books state, and n for what a mean divides by.
 
 >>> import numpy as np
 >>> from chainrule import trace

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from fractions import Fraction
 from math import prod
 from typing import Any
 
@@ -25,7 +24,7 @@ from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.op import OPS, Linear, Op
 from ..transform.simplify import simplify
-from .algebra import ONE, Term, collected, common, exact, of, without, written
+from .algebra import ONE, Exact, Term, collected, common, exact, magnitude, of, without, written
 from .formula import is_view
 from .styles import uniform
 
@@ -34,7 +33,10 @@ Value = tuple[Term, ...]  # a sum of terms
 
 def tidy(program: Program, last: Sequence[Var] = ()) -> Program:
     """The same function, written for a reader; of the factors of a product, those in `last` come last."""
-    return without_dead_code(_Tidier(simplify(_with_table_ops(program)), last).program())
+    program = without_dead_code(_with_table_ops(program))
+    if any(v.type.shape for v in program.variables):  # of numbers, all that it does is done here too
+        program = simplify(program)
+    return without_dead_code(_Tidier(program, last).program())
 
 
 def _with_table_ops(program: Program) -> Program:
@@ -55,7 +57,8 @@ class _Tidier:
         self.producer: dict[Var, Equation] = {}
         self.parts: dict[Atom, Value] = {}  # the terms of which a written sum is made
         self.values: dict[Var, Value] = {v: (of(v),) for v in program.inputs}
-        self.rank = {v: 2 if v in last else 0 for v in program.inputs}
+        order = {v: i / len(program.inputs) for i, v in enumerate(program.inputs)}
+        self.rank: dict[Var, float] = order | dict.fromkeys(last, 2)
         self.uses: Counter[Atom] = Counter()
         for e in program.equations:
             self.uses.update(e.inputs)
@@ -65,7 +68,7 @@ class _Tidier:
     def program(self) -> Program:
         for e in self.old.equations:
             self._read(e)
-        outputs = tuple(self._atom(a, a.type) for a in self.old.outputs)
+        outputs = tuple(self._whole(a) for a in self.old.outputs)
         return Program(self.old.inputs, tuple(self.equations), outputs, self.old.name)
 
     # --- reading one equation ---
@@ -76,7 +79,7 @@ class _Tidier:
             rewrite = _Tidier._linear
         value = rewrite(self, e) if rewrite and e.outputs[0].type.differentiable else None
         if value is None:
-            inputs = tuple(self._atom(a, a.type) for a in e.inputs)
+            inputs = self._operands(e)
             made = self._emit(e.op, inputs, e.params, e)
             self.values.update((v, (of(m),)) for v, m in zip(e.outputs, made, strict=True))
             self._name(e, made)
@@ -111,7 +114,7 @@ class _Tidier:
     def _term(self, value: Value, type_: ArrayType) -> Term:
         """A value as one term: of a sum, what its terms share stands in front."""
         if not value:
-            return Term(Fraction(0))
+            return Term(0)
         if len(value) == 1:
             return value[0]
         front = common(value)
@@ -125,6 +128,20 @@ class _Tidier:
         """A value of the old program, written down in the new one."""
         return self._write(self.value(a), type_) if isinstance(a, Var) else a
 
+    def _whole(self, a: Atom) -> Atom:
+        """A value in its own shape: what became a number is repeated again."""
+        atom = self._atom(a, a.type)
+        return self._repeated(atom, a.type) if atom.type.shape != a.type.shape else atom
+
+    def _operands(self, e: Equation) -> tuple[Atom, ...]:
+        """The operands; beside an array of an elementwise op, a number may stay one."""
+        if not e.op.aligned:
+            return tuple(map(self._whole, e.inputs))
+        atoms = tuple(self._atom(a, a.type) for a in e.inputs)
+        if any(a.type.shape == e.outputs[0].type.shape for a in atoms):
+            return atoms
+        return (self._repeated(atoms[0], e.outputs[0].type), *atoms[1:])
+
     # --- rewrites: an equation's value as a sum of terms, or None ---
 
     def _multiply(self, e: Equation) -> Value | None:
@@ -132,11 +149,11 @@ class _Tidier:
         return self._multiplied_out(left * right)
 
     def _divide(self, e: Equation) -> Value | None:
-        below = self._as_term(e.inputs[1]).power(Fraction(-1))
+        below = self._as_term(e.inputs[1]).power(-1)
         return None if below is None else self._multiplied_out(self._as_term(e.inputs[0]) * below)
 
     def _negative(self, e: Equation) -> Value | None:
-        return tuple(t.scaled(Fraction(-1)) for t in self.value(e.inputs[0]))
+        return tuple(t.scaled(-1) for t in self.value(e.inputs[0]))
 
     def _power(self, e: Equation) -> Value | None:
         n = exact(e.params["n"])
@@ -147,7 +164,7 @@ class _Tidier:
         return self._shortest(collected((*self.value(e.inputs[0]), *self.value(e.inputs[1]))))
 
     def _subtract(self, e: Equation) -> Value | None:
-        minus = tuple(t.scaled(Fraction(-1)) for t in self.value(e.inputs[1]))
+        minus = tuple(t.scaled(-1) for t in self.value(e.inputs[1]))
         return self._shortest(collected((*self.value(e.inputs[0]), *minus)))
 
     def _where(self, e: Equation) -> Value | None:
@@ -156,7 +173,7 @@ class _Tidier:
         if not isinstance(no, Const) or uniform(no) != 0 or (isinstance(yes, Const) and uniform(yes) == 1):
             return None
         scalar = ArrayType((), e.output.type.dtype)
-        one, zero = _const(ONE, scalar), _const(Fraction(0), scalar)
+        one, zero = _const(ONE, scalar), _const(0, scalar)
         made = self._emit(e.op, (self._atom(condition, condition.type), one, zero), {}, e)
         return (self._as_term(yes) * of(made[0]),)
 
@@ -193,7 +210,7 @@ class _Tidier:
         gone = {label for labels in spec.ins for label in labels} - kept
         if len(set(spec.out)) < len(spec.out) and not set(spec.out) <= kept:
             return None
-        front = front.scaled(Fraction(prod(size[label] for label in gone if label not in spec.out)))
+        front = front.scaled(prod(size[label] for label in gone if label not in spec.out))
         if not atoms:
             return (front,)
         new = tuple(sorted((label, size[label]) for label in set(spec.out) - kept))
@@ -299,7 +316,7 @@ class _Tidier:
         ordered = (value[first], *value[:first], *value[first + 1 :])
         total = self._write_product(ordered[0], type_)
         for t in ordered[1:]:
-            part = self._write_product(t.scaled(Fraction(-1)) if t.number < 0 else t, type_)
+            part = self._write_product(t.scaled(-1) if t.number < 0 else t, type_)
             (total,) = self._emit(subtract if t.number < 0 else add, (total, part), {})
         if isinstance(total, Var):
             self.parts[total] = value
@@ -310,7 +327,7 @@ class _Tidier:
         if not term.powers:
             return self._fill(_const(term.number, type_), type_)
         if term.number < 0:
-            (atom,) = self._emit(negative, (self._write_product(term.scaled(Fraction(-1)), type_),), {})
+            (atom,) = self._emit(negative, (self._write_product(term.scaled(-1), type_),), {})
             return atom
         if type_.shape == ():
             front, core = self._front(term)
@@ -343,20 +360,20 @@ class _Tidier:
         below: list[Atom] = []
         simple_first = type_.shape == ()  # 2 x cos(x), but arrays as they come
         for atom, n in sorted(term.powers, key=lambda power: self._rank(power[0], simple_first)):
-            (above if n > 0 else below).append(self._powered(atom, abs(n), type_))
+            (above if n > 0 else below).append(self._powered(atom, magnitude(n), type_))
         top, bottom = written(term.number)
         top_number = None if top is None and above else _const(top if top is not None else ONE, type_)
         if top == 1 and above:
             top_number = None
         numerator = self._product([*([top_number] if top_number else []), *above], type_)
         if bottom != 1:
-            below.insert(0, _const(Fraction(bottom), type_))
+            below.insert(0, _const(bottom, type_))
         if not below:
             return numerator
         (atom,) = self._emit(divide, (numerator, self._product(below, type_)), {})
         return atom
 
-    def _rank(self, a: Atom, simple_first: bool) -> int:
+    def _rank(self, a: Atom, simple_first: bool) -> float:
         rank = self.rank.get(a, 0) if isinstance(a, Var) else 0
         return rank if simple_first or rank == 2 else 0
 
@@ -366,7 +383,7 @@ class _Tidier:
             (result,) = self._emit(multiply, (result, factor), {})
         return result
 
-    def _powered(self, atom: Atom, n: Fraction, type_: ArrayType) -> Atom:
+    def _powered(self, atom: Atom, n: Exact, type_: ArrayType) -> Atom:
         if atom.type.shape != type_.shape:
             atom = self._fill(atom, type_)
         if n == 1:
@@ -376,7 +393,10 @@ class _Tidier:
 
     def _fill(self, atom: Atom, type_: ArrayType) -> Atom:
         """A number, repeated to a shape; a constant may stand as it is."""
-        if atom.type.shape == type_.shape or isinstance(atom, Const):
+        return atom if isinstance(atom, Const) else self._repeated(atom, type_)
+
+    def _repeated(self, atom: Atom, type_: ArrayType) -> Atom:
+        if atom.type.shape == type_.shape:
             return atom
         spec = canonical(Spec(((),), tuple(range(len(type_.shape))), tuple(enumerate(type_.shape))))
         (made,) = self._emit(contract, (atom,), {"spec": spec})
@@ -395,7 +415,7 @@ _REWRITES: dict[Op, Callable[[_Tidier, Equation], Value | None]] = {
 }
 
 
-def _const(number: Fraction, type_: ArrayType) -> Const:
+def _const(number: Exact, type_: ArrayType) -> Const:
     return Const(np.asarray(float(number), type_.dtype))
 
 

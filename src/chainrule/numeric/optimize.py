@@ -142,6 +142,8 @@ def minimize(
     >>> found.success, found.x.round(6)
     (True, array([3., 3.]))
     """
+    import scipy.optimize  # noqa: F401  it takes a while, which is not to be counted as the method's
+
     start = perf_counter()
     name = _method(method)
     layout = Layout(x0)

@@ -92,7 +92,9 @@ remainder = elementwise(
     np.remainder, lambda x, y, z: (1, -np.floor(x / y)), domain=(REALS, Interval(1.5, 4)), kinks=(0.0,),
     notation=Notation("connective", "remainder", r"\bmod", "mod", PRODUCT), rule="remainder",
 )  # fmt: skip
-floor_divide = elementwise(np.floor_divide, domain=(REALS, POSITIVE), image=WHOLE, notation=call("floor_divide"), rule="step")
+floor_divide = elementwise(
+    np.floor_divide, domain=(REALS, POSITIVE), image=WHOLE, notation=call("floor_divide"), rule="step"
+)
 hypot = elementwise(
     np.hypot, lambda x, y, z: (x / np.where(z == 0, 1, z), y / np.where(z == 0, 1, z)),
     domain=BOTH, image=NONNEGATIVE, notation=call("hypot"), rule="hypot",
@@ -148,8 +150,9 @@ def round_(x: Value, decimals: int = 0) -> Any:
 # --- with a kink: at it, the mean of the slopes on either side ------------------------------------------------------
 
 sign = elementwise(
-    np.sign, lambda x, y: 0, image=Interval(-1, 1, whole=True), kinks=(0.0,), notation=call("sign", r"\operatorname{sign}"), rule="step"
-)
+    np.sign, lambda x, y: 0, image=Interval(-1, 1, whole=True), kinks=(0.0,),
+    notation=call("sign", r"\operatorname{sign}"), rule="step",
+)  # fmt: skip
 absolute = elementwise(
     np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value"
 )

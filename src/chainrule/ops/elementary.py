@@ -109,8 +109,8 @@ arcsinh = elementwise(
     textbook=lambda x, y: 1 / np.sqrt(x**2 + 1),
 )  # fmt: skip
 arccosh = elementwise(
-    np.arccosh, lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)), domain=Interval(1, inf, open_low=True), image=NONNEGATIVE,
-    notation=call("arccosh"), rule="inverse hyperbolic", textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
+    np.arccosh, lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
+    domain=Interval(1, inf, open_low=True), image=NONNEGATIVE, notation=call("arccosh"), rule="inverse hyperbolic", textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
 )  # fmt: skip
 arctanh = elementwise(
     np.arctanh,

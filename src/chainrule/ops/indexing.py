@@ -29,7 +29,7 @@ from .op import (
     spelled,
     zeros_like,
 )
-from .structure import astype, normal_axis, spell_reshape, take_slice, transpose, update
+from .structure import astype, normal_axes, normal_axis, spell_reshape, take_slice, transpose, update
 
 # --- the ops: rows of a table ---------------------------------------------------------------------------------------
 
@@ -378,7 +378,8 @@ def median(x: Value, axis: Any = None, *, keepdims: Any = False) -> Any:
     x_sorted = sort(spell_reshape(transpose(x, (*rest, *axes)), (*kept, -1)))
     n = shape_of(x_sorted)[-1]
     middle = np.mean(x_sorted[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
-    return spell_reshape(middle, tuple(1 if a in axes else m for a, m in enumerate(shape_of(x)))) if keepdims else middle
+    kept = tuple(1 if a in axes else m for a, m in enumerate(shape_of(x)))
+    return spell_reshape(middle, kept) if keepdims else middle
 
 
 @spelled(np.select)

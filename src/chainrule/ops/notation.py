@@ -36,7 +36,8 @@ def prefix(sign: str, tex: str | None = None, symbol: str | None = None) -> Nota
 def call(name: str, tex: str | None = None, *, symbol: str | None = None) -> Notation:
     """`np.name(x)`; `name` may carry its module ("special.erf", "linalg.inv")."""
     short = name.rsplit(".", 1)[-1]
-    return Notation("call", name, tex or rf"\operatorname{{{short}}}", symbol or short)
+    upright = short.replace("_", r"\_")
+    return Notation("call", name, tex or rf"\operatorname{{{upright}}}", symbol or short)
 
 
 FRACTION = Notation("fraction", "/", r"\frac", "/", PRODUCT)

@@ -107,7 +107,7 @@ def users_errors(path: str | Path) -> Iterator[None]:
     except ChainruleError:
         raise
     except (Exception, SystemExit) as error:
-        line = _own_line(error, Path(path))
+        line = _own_line(error, Path(path)) or _noted_line(error)
         if not line:
             raise  # none of their lines is in it: the mistake is ours
         kind = type(error).__name__
@@ -123,6 +123,13 @@ def _own_line(error: BaseException, path: Path) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if frame.filename == str(path.resolve())]
     return f"{path.name}:{own[-1].lineno}   {own[-1].line or ''}".rstrip() if own else ""
+
+
+def _noted_line(error: BaseException) -> str:
+    """The line that a program was computing when it failed: no frame of the user's is on the stack then."""
+    notes = [note.strip() for note in getattr(error, "__notes__", ())]
+    found = [note.removeprefix("while computing").strip() for note in notes if note.startswith("while computing")]
+    return found[0] if found else ""
 
 
 def _first_line(error: BaseException) -> str:

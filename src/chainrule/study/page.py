@@ -13,7 +13,7 @@ from ..errors import ArgumentError
 from ..numeric.check import GradientCheck
 from ..trace.tree import flatten
 from .chart import Curve, describe, svg
-from .record import Explained, Fit, Formula, Study
+from .record import Explained, Fit, Formula, Math, Row, Study
 from .style import CSS
 
 _MARK = {"agrees": "✓", "wrong": "✗", "unreliable": "?"}
@@ -160,36 +160,51 @@ def _program(study: Study) -> str:
 
 
 def _formula(formula: Formula) -> str:
-    shown = formula.mathml or f"<p>{escape(formula.unicode)}</p>"
+    """Typeset, with its source for those who want to copy it."""
     return (
-        f'<div class="formula">{shown}</div>'
+        f"{_equations(formula.equations, formula.where)}"
         f"<details><summary>as text, and as LaTeX</summary><pre><code>{escape(formula.unicode)}</code></pre>"
         f"<pre><code>{escape(formula.latex)}</code></pre></details>"
     )
 
 
+def _equations(equations: Sequence[Math], where: Sequence[Math]) -> str:
+    lines = "".join(f"<p>{math.mathml}</p>" for math in equations)
+    if where:
+        lines += "<p class='soft'>where</p>" + "".join(f"<p>{math.mathml}</p>" for math in where)
+    return f'<div class="formula">{lines}</div>'
+
+
 def _gradient(explained: Explained) -> str:
-    value = _formula(explained.value) if explained.value is not None else ""
-    gradients = "".join(map(_formula, explained.gradients))
-    code = f"<h3>As NumPy code</h3><pre><code>{escape(explained.code)}</code></pre>" if explained.code else ""
-    return f"{value}{gradients}{code}"
+    return (
+        f"<h3>The function</h3>{_formula(explained.value)}"
+        f"<h3>Its gradient</h3>{_formula(explained.gradient)}"
+        f"<h3>The gradient as NumPy code</h3><pre><code>{escape(explained.code)}</code></pre>"
+    )
 
 
 def _derivation(explained: Explained) -> str:
-    steps = table(
-        "The differential of each step, and the rule that gives it",
-        ("of", "differential", "rule", "written at"),
-        [(escape(s.what), escape(s.differential), escape(s.rule), _code(s.where)) for s in explained.steps],
+    steps = "".join(
+        f'<li><div class="formula"><p>{step.value.mathml}</p><p>{step.change.mathml}</p></div>'
+        f"<p class='soft'>by {escape(step.rules)}; {_code(step.where)}</p></li>"
+        for step in explained.steps
     )
     rows = table(
-        "Backpropagation: how the result changes with each value",
-        ("value", "formula", "shape", "derivative of the result", "written at"),
-        [
-            (escape(r.name), escape(r.formula), _code(r.shape), escape(r.adjoint), _code(r.where))
-            for r in explained.table
-        ],
+        "Backpropagation: read it down to compute the result, up to compute how the result changes with each value",
+        ("value", "shape", "derivative of the result", "‖value‖", "‖derivative‖", "written at"),
+        [_backpropagated(row) for row in explained.table],
+        (3, 4),
     )
-    return steps + rows
+    where = _equations((), explained.where) if explained.where else ""
+    return (
+        "<p>Each value that depends on what is varied, how it changes, and the rules that say so.</p>"
+        f"<ol class='steps'>{steps}</ol>{rows}{where}"
+    )
+
+
+def _backpropagated(row: Row) -> tuple[str, ...]:
+    sizes = ["" if size is None else f"{size:.4g}" for size in (row.size, row.adjoint_size)]
+    return (row.value.mathml, _code(row.shape), row.adjoint.mathml if row.adjoint else "–", *sizes, _code(row.where))
 
 
 def _check(check: GradientCheck) -> str:

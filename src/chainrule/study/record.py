@@ -31,45 +31,56 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Formula:
-    """One derivative in mathematical notation."""
+class Math:
+    """A piece of mathematics in each notation."""
 
-    name: str
     unicode: str
     latex: str
     mathml: str
 
 
 @dataclass(frozen=True)
-class Step:
-    """One step of the derivation: of what, its differential, by which rule."""
+class Formula:
+    """Equations under each other, and what the names in them stand for; `unicode` and `latex` hold all of it."""
 
-    what: str
-    differential: str
-    rule: str
+    unicode: str
+    latex: str
+    equations: tuple[Math, ...]
+    where: tuple[Math, ...]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step of the derivation: a value, how it changes, by which rules, and where the user wrote it."""
+
+    value: Math
+    change: Math
+    rules: str
     where: str
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the backpropagation table: a value, and how the result changes with it."""
+    """One row of the backpropagation table: a value, and how the result changes with it; sizes are Euclidean norms."""
 
-    name: str
-    formula: str
+    value: Math
     shape: str
-    adjoint: str
+    adjoint: Math | None
+    size: float | None
+    adjoint_size: float | None
     where: str
 
 
 @dataclass(frozen=True)
 class Explained:
-    """What the explanation of a function comes to, for a report."""
+    """What the explanation of a function comes to, for a report. `where` says what numbers in `table` stand for."""
 
-    value: Formula | None
-    gradients: tuple[Formula, ...]
+    value: Formula
+    gradient: Formula
     code: str
     steps: tuple[Step, ...]
     table: tuple[Row, ...]
+    where: tuple[Math, ...]
     cost: str
 
 

@@ -152,7 +152,10 @@ def _explain(problem: Problem, study: Study) -> Study:
     try:
         return replace(study, explained=explained_by(problem))
     except ChainruleError as error:
-        return replace(study, notes=(*study.notes, f"No formula: {error.message}"))
+        note = f"There is no formula for this function: {error.message}."
+    except Exception as error:
+        note = f"Explaining this function failed, which is a mistake of ours: {type(error).__name__}: {error}"
+    return replace(study, notes=(*study.notes, note))
 
 
 def _check(problem: Problem, study: Study) -> Study:

@@ -36,8 +36,10 @@ dl.facts dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums;
 .subtitle, .soft, footer { color: var(--soft); }
 .agrees { color: var(--good); } .wrong { color: var(--bad); } .unreliable { color: var(--unsure); }
 .verdict { font-weight: 600; }
-.formula { overflow-x: auto; padding: .5rem 0; font-size: 1.15rem; }
-.formula math { display: block; text-align: left; }
+.formula { overflow-x: auto; overflow-y: hidden; padding: .25rem 0; font-size: 1.15rem; }
+.formula p { margin: .4rem 0; max-width: none; } .formula .soft { font-size: 1rem; }
+math { display: inline math; white-space: nowrap; }
+ol.steps > li { margin: .75rem 0; }
 details { margin: .35rem 0; } summary { cursor: pointer; color: var(--soft); }
 .notice { border: 1px solid var(--unsure); border-left-width: 5px; border-radius: 6px; padding: .5rem .9rem; }
 figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9375rem; }

@@ -93,27 +93,23 @@ def _program(study: Study) -> RenderableType:
     for where, lines in groupby(study.program, key=lambda line: line.where):
         rows = [(line.name, line.type, line.computed, line.written) for line in lines]
         parts += [Text(where, style="bold"), _indented(_table(("value", "type", "operation", "written as"), rows))]
-    if study.explained is not None and study.explained.cost:
-        parts += [Text(f"\n{study.explained.cost}")]
     return _indented(Group(*parts))
 
 
 def _gradient(explained: Explained) -> RenderableType:
-    formulas = [formula.unicode for formula in (explained.value, *explained.gradients) if formula is not None]
     code = Syntax(explained.code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
-    return _indented(Group(*(Text(f"{line}\n") for line in formulas), Text("The same as NumPy code:\n"), code))
+    formulas = [Text(f"{math.unicode}\n") for math in (explained.value, explained.gradient)]
+    return _indented(Group(*formulas, Text("The gradient as NumPy code:\n"), code, Text(f"\n{explained.cost}")))
 
 
 def _derivation(explained: Explained) -> RenderableType:
-    steps = [(s.what, s.differential, s.rule, s.where) for s in explained.steps]
-    rows = [(r.name, r.formula, r.shape, r.adjoint, r.where) for r in explained.table]
-    return _indented(
-        Group(
-            _table(("of", "differential", "rule", "written at"), steps),
-            Text("\nBackpropagation, from the result back:\n"),
-            _table(("value", "formula", "shape", "how the result changes with it", "written at"), rows),
-        )
-    )
+    steps: list[RenderableType] = []
+    for step in explained.steps:
+        steps += [Text(step.value.unicode), Text(f"  {step.change.unicode}"), Text(f"  by {step.rules}\n", style="dim")]
+    rows = [(r.value.unicode, r.shape, r.adjoint.unicode if r.adjoint else "–", r.where) for r in explained.table]
+    where = [Text(f"where {math.unicode}") for math in explained.where]
+    table = _table(("value", "shape", "how the result changes with it", "written at"), rows)
+    return _indented(Group(*steps, Text("Backpropagation:\n"), table, *where))
 
 
 def _fit(fit: Fit) -> RenderableType:

@@ -21,7 +21,7 @@ from .outside import Capture, Guard, ValueGuard, is_static
 from .recorder import Recorder, Traced
 from .stand_in import leaked
 from .tree import Tree, flatten
-from .where import assigned_name, describe, is_library, is_python
+from .where import assigned_name, describe, entrances, is_library, is_python
 
 _under_way = threading.local()
 
@@ -225,6 +225,9 @@ def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
     if recorder.refusals:
         raise recorder.refusals[0]
     return result
+
+
+entrances.add(_run.__code__)
 
 
 def _refuse_side_effects(captures: Captures, function: Any) -> None:

@@ -43,8 +43,13 @@ def here() -> Where | None:
     """The innermost instruction under way that belongs to the user."""
     frame = sys._getframe(2)
     while frame is not None and _is_foreign(frame.f_code.co_filename):
+        if frame.f_code in entrances:
+            return None  # we are not inside a user's function
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+entrances: set[CodeType] = set()  # the code of ours from which users' functions are called
 
 
 class Place(NamedTuple):

@@ -111,23 +111,22 @@ def random_like(values: Sequence[Any], rng: np.random.Generator) -> Values:
 def compute(program: Program, values: Sequence[Array]) -> Values:
     """The outputs, step by step; every step must give the shape and dtype that the Program says it gives."""
     check(program)
-    known: dict[Any, Any] = {}
-    for v, x in zip(program.inputs, values, strict=True):
-        _typed(v, x, "an input")
-        known[v] = x
-    for e in program.equations:
-        args = [known[a] if isinstance(a, Var) else a.value for a in e.inputs]
-        with np.errstate(all="ignore"):
-            found = e.op.evaluate(*args, **e.params)
-        for v, x in zip(e.outputs, found if e.op.outputs > 1 else (found,), strict=True):
-            known[v] = np.asarray(x)
-            _typed(v, known[v], repr(e))
+    known = every_value(program, values)
+    for v, x in known.items():
+        stated, found = (v.type.shape, v.type.dtype), (x.shape, x.dtype)
+        assert stated == found, f"{v} of {program} is stated to be {stated}, and is {found}"
     return [known[a] if isinstance(a, Var) else a.value for a in program.outputs]
 
 
-def _typed(v: Var, x: Array, what: str) -> None:
-    stated, found = (v.type.shape, v.type.dtype), (x.shape, x.dtype)
-    assert stated == found, f"{what} is stated to be {stated}, and is {found}"
+def every_value(program: Program, values: Sequence[Array]) -> dict[Var, Array]:
+    """The value of every Var."""
+    known: dict[Any, Any] = dict(zip(program.inputs, values, strict=True))
+    with np.errstate(all="ignore"):
+        for e in program.equations:
+            found = e.op.evaluate(*[known[a] if isinstance(a, Var) else a.value for a in e.inputs], **e.params)
+            for v, x in zip(e.outputs, found if e.op.outputs > 1 else (found,), strict=True):
+                known[v] = np.asarray(x)
+    return known
 
 
 def derivatives_only(found: Derived) -> Program:
@@ -335,7 +334,8 @@ def differences(
         moved = list(values)
         for i, d in zip(moving, direction, strict=True):
             moved[i] = values[i] + t * d
-        outputs = compute(program, moved)
+        known = every_value(program, moved)
+        outputs = [known[a] if isinstance(a, Var) else a.value for a in program.outputs]
         return [y for y, a in zip(outputs, program.outputs, strict=True) if a.type.differentiable]
 
     steps = [[(y - x) / (2 * h) for x, y in zip(at(-h), at(h), strict=True)] for h in (STEP, STEP / 2, STEP / 4)]

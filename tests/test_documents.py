@@ -1,7 +1,7 @@
 """What the documents say is true: their code runs, prints what they show, and every public name is in them.
 
-In README.md and docs/**/*.md, the ```python blocks of a page are run one after another in one namespace, in a folder that
-holds nothing but examples/:
+In README.md and docs/**/*.md, the ```python blocks of a page are run one after another in one namespace, in a folder
+that holds nothing but examples/:
 
 - a block with `>>>` is a doctest;
 - another is a script, and when a ```text block follows at once, it is what the script prints;

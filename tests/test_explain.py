@@ -78,7 +78,7 @@ def assert_well_written(found):
         ElementTree.fromstring(line)
 
 
-# --- every op -----------------------------------------------------------------------------------------------------------
+# --- every op ---------------------------------------------------------------------------------------------------------
 
 
 @every_op
@@ -136,7 +136,7 @@ def test_random_programs_are_written_as_they_compute(recipe, values):
     assert_well_written(formula(program))
 
 
-# --- gradients in matrix notation ---------------------------------------------------------------------------------------
+# --- gradients in matrix notation -------------------------------------------------------------------------------------
 
 
 def logistic(w, b, X, y, lam):
@@ -166,7 +166,7 @@ def gaussian(mu, log_s, x):
 
 
 def determined(A, b):
-    sign, size = np.linalg.slogdet(A)
+    _, size = np.linalg.slogdet(A)
     return size + b @ np.linalg.solve(A, b)
 
 
@@ -254,7 +254,7 @@ def test_an_explanation_can_be_shown_everywhere(name):
         ElementTree.fromstring("<math" + part[: part.index("</math>")] + "</math>")
 
 
-# --- backpropagation and differentials ------------------------------------------------------------------------------------
+# --- backpropagation and differentials --------------------------------------------------------------------------------
 
 
 @every_loss
@@ -293,7 +293,7 @@ def test_differentials_follow_the_users_lines():
     assert "product rule" in found[2].rules
 
 
-# --- derivations ----------------------------------------------------------------------------------------------------------
+# --- derivations ------------------------------------------------------------------------------------------------------
 
 DERIVATIVES = {
     "x**2": "2 x",
@@ -382,7 +382,7 @@ def test_a_wrong_rule_would_be_noticed():
     assert derivation(wrong).derivative(0.7) != pytest.approx(math.cos(0.7))
 
 
-# --- expressions ------------------------------------------------------------------------------------------------------------
+# --- expressions ------------------------------------------------------------------------------------------------------
 
 EXPRESSIONS = {
     "log(1 + exp(x))": lambda x: np.log(1 + np.exp(x)),
@@ -402,6 +402,11 @@ def test_an_expression_means_what_it_says(text):
     f = parse(text)
     assert float(f(0.7)) == pytest.approx(float(EXPRESSIONS[text](0.7)))
     assert float(cr.grad(f)(0.7)) == pytest.approx(float(cr.grad(EXPRESSIONS[text])(0.7)))
+
+
+def evaluated(text):
+    f = parse(text)
+    return f(*[0.5] * len(f.names))
 
 
 REFUSED = {
@@ -452,15 +457,14 @@ REFUSED = {
 def test_what_is_not_an_expression_is_refused_with_its_place(text):
     start = time.perf_counter()
     with pytest.raises(ParseError) as caught:
-        f = parse(text)
-        f(*[0.5] * len(f.names))
+        evaluated(text)
     assert REFUSED[text] in str(caught.value)
     if len(text) <= 2000 and text:
         assert "^" in str(caught.value).split("\n")[2]
     assert time.perf_counter() - start < 0.5
 
 
-# --- sharing, size, names ---------------------------------------------------------------------------------------------------
+# --- sharing, size, names ---------------------------------------------------------------------------------------------
 
 
 def shared(x):
@@ -550,7 +554,7 @@ def test_float32_stays_float32_in_code():
     assert gradient_source(cr.trace(f, x), [0]).function()(x).dtype == np.float32
 
 
-# --- reference ----------------------------------------------------------------------------------------------------------------
+# --- reference --------------------------------------------------------------------------------------------------------
 
 
 def test_the_reference_is_the_same_every_time(tmp_path):

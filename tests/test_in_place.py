@@ -2,6 +2,7 @@
 """Writing in place: what plain NumPy does to arrays that share memory, a recording does too, or says no."""
 
 import itertools
+import warnings
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from evidence import module, slopes
 
 import chainrule as cr
 from chainrule.errors import ChainruleError, InPlaceError, NoRuleError, ValueNeededError
+from chainrule.ops.op import by_function
 
 X = np.array([[0.3, -0.7, 1.1], [0.9, 0.4, -1.3]])
 
@@ -36,6 +38,7 @@ WRITES = {
     "by a list of positions": "a = x.copy(); a[:, [2, 0]] = x[:, :2] ** 2",
     "by two lists of positions": "a = x.copy(); a[[0, 1], [2, 0]] = x[:, 1] ** 2",
     "by a position and a list": "a = x.copy(); a[0, [2, 0]] = x[1, :2] ** 2",
+    "by positions beside a slice that runs backwards": "a = x.copy(); a[[0, 1], ::-1] = x ** 2; a[::-1, [2, 0]] += x[:, :2]; np.add.at(a, ([0, 0], slice(None, None, -1)), x)",
     "by positions that repeat": "a = x.copy(); a[0, [1, 1, 1]] = x[1]",
     "by positions on a grid": "a = x.copy(); a[np.ix_([1, 0], [2, 0])] = x[:, :2] ** 2",
     "by a mask that is known": "a = x.copy(); a[np.array([[True, False, True], [False, False, True]])] = 7.0",
@@ -71,6 +74,8 @@ WRITES = {
     "a view of a view of a view": "a = x.copy(); v = a[:, 1:]; u = v[1]; t = u[::-1]; t[0] = x[0, 0] ** 2; t *= 2",
     "a view read after its base was written": "a = x.copy(); v = a[0]; a[0, 1] = x[1, 1] ** 2; a = a * v",
     "a view of a view read after the base was written": "a = x.copy(); v = a[0]; u = v[1:]; a[0, 1] = x[1, 1] ** 2; v[2] = 4.0; a = a * u[0] + u[1]",
+    "a copy of a view whose base was written": "a = x.copy(); v = a.ravel(); a[...] = x ** 2; u = v.ravel(); w = np.squeeze(a[0:1]); a = a * u.reshape(2, 3) + w",
+    "a view written through itself": "a = x.copy(); v = a[...]; a[...] = x ** 2; v[...] = v[...]; v[...] += v",
     "two views": "a = x.copy(); v = a[0]; u = a[:, 0]; v[0] = x[1, 1] ** 2; a = a * u[0]; u[1] = 3.0; a = a + v[0]",
     "a view that outlives its base's name": "a = x.copy(); v = a[0]; b = a; a = b * 2; v[0] = 9 * x[1, 1]; a = a + b",
     "a view of a part of a part": "a = x.copy(); a[0][1] = x[1, 0] ** 2; a[1][:][2] = x[0, 0]",
@@ -294,6 +299,52 @@ def test_whether_two_arrays_share_memory_is_as_in_numpy_or_the_write_is_refused(
             raise
         np.testing.assert_allclose(value, truth, rtol=1e-9)
         np.testing.assert_allclose(gradient, slopes(user.f, X), rtol=1e-6, atol=1e-8)
+
+
+TRIED = [(), (1,), (0,), ((3, 2),), (0, 1), (0, None)]
+
+
+def functions_that_share():
+    """Functions of the table whose result, in NumPy, may share memory with its argument; with arguments to call them."""
+    for f, rest in itertools.product(by_function, TRIED):
+        if isinstance(f, tuple) or not callable(f):
+            continue
+        a = X.copy()
+        try:
+            with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore"):
+                found = f(a, *rest)
+        except Exception:
+            continue
+        parts = found if isinstance(found, (list, tuple)) else [found]
+        if any(isinstance(v, np.ndarray) and np.shares_memory(v, a) and v.flags.writeable for v in parts):
+            yield pytest.param(f, rest, id=f"{f.__name__}{rest}")
+
+
+@pytest.mark.parametrize(("f", "rest"), list(functions_that_share()))
+def test_every_function_of_the_table_that_shares_memory_does_so_here_or_the_write_is_refused(f, rest):
+    def first(found):
+        return found[0] if isinstance(found, (list, tuple)) else found
+
+    def to_the_result(x):
+        a = x * 1.0
+        v = first(f(a, *rest))
+        v[...] = v * 3.0
+        return np.sum(np.sin(a)) + np.sum(np.cos(v))
+
+    def to_the_argument(x):
+        a = x * 1.0
+        v = first(f(a, *rest))
+        a[...] = a * 3.0
+        return np.sum(np.sin(a)) + np.sum(np.cos(v))
+
+    for write in (to_the_result, to_the_argument):
+        try:
+            value = cr.value_and_grad(write)(X)[0]
+        except (InPlaceError, NoRuleError) as refusal:
+            if refusal.hint:
+                continue
+            raise
+        np.testing.assert_allclose(value, write(X), rtol=1e-9)
 
 
 # --- outside ------------------------------------------------------------------------------------------------------------
@@ -528,3 +579,79 @@ def test_a_float_is_not_lost_in_an_integer_array():
         return
     assert value == user.f(np.array([2.7, 1.0, 1.0])) == 2 * 2.7
     np.testing.assert_array_equal(slope, [2.0, 0.0, 0.0])
+
+
+# --- programs that nobody thought of ------------------------------------------------------------------------------------
+
+
+def random_program(seed, length=14):
+    """Statements that make arrays, views and aliases, and write to them; each is tried in NumPy while it is drawn."""
+    rng = np.random.default_rng(seed)
+    scope = {"np": np, "x": X.copy(), "math": None}
+    lines = ["a0 = x.copy()"]
+    exec(lines[0], scope)
+    names = ["a0"]
+
+    def pick(options):
+        return options[rng.integers(len(options))]
+
+    def place(v):
+        """An index that fits."""
+        parts = [pick(["0", "-1", ":", "::-1", "1:", "::2", "[0, -1]", "[-1, 0, 0]"]) for _ in range(scope[v].ndim)]
+        parts = parts[: rng.integers(0, len(parts) + 1)]
+        return pick([", ".join(parts), "..."]) if parts else "..."
+
+    def number():
+        return pick(["x[0, 1]", "x[1, 2] ** 2", "2.0", "x.sum()", "np.sin(x[1, 0])"])
+
+    while len(lines) < length:
+        v, w, new = pick(names), pick(names), f"a{len(names)}"
+        kind = pick(["make", "view", "view", "alias", "write", "write", "write", "add", "add", "swap", "read"])
+        line = {
+            "make": f"{new} = {pick([f'{v} * 1.5', f'{v} + {number()}', f'np.sin({v})', f'{v}.copy()', f'np.zeros_like({v})', f'{v}.T.copy()', f'np.concatenate([{v}, {v}])', f'np.array({v})'])}",
+            "view": f"{new} = {pick([f'{v}[{place(v)}]', f'{v}.T', f'{v}.reshape(-1)', f'{v}[None]', f'{v}.ravel()', f'np.flip({v})', f'np.asarray({v})', f'{v}[..., ::-1]', f'np.atleast_2d({v})', f'np.squeeze({v})'])}",
+            "alias": f"{new} = {v}",
+            "write": f"{v}[{place(v)}] = {pick([number(), w, f'{w} * 0.5', f'{w}[{place(w)}]', f'{v}[{place(v)}]'])}",
+            "add": pick([f"{v} += {pick([number(), w, v])}", f"{v} *= {pick([number(), w])}", f"{v}[{place(v)}] += {pick([number(), w])}"]),
+            "swap": f"{v}[[0, -1]] = {v}[[-1, 0]]",
+            "read": f"{new} = {v} * {w}",
+        }[kind]  # fmt: skip
+        trial = {k: u for k, u in scope.items()}
+        try:
+            before = {n: np.array(scope[n]) for n in names}
+            exec(line, trial)
+        except (ValueError, IndexError, TypeError):
+            for n in names:  # a write that failed half way
+                if np.ndim(scope[n]):
+                    scope[n][...] = before[n]
+            continue
+        if kind in ("make", "view", "alias", "read"):
+            if np.size(trial[new]) > 24:
+                continue
+            names.append(new)
+        scope = trial
+        lines.append(line)
+    total = " + ".join(
+        f"np.sum({n} * np.cos(np.arange({n}.size) + {i}.0).reshape({n}.shape))" for i, n in enumerate(names)
+    )
+    return "def f(x):\n" + "".join(f"    {line}\n" for line in lines) + f"    return {total}\n"
+
+
+@pytest.mark.parametrize("block", range(8))
+def test_random_programs_that_write_do_what_numpy_does_or_are_refused(block):
+    recorded = 0
+    for seed in range(block * 25, block * 25 + 25):
+        text = random_program(seed)
+        f = module(text).f
+        truth = f(X.copy())
+        try:
+            value, slope = cr.value_and_grad(f)(X)
+        except InPlaceError as refusal:
+            assert refusal.hint  # noqa: PT017
+            continue
+        recorded += 1
+        np.testing.assert_allclose(value, truth, rtol=1e-9, err_msg=text)
+        coarse, fine = slopes(f, X), slopes(f, X, h=3e-4)
+        if np.allclose(coarse, fine, rtol=1e-6):  # else the function bends too much for differences to say anything
+            np.testing.assert_allclose(slope, coarse, rtol=1e-4, atol=1e-5 * np.max(np.abs(coarse)), err_msg=text)
+    assert recorded > 5, "nearly all are refused: this proves little"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ import scipy.special
 
 from chainrule import trace
 from chainrule.api import Call
-from chainrule.errors import ChainruleError
+from chainrule.errors import ChainruleError, DtypeError
 from chainrule.execute import run
 from chainrule.ir import Program
 from chainrule.ops.op import Elementwise, by_function
@@ -967,6 +968,25 @@ def test_plain_numpy_in_float32_stays_in_float32(line: str) -> None:
     cotangents = claims.random_like(claims.real_outputs(program), rng)
     inward = claims.derivatives(reverse(program, moving), [*inputs, *cotangents], args)
     assert all(g.dtype == np.float32 for g in inward)
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_plain_numpy_of_whole_numbers_gives_what_numpy_gives(line: str) -> None:
+    """… where NumPy takes them, in value, shape and dtype; a stand-in may refuse them with a letter."""
+    f, names = function_of(line)
+    args = [(ARGUMENTS[n] * 3).astype(np.int64) for n in names]
+    try:
+        with np.errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            plain = [np.asarray(y) for y in flat(f(*args))]
+    except (TypeError, ValueError, ArithmeticError, np.linalg.LinAlgError, AttributeError):
+        return
+    try:
+        program, inputs = recorded(f, args)
+    except DtypeError:
+        return
+    for y, z in zip(run(program, inputs), plain, strict=True):
+        assert claims.close(np.asarray(y), z, 1e-13), f"{y!r}, and NumPy says {z!r}"
 
 
 @pytest.mark.parametrize("line", REFUSED)

@@ -6,6 +6,10 @@ import numpy as np
 import pytest
 
 import chainrule as cr
+from chainrule.explain.backprop import backprop
+from chainrule.explain.derive import derivation
+from chainrule.explain.formula import formula
+from chainrule.explain.source import gradient_source, source
 from chainrule.ir import check
 from chainrule.transform.batch import batch
 from chainrule.transform.forward import forward
@@ -80,6 +84,22 @@ READERS = {
 }
 
 
+PAGES = {  # readers that write a text: more work, and no doubling either
+    "formula": lambda: str(formula(PROGRAM)),
+    "LaTeX": lambda: formula(PROGRAM)._repr_latex_(),
+    "derivation": lambda: str(derivation(PROGRAM)),
+    "backpropagation": lambda: str(backprop(PROGRAM, [0])),
+    "backpropagation as a page": lambda: backprop(PROGRAM, [0], [X])._repr_html_(),
+    "source": lambda: str(source(PROGRAM)),
+    "source of the gradient": lambda: str(gradient_source(PROGRAM, [0])),
+    "explain": lambda: str(cr.explain(fresh(), X)),
+    "explain as a page": lambda: cr.explain(fresh(), X)._repr_html_(),
+    "derive": lambda: str(cr.derive(fresh())),
+    "check": lambda: str(cr.check(fresh(), X)),
+    "study": lambda: str(cr.study(fresh(), X)),
+}
+
+
 def least(work, tries=3):
     times = []
     for _ in range(tries):
@@ -93,6 +113,22 @@ def least(work, tries=3):
 def test_sixty_doublings_take_every_reader_milliseconds(name):
     seconds = least(READERS[name])
     assert seconds < LIMIT, f"{name}: {seconds * 1e3:.0f} ms"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_sixty_doublings_are_written_as_one_writes_them(name):
+    texts = []
+    seconds = least(lambda: texts.append(PAGES[name]()), 1)
+    if seconds > 8 * LIMIT:
+        seconds = least(PAGES[name], 2)
+    assert seconds < 8 * LIMIT, f"{name}: {seconds * 1e3:.0f} ms"
+    assert len(texts[0]) < 6000 * DEPTH
+
+
+def test_the_source_of_the_gradient_is_its_gradient():
+    scope = {}
+    exec(str(gradient_source(PROGRAM, [0])), scope)
+    np.testing.assert_allclose(scope["gradient"](X), by_hand(X)[1], rtol=1e-9)
 
 
 def test_sixty_doublings_have_the_right_value_and_slope():

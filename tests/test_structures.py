@@ -55,7 +55,7 @@ class Plain:
         self.w = w
 
 
-V = np.array([1.0, 2.0])
+V, ONES = np.array([1.0, 2.0]), np.ones(2)
 M = np.array([[1.0, 2.0], [3.0, 4.0]])
 
 # (structure, the function's text as a lambda, the same structure holding the gradient)
@@ -69,7 +69,7 @@ STRUCTURES = {
         lambda p: np.sum(p["layers"][0][0] @ p["layers"][0][1]) * p["layers"][1]["b"][0],
         {"layers": [(np.array([[3.0, 6.0], [3.0, 6.0]]), np.array([12.0, 18.0])), {"b": [16.0]}]},
     ),
-    "a frozen dataclass": (Frozen(V, {"k": 2.0}), lambda p: np.sum(p.w) * p.inner["k"], Frozen(np.full(2, 2.0), {"k": 3.0})),
+    "a frozen dataclass": (Frozen(V, {"k": 2.0}), lambda p: np.sum(p.w) * p.inner["k"], Frozen(2 * ONES, {"k": 3.0})),
     "a dataclass with slots": (Slotted(w=V), lambda p: np.sum(p.w**2), Slotted(w=2 * V)),
     "a dataclass that checks": (Checked(V), lambda p: np.sum(p.w**2), Checked(2 * V)),
     "a list of dataclasses": ([Frozen(V, 1.0), Frozen(V, 2.0)], lambda p: sum(np.sum(q.w) * q.inner for q in p),
@@ -78,7 +78,8 @@ STRUCTURES = {
     "a dict with tuples as keys": ({("a", 1): V}, lambda p: np.sum(p["a", 1] ** 2), {("a", 1): 2 * V}),
     "a dict in no sorted order": ({"b": 3.0, "a": V}, lambda p: np.sum(p["a"] ** 2) * p["b"], {"b": 5.0, "a": 6 * V}),
     "numbers": ({"a": 2.0, "b": 3}, lambda p: p["a"] * p["b"], {"a": 3.0, "b": 2.0}),
-    "an empty part": ({"a": V, "none": [], "empty": {}}, lambda p: np.sum(p["a"] ** 2), {"a": 2 * V, "none": [], "empty": {}}),
+    "an empty part": ({"a": V, "none": [], "empty": {}}, lambda p: np.sum(p["a"] ** 2),
+                      {"a": 2 * V, "none": [], "empty": {}}),
     "a shared array": ([V, V], lambda p: np.sum(p[0] * p[1] ** 2), [V**2, 2 * V**2]),
     "a single leaf, deep": ([[[[V]]]], lambda p: np.sum(p[0][0][0][0] ** 2), [[[[2 * V]]]]),
     "unused parts": ({"a": V, "b": M}, lambda p: np.sum(p["a"]), {"a": np.ones(2), "b": np.zeros((2, 2))}),

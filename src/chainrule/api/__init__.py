@@ -12,5 +12,6 @@ from .run_now import check, derive, explain, minimize, trace
 
 __all__ = [
     "Call", "Function", "Wrt", "public",
-    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize", "explain", "derive",
+    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
+    "explain", "derive",
 ]  # fmt: skip

@@ -41,7 +41,7 @@ from .steps import PARTIAL, LineSteps, Step, apply_rule, no_step, one
 from .textbook import with_book_rules
 from .tidy import tidy
 
-MANY = 24  # of more lines than this, each is one step
+MANY = 48  # of more equations than this, each line is one step
 
 
 @dataclass(frozen=True)
@@ -149,7 +149,7 @@ def derivation(program: Program, wanted: int = 0, hidden: Sequence[Any] = ()) ->
     active = reached_from(p, [wanted])
     lines = tuple(line for line in lines if any(v in active for v in line.values))
     steps = [
-        LineSteps(line, x, names, active, len(p.inputs) == 1, output in line.values, len(lines) <= MANY).step()
+        LineSteps(line, x, names, active, len(p.inputs) == 1, output in line.values, len(p.equations) <= MANY).step()
         for line in lines
     ]
     if not steps:

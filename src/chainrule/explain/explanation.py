@@ -62,7 +62,7 @@ class Explanation:
             ("Recorded program", self.listing),
             ("Cost", f"value:    {self.cost}\ngradient: {self.gradient_cost}"),
         ]
-        return "\n\n".join(f"{title}\n\n{_indented(body)}" for title, body in sections)
+        return "\n\n".join(f"{title}\n\n{_indented(body)}" for title, body in sections if body)
 
     def _repr_latex_(self) -> str:
         return f"$$\\begin{{aligned}} {_aligned(self.value)} \\\\ {_aligned(self.gradient)} \\end{{aligned}}$$"

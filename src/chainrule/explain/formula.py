@@ -229,7 +229,7 @@ class Typesetter:
 
     def _is_scalar(self, a: Atom) -> bool:
         """Whether it is one number, perhaps repeated."""
-        return self._source.get(a, a).type.shape == () or (isinstance(a, Const) and uniform(a) is not None)
+        return self._source.get(a, a).type.size == 1 or (isinstance(a, Const) and uniform(a) is not None)
 
     def _contraction(self, e: Equation) -> Box:
         spec: Spec = e.params["spec"]

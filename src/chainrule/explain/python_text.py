@@ -8,13 +8,13 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from math import isinf, isnan
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..ir import Array, Equation
+from ..ir import Array, Const, Equation
 from ..ops.contraction import Contraction, Labels, Spec
 from ..ops.notation import SUM, Notation
 from .styles import index_text, notation_of
@@ -66,11 +66,22 @@ def call(function: str, arguments: Sequence[Text | str]) -> Text:
 
 
 def _call(e: Equation, notation: Notation, parts: Parts) -> Text:
-    options = {k: v for k, v in e.params.items() if k not in ("axes", "axis", "n") and v is not False}
-    if options or len(e.params.get("axes", ())) > 2:
+    if needs_helper(e):
         return _defined(e, notation, parts)
     first = [repr(e.params["n"])] if "n" in e.params else []
-    return call(function_of(notation), [*first, *parts, *_axes(e)])
+    options = [f"{k}={v!r}" for k, v in _options(e).items()]
+    return call(function_of(notation), [*first, *parts, *_axes(e), *options])
+
+
+def _options(e: Equation) -> dict[str, Any]:
+    """Params other than axes and numbers, where they ask for something."""
+    return {k: v for k, v in e.params.items() if k not in ("axes", "axis", "n") and v is not False}
+
+
+def _takes(notation: Notation, options: Collection[str]) -> bool:
+    """Whether NumPy's function has these options."""
+    function = getattr(np, notation.text, None)
+    return not options or (function is not None and set(options) <= set(inspect.signature(function).parameters))
 
 
 def _axes(e: Equation) -> list[str]:
@@ -132,8 +143,7 @@ def needs_helper(e: Equation) -> bool:
     if isinstance(e.op, Contraction):
         return False
     if notation.style == "call":
-        options = {k: v for k, v in e.params.items() if k not in ("axes", "axis", "n") and v is not False}
-        return bool(options) or len(e.params.get("axes", ())) > 2
+        return not _takes(notation, _options(e)) or len(e.params.get("axes", ())) > 2
     if notation.style == "index":
         return e.inputs[0].type.ndim > 2
     return notation.style == "defined"
@@ -144,6 +154,8 @@ def needs_helper(e: Equation) -> bool:
 
 def _silent(e: Equation, notation: Notation, parts: Parts) -> Text:
     t = e.output.type
+    if notation.text == "reshape" and isinstance(e.inputs[0], Const):
+        return call("np.reshape", [parts[0], str(t.shape)])
     if notation.text == "reshape":
         grown = _grown(e.inputs[0].type.shape, t.shape)
         if grown:
@@ -182,6 +194,19 @@ def _keep_axis(written_: str, bounds: tuple[int, int | None, int]) -> str:
         return written_
     n = int(written_)
     return f"{n}:{n + 1}"
+
+
+def element(e: Equation, x: Text, shape: tuple[int, ...]) -> Text | None:
+    """A slice without the axes along which it takes just one; None where that is not the shape."""
+    own = e.inputs[0].type.shape
+    index = index_text(e.params["index"], own).split(",")
+    lead = own[: len(own) - len(index)]
+    left = tuple(n for n, i in zip(e.output.type.shape[len(lead) :], index, strict=True) if ":" in i)
+    if lead or left != shape:
+        return None
+    while index and index[-1] == ":":
+        index.pop()
+    return Text(f"{x.at(PRIMARY)}[{', '.join(index)}]") if index else None
 
 
 def _slice(e: Equation, notation: Notation, parts: Parts) -> Text:
@@ -253,6 +278,8 @@ def contraction(spec: Spec, shapes: Sequence[tuple[int, ...]], parts: Parts) -> 
     kept = tuple(label for label in spec.out if label in known)
     inner = contraction(Spec(spec.ins, kept), shapes, parts) if Spec(spec.ins, kept).ins != (kept,) else parts[0]
     shape = tuple(size[label] for label in spec.out)
+    if not kept:
+        return call("np.full", [str(shape), inner])
     if all(size[label] == 1 for label in spec.out if label not in known):
         return stretched(inner, kept, spec.out, front=True)
     return call("np.broadcast_to", [stretched(inner, kept, spec.out), str(shape)])
@@ -260,6 +287,8 @@ def contraction(spec: Spec, shapes: Sequence[tuple[int, ...]], parts: Parts) -> 
 
 def stretched(x: Text, labels: Labels, out: Labels, *, front: bool = False) -> Text:
     """x with axes of length 1 where `out` has labels that it lacks; in front, NumPy adds them itself."""
+    if not labels:
+        return x
     places = [":" if label in labels else "None" for label in out]
     while not front and places and places[0] == "None":
         places.pop(0)

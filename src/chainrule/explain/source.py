@@ -25,7 +25,8 @@ from ..ir import Array, Atom, Const, Equation, Program, Var
 from ..ops.contraction import Contraction, Spec
 from .formula import is_view, user_names, views
 from .names import fresh, identifier
-from .python_text import Text, array, contraction, helper, number, statements, stretched, written
+from .python_text import Text, array, contraction, element, helper, number, statements, stretched, written
+from .styles import notation_of
 from .textbook import gradient_program
 
 WIDE = 72  # an expression longer than this is assigned to a variable
@@ -143,7 +144,8 @@ class _Writer:
         text = Text("") if self_assigning else self._expression(e)
         if self_assigning or self._assigned(e, v, text):
             name = self._name(v)
-            lines = statements(e, name, [self._full(a) for a in e.inputs]) if self_assigning else None
+            parts = [*map(self._full, e.inputs[:-1]), self._unrepeated(e.inputs[-1]) or self._full(e.inputs[-1])]
+            lines = statements(e, name, parts) if self_assigning else None
             self.lines += lines or [f"{name} = {text.code}"]
             text = Text(name)
         self.texts[v] = text
@@ -160,7 +162,17 @@ class _Writer:
             return self._contraction(e)
         if e.op.aligned:
             return written(e, self._aligned(e))
+        read = self._element(e)
+        if read is not None:
+            return read
         return written(e, [self._full(a) for a in e.inputs])
+
+    def _element(self, e: Equation) -> Text | None:
+        """`x[4]` for the slice x[4:5] without its axis; None for all else."""
+        inner = self.producer.get(e.inputs[0]) if isinstance(e.inputs[0], Var) else None
+        if notation_of(e).style != "silent" or inner is None or notation_of(inner).style != "slice":
+            return None
+        return element(inner, self._full(inner.inputs[0]), e.output.type.shape)
 
     def _contraction(self, e: Equation) -> Text:
         spec: Spec = e.params["spec"]

@@ -183,8 +183,8 @@ class _Tidier:
         if a.type.dtype != v.type.dtype:
             return None
         term = self._as_term(a)
-        if not term.arrays.powers:
-            return None
+        if not term.arrays.powers:  # the same number everywhere
+            return (term,) if is_view(e) else None
         inside = self._write((term.arrays,), a.type)
         (made,) = self._emit(e.op, (inside,), e.params, e)
         self._name(e, [made])
@@ -194,7 +194,9 @@ class _Tidier:
         """Numbers and scalars go in front; what is repeated and summed again counts."""
         spec: Spec = e.params["spec"]
         size = spec.sizes([a.type.shape for a in e.inputs])
-        front, atoms, ins = Term(), [], []
+        front = Term()
+        atoms: list[Atom] = []
+        ins: list[tuple[int, ...]] = []
         for a, labels in zip(e.inputs, spec.ins, strict=True):
             if not a.type.differentiable:
                 return None
@@ -217,6 +219,7 @@ class _Tidier:
         changed = canonical(Spec(tuple(ins), spec.out, new))
         if changed.is_identity:
             return (front * of(atoms[0]),)
+        atoms, changed = self._turned(e, atoms, changed)
         (made,) = self._emit(contract, tuple(atoms), {"spec": changed}, e)
         self._name(e, [made])
         return (front * of(made),)
@@ -245,6 +248,19 @@ class _Tidier:
         at = {label: start + i for i, label in enumerate(inner)} | dict(zip(spec.out, labels, strict=True))
         sizes = size | {at[label]: n for label, n in zip(inner, e.inputs[0].type.shape, strict=True)}
         return [e.inputs[0]], [tuple(at[label] for label in inner)], sizes
+
+    def _turned(self, e: Equation, atoms: list[Atom], spec: Spec) -> tuple[list[Atom], Spec]:
+        """(A B)ᵀ is Bᵀ Aᵀ: instead of a product with its axes in another order, the product in that order."""
+        a = atoms[0]
+        inner = self.producer.get(a) if isinstance(a, Var) else None
+        if inner is None or inner.op is not contract or len(inner.inputs) < 2 or len(e.inputs) > 1:
+            return atoms, spec
+        labels, out = spec.ins[0], spec.out
+        if self.uses[e.inputs[0]] > 1 or sorted(labels) != sorted(out) or len(set(out)) < len(out):
+            return atoms, spec
+        product: Spec = inner.params["spec"]
+        turned = tuple(product.out[labels.index(label)] for label in out)
+        return list(inner.inputs), canonical(Spec(product.ins, turned, product.new))
 
     # --- multiplying out ---
 

@@ -74,7 +74,20 @@ def spell_power(x: Value, y: Value) -> Any:
 
 
 spelled(np.square)(lambda x: spell_power(x, 2))
-spelled(np.reciprocal)(lambda x: apply(divide, 1.0, x))
+
+
+@spelled(np.reciprocal)
+def reciprocal(x: Value) -> Any:
+    if dtype_of(x).kind != "f":
+        raise DtypeError("np.reciprocal of whole numbers rounds to zero", operands=(x,), hint="write 1 / x")
+    return apply(divide, 1.0, x)
+
+
+def converted(ufunc: Any, x: Value) -> Any:
+    """x in the dtype in which NumPy computes the ufunc: `np.fabs` of whole numbers is real."""
+    return np.astype(x, ufunc.resolve_dtypes((dtype_of(x), None))[0])
+
+
 spelled(np.positive)(lambda x: x)
 
 
@@ -144,7 +157,10 @@ spelled(np.fix)(lambda x: np.trunc(x))
 
 @spelled(np.round, np.around)
 def round_(x: Value, decimals: int = 0) -> Any:
-    return np.rint(x) if not decimals else np.rint(x * 10.0**decimals) / 10.0**decimals
+    if dtype_of(x).kind in "iu" and decimals >= 0:
+        return x
+    scale = 10.0 ** abs(decimals)
+    return np.rint(x) if not decimals else np.rint(x * scale) / scale if decimals > 0 else np.rint(x / scale) * scale
 
 
 # --- with a kink: at it, the mean of the slopes on either side ------------------------------------------------------
@@ -156,7 +172,7 @@ sign = elementwise(
 absolute = elementwise(
     np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value"
 )
-spelled(np.fabs)(lambda x: np.absolute(x))
+spelled(np.fabs)(lambda x: np.absolute(converted(np.fabs, x)))
 
 
 def _winner(first: Value, tie: Value) -> Cases:
@@ -194,6 +210,8 @@ def clip(x: Value, a_min: Value = None, a_max: Value = None, *, min: Value = Non
 
 @spelled(np.nan_to_num)
 def nan_to_num(x: Value, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+    if dtype_of(x).kind != "f":
+        return x
     limits = np.finfo(dtype_of(x))
     x = np.where(np.isnan(x), nan, x)
     x = np.where(x == inf, float(limits.max) if posinf is None else posinf, x)

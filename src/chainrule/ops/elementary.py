@@ -11,6 +11,7 @@ from math import inf, log, pi
 import numpy as np
 import scipy.special
 
+from .arithmetic import converted
 from .notation import ROOT, Notation, call
 from .op import Value, elementwise, spelled
 from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
@@ -123,5 +124,5 @@ arctanh = elementwise(
 
 # --- angles ---------------------------------------------------------------------------------------------------------
 
-spelled(np.deg2rad, np.radians)(lambda x: x * (pi / 180))
-spelled(np.rad2deg, np.degrees)(lambda x: x * (180 / pi))
+spelled(np.deg2rad, np.radians)(lambda x: converted(np.radians, x) * (pi / 180))
+spelled(np.rad2deg, np.degrees)(lambda x: converted(np.degrees, x) * (180 / pi))

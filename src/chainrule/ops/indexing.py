@@ -242,6 +242,7 @@ class Selection:
                     first = len(self.result)
             axis += 1
         self.sliced = tuple(len(range(n)[slice(*b)]) for n, b in zip(shape, self.bounds, strict=True))
+        self.whole = all(range(n)[slice(*b)] == range(n) for n, b in zip(shape, self.bounds, strict=True))
         self.front = 0 if apart else (first or 0)  # where the axes of the integer arrays stand in the result
 
     @property
@@ -296,7 +297,7 @@ def write(x: Value, index: Any, v: Value) -> Any:
     v = astype(v, dtype_of(x))
     if s.basic:
         v = spell_reshape(_fit(v, s.shape()), s.sliced)
-        if all(range(n)[slice(*b)] == range(n) for n, b in zip(shape_of(x), s.bounds, strict=True)):
+        if s.whole:
             return v
         return apply(update, x, v, index=tuple(s.bounds))
     order, n, width = s.order()
@@ -309,7 +310,7 @@ def write(x: Value, index: Any, v: Value) -> Any:
     table = spell_reshape(transpose(sliced, order), (n, width))
     table = apply(scatter_set, table, flat, v)
     new = transpose(spell_reshape(table, tuple(s.sliced[a] for a in order)), tuple(np.argsort(order).tolist()))
-    return new if s.sliced == shape_of(x) else apply(update, x, new, index=tuple(s.bounds))
+    return new if s.whole else apply(update, x, new, index=tuple(s.bounds))
 
 
 def add_at(x: Value, index: Any, v: Value) -> Any:
@@ -324,7 +325,7 @@ def add_at(x: Value, index: Any, v: Value) -> Any:
     v = transpose(v, (*range(s.front, s.front + k), *range(s.front), *range(s.front + k, ndim_of(v))))
     added = apply(scatter_add, spell_reshape(v, (prod(found), width)), flat, n=n)
     added = transpose(spell_reshape(added, tuple(s.sliced[a] for a in order)), tuple(np.argsort(order).tolist()))
-    if s.sliced != shape_of(x):
+    if not s.whole:
         return write(x, tuple(slice(*b) for b in s.bounds), take_slice(x, tuple(s.bounds)) + added)
     return x + added
 
@@ -366,7 +367,7 @@ def sort(x: Value, axis: int | None = -1, **options: Any) -> Any:
     """x in the order of argsort: the slope goes where the value came from."""
     if axis is None:
         x, axis = spell_reshape(x, (-1,)), -1
-    return take_along_axis(x, np.argsort(x, axis=axis), axis)
+    return take_along_axis(x, np.argsort(x, axis=axis, stable=True), axis)
 
 
 @spelled(np.median)
@@ -375,7 +376,7 @@ def median(x: Value, axis: Any = None, *, keepdims: Any = False) -> Any:
     axes = normal_axes(axis, ndim_of(x))
     rest = tuple(a for a in range(ndim_of(x)) if a not in axes)
     kept = tuple(shape_of(x)[a] for a in rest)
-    x_sorted = sort(spell_reshape(transpose(x, (*rest, *axes)), (*kept, -1)))
+    x_sorted = sort(spell_reshape(transpose(x, (*rest, *axes)), (*kept, prod(shape_of(x)[a] for a in axes))))
     n = shape_of(x_sorted)[-1]
     middle = np.mean(x_sorted[..., (n - 1) // 2 : n // 2 + 1], axis=-1)
     kept = tuple(1 if a in axes else m for a, m in enumerate(shape_of(x)))

@@ -88,7 +88,8 @@ spelled(np.vdot)(lambda a, b: inner(ravel(a), ravel(b)))
 
 @spelled(np.linalg.vecdot, np.vecdot)
 def vecdot(a: Value, b: Value, axis: int = -1) -> Any:
-    return np.sum(a * b, axis=axis)
+    product = a * b
+    return np.sum(product, axis=axis, dtype=dtype_of(product))
 
 
 @spelled(np.outer, np.linalg.outer)

@@ -40,6 +40,11 @@ def _finish(y: Value, x: Value, axes: Axes, keepdims: Any, dtype: Any = None) ->
     return y
 
 
+def _like(initial: Any, y: Value) -> Any:
+    """A reduction starts in the dtype in which it goes on."""
+    return np.astype(initial if hasattr(initial, "dtype") else np.asarray(initial), dtype_of(y))
+
+
 def _accumulator(x: Value) -> Any:
     """x in the dtype in which NumPy adds it up: whole numbers widen."""
     wide = np.sum(np.zeros(0, dtype_of(x))).dtype
@@ -58,7 +63,7 @@ def sum_(
     axes = normal_axes(axis, ndim_of(x))
     x = _accumulator(x) if dtype is None else np.astype(x, np.dtype(dtype))
     y = contraction(x, ins=[range(ndim_of(x))], out=[n for n in range(ndim_of(x)) if n not in axes])
-    return _finish(y if initial is None else y + initial, x, axes, keepdims)
+    return _finish(y if initial is None else y + _like(initial, y), x, axes, keepdims)
 
 
 def _float(x: Value) -> Any:
@@ -145,7 +150,7 @@ def product(
         folded = take_slice(y, (*whole, (0, half, 1))) * take_slice(y, (*whole, (half, 2 * half, 1)))
         y = np.concatenate([folded, take_slice(y, (*whole, (2 * half, n, 1)))], axis=-1) if n % 2 else folded
     y = spell_reshape(y, shape_of(y)[:-1]) if shape_of(y)[-1] else np.ones(shape_of(y)[:-1], dtype_of(y))
-    return _finish(y if initial is None else y * initial, x, axes, keepdims)
+    return _finish(y if initial is None else y * _like(initial, y), x, axes, keepdims)
 
 
 @spelled(np.cumprod)
@@ -227,7 +232,7 @@ def _extreme(op: General, of_two: Any) -> Any:
                 raise ShapeError(f"np.{op.name} with where= needs initial=, for when nothing is taken")
             x = np.where(where, x, initial)
         y = apply(op, x, axes=tuple(a - ndim_of(x) for a in axes)) if axes else x
-        return _finish(y if initial is None else of_two(y, initial), x, axes, keepdims)
+        return _finish(y if initial is None else of_two(y, _like(initial, y)), x, axes, keepdims)
 
     return rule
 
@@ -262,9 +267,9 @@ argmin = General(
     notation=call("argmin"), rule="step", examples=_rows_and_columns,
 )  # fmt: skip
 argsort = General(
-    "argsort", lambda x, *, axis: np.argsort(x, axis=axis, kind="stable"),
-    lambda x, *, axis: ArrayType(x.shape, np.dtype(np.intp)), notation=call("argsort"), rule="step",
-    examples=_rows_and_columns,
+    "argsort", lambda x, *, axis, stable: np.argsort(x, axis=axis, kind="stable" if stable else None),
+    lambda x, *, axis, stable: ArrayType(x.shape, np.dtype(np.intp)), notation=call("argsort"), rule="step",
+    examples=lambda rng: [(x, {**axis, "stable": n == 0}) for n, (x, axis) in enumerate(_rows_and_columns(rng))],
 )  # fmt: skip
 
 
@@ -304,10 +309,11 @@ spelled(np.argmin)(lambda x, axis=None, *, keepdims=False: _position(argmin, x, 
 
 
 @spelled(np.argsort)
-def spell_argsort(x: Value, axis: int | None = -1, kind: Any = None, **extra: Any) -> Any:
+def spell_argsort(x: Value, axis: int | None = -1, kind: Any = None, *, stable: Any = None) -> Any:
     if axis is None:
         x, axis = ravel(x), -1
-    return apply(argsort, x, axis=normal_axis(axis, ndim_of(x)) - ndim_of(x))
+    stable = stable or kind in ("stable", "mergesort")
+    return apply(argsort, x, axis=normal_axis(axis, ndim_of(x)) - ndim_of(x), stable=bool(stable))
 
 
 def _truth(op: General, x: Value, axis: Any, keepdims: Any) -> Any:
@@ -365,18 +371,15 @@ def spell_logsumexp(a: Value, axis: Any = None, b: Any = None, keepdims: Any = F
     if return_sign:
         raise NoRuleError("logsumexp with return_sign=True is not in the op table")
     if b is not None:  # Σ b exp(a): shifted by hand, so that b may be zero or negative
-        top = keep_top(a, axis)
-        return np.log(np.sum(b * np.exp(a - top), axis=axis, keepdims=keepdims)) + (
-            top if keepdims else np.squeeze(top, axis=normal_axes(axis, ndim_of(a)))
-        )
+        a = np.where(b == 0 if hasattr(b, "dtype") else np.asarray(b) == 0, -inf, _float(a))  # takes no part
+        top = np.max(a, axis=axis, keepdims=True)
+        top = np.where(np.isfinite(top), top, 0)
+        total = np.log(np.sum(b * np.exp(a - top), axis=axis, keepdims=keepdims))
+        return total + (top if keepdims else np.squeeze(top, axis=normal_axes(axis, ndim_of(a))))
     a = _float(a)
     axes = normal_axes(axis, ndim_of(a))
     _nonempty(a, axes, "logsumexp")
     return _finish(apply(logsumexp, a, axes=tuple(n - ndim_of(a) for n in axes)) if axes else a, a, axes, keepdims)
-
-
-def keep_top(a: Value, axis: Any) -> Any:
-    return np.max(a, axis=axis, keepdims=True)
 
 
 @spelled(scipy.special.softmax)

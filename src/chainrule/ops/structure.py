@@ -456,12 +456,12 @@ def repeat(x: Value, repeats: Any, axis: int | None = None) -> Any:
 
 @spelled(np.tril)
 def tril(m: Value, k: int = 0) -> Any:
-    return apply(where, np.tril(np.ones(shape_of(m), bool), k), m, 0.0)
+    return apply(where, np.tril(np.ones(shape_of(m), bool), k), m, False)
 
 
 @spelled(np.triu)
 def triu(m: Value, k: int = 0) -> Any:
-    return apply(where, np.triu(np.ones(shape_of(m), bool), k), m, 0.0)
+    return apply(where, np.triu(np.ones(shape_of(m), bool), k), m, False)
 
 
 
@@ -472,7 +472,7 @@ def diff(x: Value, n: int = 1, axis: int = -1) -> Any:
         a, m = normal_axis(axis, ndim_of(x)), shape_of(x)[axis]
         high = take_slice(x, (*parts[:a], (1, m, 1), *parts[a + 1 :]))
         low = take_slice(x, (*parts[:a], (0, max(m - 1, 0), 1), *parts[a + 1 :]))
-        x = high - low
+        x = high != low if dtype_of(x).kind == "b" else high - low
     return x
 
 

@@ -40,9 +40,9 @@ def array(
         raise NoRuleError(f"an array of {np.dtype(dtype)} can't be recorded: only real numbers are")
     if isinstance(value, (list, tuple)) and involved(value) is not None:
         rows = [array(v) for v in value]
-        shapes = {shape_of(row) for row in rows}
-        if len(shapes) > 1:
-            raise ShapeError(f"the rows of a nested list have different shapes: {', '.join(map(str, sorted(shapes)))}")
+        if len({shape_of(row) for row in rows}) > 1:
+            types = dict.fromkeys(f"{dtype_of(row)}[{','.join(map(str, shape_of(row)))}]" for row in rows)
+            raise ShapeError(f"the rows of a nested list have different shapes: {', '.join(types)}")
         value = np.stack([by_function[np.reshape](row, shape_of(row)) for row in rows])
     elif not isinstance(value, Traced):
         return np.array(value, dtype)

@@ -240,7 +240,7 @@ class Traced(ArrayMethods):
         return bool(np.any(self == item))
 
     def __round__(self, digits: int | None = None) -> Any:
-        return np.rint(self) if not digits else self.round(digits)
+        return self.round(digits or 0)
 
     # --- parts, and writing ---
 
@@ -254,7 +254,7 @@ class Traced(ArrayMethods):
         """`value` as a view of this array: a write to either reaches the other, as in NumPy."""
         if not value.shape and not isinstance(value._atom, Const):
             return value  # a number, not a view
-        return Traced(value.recorder, value._atom, view=View(self, take, put))
+        return Traced(value.recorder, value.atom, view=View(self, take, put))
 
     def __setitem__(self, index: Any, v: Any) -> None:
         if not self.recorder.open:

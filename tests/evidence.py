@@ -41,7 +41,7 @@ def module(source, folder=None, name=None, header=_HEADER):
         sys.modules[name] = made
         spec.loader.exec_module(made)
         return made
-    file = f"/home/user/{name}.py"
+    file = f"/folder/of/the/user/{name}.py"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
     made.__file__ = file
     sys.modules[name] = made

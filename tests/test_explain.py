@@ -496,7 +496,7 @@ def test_what_is_shared_is_written_once(reader):
         text = READERS[reader](program)
         took.append(time.process_time() - start)
     assert len(text) < 200_000
-    assert min(took) < 0.15  # a tree would have 2⁶⁰ leaves; on a quiet machine it is below 50 ms
+    assert min(took) < 0.5  # a tree would have 2⁶⁰ leaves; a quiet machine takes a tenth of this
 
 
 @pytest.mark.parametrize("reader", READERS)

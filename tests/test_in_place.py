@@ -76,6 +76,7 @@ WRITES = {
     "a view of a view read after the base was written": "a = x.copy(); v = a[0]; u = v[1:]; a[0, 1] = x[1, 1] ** 2; v[2] = 4.0; a = a * u[0] + u[1]",
     "a copy of a view whose base was written": "a = x.copy(); v = a.ravel(); a[...] = x ** 2; u = v.ravel(); w = np.squeeze(a[0:1]); a = a * u.reshape(2, 3) + w",
     "a view written through itself": "a = x.copy(); v = a[...]; a[...] = x ** 2; v[...] = v[...]; v[...] += v",
+    "a view takes its base": "a = x.copy(); v = a[..., ::-1]; v[...] = a; v *= 2; a = a * v",
     "two views": "a = x.copy(); v = a[0]; u = a[:, 0]; v[0] = x[1, 1] ** 2; a = a * u[0]; u[1] = 3.0; a = a + v[0]",
     "a view that outlives its base's name": "a = x.copy(); v = a[0]; b = a; a = b * 2; v[0] = 9 * x[1, 1]; a = a + b",
     "a view of a part of a part": "a = x.copy(); a[0][1] = x[1, 0] ** 2; a[1][:][2] = x[0, 0]",

@@ -19,7 +19,7 @@ import numpy as np
 
 from .errors import ArgumentError
 from .ir import Atom, Const, Program, Var
-from .trace.record import Recording, Static, current, record, type_of
+from .trace.record import Recording, Static, current, kind_and_type, record
 from .trace.recorder import Recorder, Traced
 from .trace.tree import Tree
 from .trace.where import describe
@@ -177,7 +177,7 @@ def recording_of(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree
     if not callable(function):
         raise ArgumentError(f"a function is needed, not {type(function).__name__}")
     this = id(function.__self__) if isinstance(function, types.MethodType) else 0
-    key = (this, tree, tuple([leaf.key() if isinstance(leaf, Static) else type_of(leaf) for leaf in leaves]))
+    key = (this, tree, tuple([leaf.key() if isinstance(leaf, Static) else kind_and_type(leaf) for leaf in leaves]))
     with _lock:
         table = _table(function)
         found = list(table.get(key, ()))

@@ -90,7 +90,7 @@ def _jacobian(call: Call, outs: Sequence[Any], ins: Sequence[Any], by_columns: b
 
 def _scalar(x: Any) -> Any:
     """Arrays of their own; numbers as NumPy scalars."""
-    if isinstance(x, np.ndarray):
+    if type(x) is np.ndarray:
         return x[()] if x.ndim == 0 else np.ascontiguousarray(x).copy() if x.base is not None else x
     return x
 

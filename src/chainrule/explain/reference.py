@@ -135,9 +135,8 @@ def _docstring(value: Any) -> str:
 
 def write(folder: Path) -> list[Path]:
     """Write all pages into a folder; returns their paths."""
-    import chainrule
-
-    pages = {**op_pages(), "api.md": public_page(chainrule)}
+    package = sys.modules[str(__package__).partition(".")[0]]
+    pages = {**op_pages(), "api.md": public_page(package)}
     folder.mkdir(parents=True, exist_ok=True)
     for name, page in pages.items():
         (folder / name).write_text(page.rstrip() + "\n", encoding="utf-8")

@@ -17,18 +17,15 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
-
-from ..ir import Array, ArrayType, Atom, Const, Equation, Program, Var, without_dead_code
+from ..ir import ArrayType, Atom, Const, Equation, Program, Var, without_dead_code
 from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract, where
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.op import OPS, Linear, Op
 from ..transform.simplify import simplify
-from .algebra import ONE, Exact, Term, collected, common, exact, magnitude, of, without, written
+from .algebra import ONE, Term, collected, exact, of, without
 from .formula import is_view
 from .styles import uniform
-
-Value = tuple[Term, ...]  # a sum of terms
+from .term_writer import TermWriter, Value, constant
 
 
 def tidy(program: Program, last: Sequence[Var] = ()) -> Program:
@@ -52,13 +49,9 @@ class _Tidier:
 
     def __init__(self, program: Program, last: Sequence[Var]) -> None:
         self.old = program
-        self.equations: list[Equation] = []
-        self.made: dict[Any, tuple[Var, ...]] = {}
-        self.producer: dict[Var, Equation] = {}
-        self.parts: dict[Atom, Value] = {}  # the terms of which a written sum is made
         self.values: dict[Var, Value] = {v: (of(v),) for v in program.inputs}
         order = {v: i / len(program.inputs) for i, v in enumerate(program.inputs)}
-        self.rank: dict[Var, float] = order | dict.fromkeys(last, 2)
+        self.out = TermWriter(order | dict.fromkeys(last, 2))
         self.uses: Counter[Atom] = Counter()
         for e in program.equations:
             self.uses.update(e.inputs)
@@ -69,7 +62,7 @@ class _Tidier:
         for e in self.old.equations:
             self._read(e)
         outputs = tuple(self._whole(a) for a in self.old.outputs)
-        return Program(self.old.inputs, tuple(self.equations), outputs, self.old.name)
+        return Program(self.old.inputs, tuple(self.out.equations), outputs, self.old.name)
 
     # --- reading one equation ---
 
@@ -80,13 +73,13 @@ class _Tidier:
         value = rewrite(self, e) if rewrite and e.outputs[0].type.differentiable else None
         if value is None:
             inputs = self._operands(e)
-            made = self._emit(e.op, inputs, e.params, e)
+            made = self.out.emit(e.op, inputs, e.params, e)
             self.values.update((v, (of(m),)) for v, m in zip(e.outputs, made, strict=True))
             self._name(e, made)
             return
         v = e.output
         if v.name and self.uses[v] > 1 and not (len(value) == 1 and value[0].is_atom and value[0].number == 1):
-            atom = self._write(value, v.type)
+            atom = self.out.write(value, v.type)
             if isinstance(atom, Var):
                 atom.name = atom.name or v.name
             self.values[v] = (of(atom),)
@@ -101,37 +94,27 @@ class _Tidier:
         """What is used again is written down once; a number or scalar in front is not part of it."""
         if len(value) == 1 and (value[0].is_atom or (v.type.shape and value[0].arrays.is_atom)):
             return value
-        term = self._term(value, v.type)
+        term = self.out.term(value, v.type)
         core = Term(ONE, term.powers) if v.type.shape == () else term.arrays
         if core.is_atom:
             return (term,)
         front = without(term, core)
-        return (front * of(self._write((core,), v.type)),)
+        return (front * of(self.out.write((core,), v.type)),)
 
     def value(self, a: Atom) -> Value:
         return self.values[a] if isinstance(a, Var) else (of(a),)
 
-    def _term(self, value: Value, type_: ArrayType) -> Term:
-        """A value as one term: of a sum, what its terms share stands in front."""
-        if not value:
-            return Term(0)
-        if len(value) == 1:
-            return value[0]
-        front = common(value)
-        inside = tuple(without(t, front) for t in value)
-        return front * of(self._write_sum(inside, type_))
-
     def _as_term(self, a: Atom) -> Term:
-        return self._term(self.value(a), a.type)
+        return self.out.term(self.value(a), a.type)
 
     def _atom(self, a: Atom, type_: ArrayType) -> Atom:
         """A value of the old program, written down in the new one."""
-        return self._write(self.value(a), type_) if isinstance(a, Var) else a
+        return self.out.write(self.value(a), type_) if isinstance(a, Var) else a
 
     def _whole(self, a: Atom) -> Atom:
         """A value in its own shape: what became a number is repeated again."""
         atom = self._atom(a, a.type)
-        return self._repeated(atom, a.type) if atom.type.shape != a.type.shape else atom
+        return self.out.repeated(atom, a.type) if atom.type.shape != a.type.shape else atom
 
     def _operands(self, e: Equation) -> tuple[Atom, ...]:
         """The operands; beside an array of an elementwise op, a number may stay one."""
@@ -140,7 +123,7 @@ class _Tidier:
         atoms = tuple(self._atom(a, a.type) for a in e.inputs)
         if any(a.type.shape == e.outputs[0].type.shape for a in atoms):
             return atoms
-        return (self._repeated(atoms[0], e.outputs[0].type), *atoms[1:])
+        return (self.out.repeated(atoms[0], e.outputs[0].type), *atoms[1:])
 
     # --- rewrites: an equation's value as a sum of terms, or None ---
 
@@ -173,8 +156,8 @@ class _Tidier:
         if not isinstance(no, Const) or uniform(no) != 0 or (isinstance(yes, Const) and uniform(yes) == 1):
             return None
         scalar = ArrayType((), e.output.type.dtype)
-        one, zero = _const(ONE, scalar), _const(0, scalar)
-        made = self._emit(e.op, (self._atom(condition, condition.type), one, zero), {}, e)
+        one, zero = constant(ONE, scalar), constant(0, scalar)
+        made = self.out.emit(e.op, (self._atom(condition, condition.type), one, zero), {}, e)
         return (self._as_term(yes) * of(made[0]),)
 
     def _linear(self, e: Equation) -> Value | None:
@@ -185,8 +168,8 @@ class _Tidier:
         term = self._as_term(a)
         if not term.arrays.powers:  # the same number everywhere
             return (term,) if is_view(e) else None
-        inside = self._write((term.arrays,), a.type)
-        (made,) = self._emit(e.op, (inside,), e.params, e)
+        inside = self.out.write((term.arrays,), a.type)
+        (made,) = self.out.emit(e.op, (inside,), e.params, e)
         self._name(e, [made])
         return (term.scalars * of(made),)
 
@@ -203,7 +186,7 @@ class _Tidier:
             term = self._as_term(a)
             front = front * (term.scalars if a.type.shape else term)
             if term.arrays.powers:
-                atom, labels = self._unrepeated(self._write((term.arrays,), a.type), labels)
+                atom, labels = self._unrepeated(self.out.write((term.arrays,), a.type), labels)
                 atoms.append(atom)
                 ins.append(labels)
         if len(atoms) == 1 and len(e.inputs) == 1 and self.uses[e.inputs[0]] == 1:
@@ -220,13 +203,13 @@ class _Tidier:
         if changed.is_identity:
             return (front * of(atoms[0]),)
         atoms, changed = self._turned(e, atoms, changed)
-        (made,) = self._emit(contract, tuple(atoms), {"spec": changed}, e)
+        (made,) = self.out.emit(contract, tuple(atoms), {"spec": changed}, e)
         self._name(e, [made])
         return (front * of(made),)
 
     def _unrepeated(self, atom: Atom, labels: tuple[int, ...]) -> tuple[Atom, tuple[int, ...]]:
         """Instead of an array that was repeated along new axes, the array."""
-        e = self.producer.get(atom) if isinstance(atom, Var) else None
+        e = self.out.producer.get(atom) if isinstance(atom, Var) else None
         if e is None or e.op is not contract or not is_view(e) or len(set(labels)) < len(labels):
             return atom, labels
         spec: Spec = e.params["spec"]
@@ -237,7 +220,7 @@ class _Tidier:
 
     def _unsummed(self, atom: Atom, labels: tuple[int, ...], size: dict[int, int]) -> Any:
         """Instead of the sum of sums, one sum over all."""
-        e = self.producer.get(atom) if isinstance(atom, Var) else None
+        e = self.out.producer.get(atom) if isinstance(atom, Var) else None
         if e is None or e.op is not contract or len(e.inputs) > 1 or len(set(labels)) < len(labels):
             return [atom], [labels], size
         spec: Spec = e.params["spec"]
@@ -252,7 +235,7 @@ class _Tidier:
     def _turned(self, e: Equation, atoms: list[Atom], spec: Spec) -> tuple[list[Atom], Spec]:
         """(A B)ᵀ is Bᵀ Aᵀ: instead of a product with its axes in another order, the product in that order."""
         a = atoms[0]
-        inner = self.producer.get(a) if isinstance(a, Var) else None
+        inner = self.out.producer.get(a) if isinstance(a, Var) else None
         if inner is None or inner.op is not contract or len(inner.inputs) < 2 or len(e.inputs) > 1:
             return atoms, spec
         labels, out = spec.ins[0], spec.out
@@ -268,16 +251,16 @@ class _Tidier:
         """(a/p − b/q) · p q is a q − b p: a product with sums is multiplied out where that makes it shorter."""
         above = {a for a, n in term.powers if n > 0}
         for atom, n in term.powers:
-            if n == 1 and any(m < 0 and a in above for t in self.parts.get(atom, ()) for a, m in t.powers):
+            if n == 1 and any(m < 0 and a in above for t in self.out.parts.get(atom, ()) for a, m in t.powers):
                 rest = without(term, Term(ONE, ((atom, n),)))
-                cancelled = collected([rest * t for t in self.parts[atom]])
+                cancelled = collected([rest * t for t in self.out.parts[atom]])
                 candidates = [cancelled, self._expanded(cancelled)]
                 return min([(term,), *candidates], key=self._length)
         return (term,)
 
     def _shortest(self, value: Value) -> Value:
         """2 x (x + 1) − x² is x² + 2 x: a sum is multiplied out where that makes it shorter."""
-        if len(value) < 2 or not any(n == 1 and a in self.parts for t in value for a, n in t.powers):
+        if len(value) < 2 or not any(n == 1 and a in self.out.parts for t in value for a, n in t.powers):
             return value
         return min((value, self._expanded(value)), key=self._length)
 
@@ -287,7 +270,7 @@ class _Tidier:
         for term in value:
             products: Value = (Term(term.number),)
             for atom, n in term.powers:
-                factors = self.parts[atom] if n == 1 and atom in self.parts else (Term(ONE, ((atom, n),)),)
+                factors = self.out.parts[atom] if n == 1 and atom in self.out.parts else (Term(ONE, ((atom, n),)),)
                 products = tuple(a * b for a in products for b in factors)
                 if len(products) > 16:
                     return value
@@ -299,124 +282,8 @@ class _Tidier:
 
     def _atom_length(self, a: Atom) -> int:
         if a not in self.sizes:
-            self.sizes[a] = self._length(self.parts[a]) if a in self.parts else 1
+            self.sizes[a] = self._length(self.out.parts[a]) if a in self.out.parts else 1
         return self.sizes[a]
-
-    # --- writing ---
-
-    def _emit(self, op: Op, inputs: tuple[Atom, ...], params: Any, e: Equation | None = None) -> tuple[Var, ...]:
-        key = (op, tuple(map(_key, inputs)), tuple(params.items()))
-        if key not in self.made:
-            types = e.outputs if e is not None and e.op is op else None
-            outputs = tuple(
-                Var(t) for t in ([v.type for v in types] if types else op.types(*[a.type for a in inputs], **params))
-            )
-            equation = Equation(op, inputs, outputs, params, e.where if e else None)
-            self.equations.append(equation)
-            self.made[key] = outputs
-            for v in outputs:
-                self.producer[v] = equation
-                self.rank[v] = 1
-        return self.made[key]
-
-    def _write(self, value: Value, type_: ArrayType) -> Atom:
-        if len(value) > 1:
-            front = common(value)
-            if front != Term():
-                return self._write_product(self._term(value, type_), type_)
-            return self._write_sum(value, type_)
-        return self._write_product(self._term(value, type_), type_)
-
-    def _write_sum(self, value: Value, type_: ArrayType) -> Atom:
-        first = next((i for i, t in enumerate(value) if t.number > 0), 0)
-        ordered = (value[first], *value[:first], *value[first + 1 :])
-        total = self._write_product(ordered[0], type_)
-        for t in ordered[1:]:
-            part = self._write_product(t.scaled(-1) if t.number < 0 else t, type_)
-            (total,) = self._emit(subtract if t.number < 0 else add, (total, part), {})
-        if isinstance(total, Var):
-            self.parts[total] = value
-        return total
-
-    def _write_product(self, term: Term, type_: ArrayType) -> Atom:
-        """sign · (numbers and scalars) · arrays, each a fraction where something is below."""
-        if not term.powers:
-            return self._fill(_const(term.number, type_), type_)
-        if term.number < 0:
-            (atom,) = self._emit(negative, (self._write_product(term.scaled(-1), type_),), {})
-            return atom
-        if type_.shape == ():
-            front, core = self._front(term)
-        else:
-            front, core = term.scalars, term.arrays
-        scalar = ArrayType((), type_.dtype)
-        if not core.powers:
-            return self._fill(self._fraction(front, scalar), type_)
-        inside = self._fraction(core, type_)
-        if front == Term():
-            return inside
-        outside = self._fill(self._fraction(front, scalar), type_)
-        (atom,) = self._emit(multiply, (outside, inside), {})
-        return atom
-
-    def _front(self, term: Term) -> tuple[Term, Term]:
-        """Of scalars, what stands in front of a sum over an array; all is one fraction where there is none."""
-        sums = [a for a, n in term.powers if n > 0 and self._is_reduction(a)]
-        if not sums:
-            return Term(), term
-        core = term.only(sums)
-        return without(term, core), core
-
-    def _is_reduction(self, a: Atom) -> bool:
-        e = self.producer.get(a) if isinstance(a, Var) else None
-        return e is not None and any(x.type.shape for x in e.inputs)
-
-    def _fraction(self, term: Term, type_: ArrayType) -> Atom:
-        above: list[Atom] = []
-        below: list[Atom] = []
-        simple_first = type_.shape == ()  # 2 x cos(x), but arrays as they come
-        for atom, n in sorted(term.powers, key=lambda power: self._rank(power[0], simple_first)):
-            (above if n > 0 else below).append(self._powered(atom, magnitude(n), type_))
-        top, bottom = written(term.number)
-        top_number = None if top is None and above else _const(top if top is not None else ONE, type_)
-        if top == 1 and above:
-            top_number = None
-        numerator = self._product([*([top_number] if top_number else []), *above], type_)
-        if bottom != 1:
-            below.insert(0, _const(bottom, type_))
-        if not below:
-            return numerator
-        (atom,) = self._emit(divide, (numerator, self._product(below, type_)), {})
-        return atom
-
-    def _rank(self, a: Atom, simple_first: bool) -> float:
-        rank = self.rank.get(a, 0) if isinstance(a, Var) else 0
-        return rank if simple_first or rank == 2 else 0
-
-    def _product(self, factors: Sequence[Atom], type_: ArrayType) -> Atom:
-        result = factors[0]
-        for factor in factors[1:]:
-            (result,) = self._emit(multiply, (result, factor), {})
-        return result
-
-    def _powered(self, atom: Atom, n: Exact, type_: ArrayType) -> Atom:
-        if atom.type.shape != type_.shape:
-            atom = self._fill(atom, type_)
-        if n == 1:
-            return atom
-        (made,) = self._emit(power_of, (atom,), {"n": int(n) if n.denominator == 1 else float(n)})
-        return made
-
-    def _fill(self, atom: Atom, type_: ArrayType) -> Atom:
-        """A number, repeated to a shape; a constant may stand as it is."""
-        return atom if isinstance(atom, Const) else self._repeated(atom, type_)
-
-    def _repeated(self, atom: Atom, type_: ArrayType) -> Atom:
-        if atom.type.shape == type_.shape:
-            return atom
-        spec = canonical(Spec(((),), tuple(range(len(type_.shape))), tuple(enumerate(type_.shape))))
-        (made,) = self._emit(contract, (atom,), {"spec": spec})
-        return made
 
 
 _REWRITES: dict[Op, Callable[[_Tidier, Equation], Value | None]] = {
@@ -429,14 +296,3 @@ _REWRITES: dict[Op, Callable[[_Tidier, Equation], Value | None]] = {
     where: _Tidier._where,
     contract: _Tidier._contract,
 }
-
-
-def _const(number: Exact, type_: ArrayType) -> Const:
-    return Const(np.asarray(float(number), type_.dtype))
-
-
-def _key(a: Atom) -> Any:
-    value: Array = a.value if isinstance(a, Const) else np.empty(0)
-    if isinstance(a, Const) and value.size <= 64:
-        return (value.dtype.str, value.shape, value.tobytes())
-    return a

@@ -195,11 +195,11 @@ def _unmasked(item: Item) -> tuple[Item, ...]:
     """A mask that never changes is the positions where it is true."""
     if isinstance(item, list):
         item = np.asarray(item) if item else np.zeros(0, np.intp)
-    if isinstance(item, np.ndarray) and item.dtype.kind == "b":
-        return tuple(np.nonzero(item))
     if isinstance(item, Interpreted) and dtype_of(item).kind == "b":
         known = item.value_for_index()
         return tuple(np.nonzero(known))
+    if isinstance(item, np.ndarray) and item.dtype.kind == "b":
+        return tuple(np.nonzero(item))
     return (item,)
 
 

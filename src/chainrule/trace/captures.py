@@ -13,9 +13,11 @@ import builtins
 import collections
 import copy
 import functools
+import itertools
 import types
 from abc import update_abstractmethods
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -45,11 +47,22 @@ from .outside import (
     names_in,
     same,
 )
-from .questions import ask_hasattr, ask_isinstance, ask_type
+from .questions import ask_getattr, ask_hasattr, ask_type
 from .recorder import Recorder, Traced
 
 _REMEMBERING = type(functools.lru_cache(lambda: None))
 _MOST_ITEMS = 10_000
+_DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType)  # of slots, of __dict__: each class has its own
+_MADE_BY_PYTHON = (
+    "__module__",
+    "__qualname__",
+    "__doc__",
+    "__slots__",
+    "__dict__",
+    "__weakref__",
+    "__init_subclass__",
+    "_abc_impl",
+)
 _KEPT = ("__chainrule__",)  # a function's own attributes that are ours
 
 
@@ -81,7 +94,7 @@ class Captures:
         self.builtins = {
             **vars(builtins),
             **{name: refuse_builtin(name, recorder) for name in ("open", "input", "eval", "exec", "globals")},
-            "__import__": self._import, "isinstance": ask_isinstance, "type": ask_type, "hasattr": ask_hasattr,
+            "__import__": self._import, "type": ask_type, "hasattr": ask_hasattr, "getattr": ask_getattr,
         }  # fmt: skip
         self._made: dict[int, tuple[Any, Any]] = {}  # id of an original -> (original, what is handed out for it)
         self._views: dict[int, GlobalsView] = {}
@@ -91,10 +104,7 @@ class Captures:
 
     def hand(self, value: Any, capture: Capture) -> Any:
         """What a recorded function is given in place of `value`."""
-        if is_static(value):
-            self.guards.append(Guard(capture, value))
-            return value
-        if isinstance(value, Traced):
+        if type(value) is Traced:
             if not value.recorder.open:
                 raise LeakError(
                     f"`{capture.name}` holds a stand-in whose recording has ended",
@@ -104,6 +114,9 @@ class Captures:
                 return value
             self.guards.append(TypeGuard(capture, value.type))
             return self.recorder.hide(value, capture, capture.name)
+        if is_static(value):
+            self.guards.append(Guard(capture, value))
+            return value
         if type(value) is np.ndarray and value.dtype.kind in "fiub" and value.dtype.isnative:
             # under a second name an array is a hidden input of its own: later the names may part
             self.guards.append(TypeGuard(capture, ArrayType(value.shape, value.dtype)))
@@ -170,7 +183,11 @@ class Captures:
     def _module(self, module: types.ModuleType, capture: Capture) -> Any:
         if module.__name__.partition(".")[0] == "chainrule":
             return module
-        return ModuleView(module, lambda value, name: self.hand(value, capture.attribute(name)))
+
+        def miss(name: str) -> None:
+            self.guards.append(Guard(capture.seen(f"whether there is {name}", lambda m: hasattr(m, name)), False))
+
+        return ModuleView(module, lambda value, name: self.hand(value, capture.attribute(name)), miss)
 
     def _builtin(self, function: Any, capture: Capture) -> Any:
         """A method of an array, a list, … taken from it: the same of what is handed out for its owner."""
@@ -252,38 +269,44 @@ class Captures:
         )
 
     def _class(self, cls: type) -> type:
-        """A subclass whose methods are copies that read through us; a class of a library stays.
+        """A class like it whose methods are copies that read through us; a class of a library stays.
 
-        The classes it descends from get such views too, and stand before the originals in the order of resolution. A
-        method's `super()` starts from the view of its class, but from the original in the first ancestor, behind which
-        only library classes stand.
+        Its bases are the views of the bases, so the order of resolution has the same shape and `super()` goes on to
+        copies; the user's class itself is not touched, and gains no subclass.
         """
         known = self._made.get(id(cls))
         if known is not None:
             view: type = known[1]
             return view
-        if not is_users_class(cls):
-            return cls
-        capture = Capture(cls.__name__, lambda: cls)
-        if issubclass(cls, BaseException):
+        if not is_users_class(cls) or issubclass(cls, BaseException):
             return cls  # what is raised and what is caught must be the same class
+        capture = Capture(cls.__name__, lambda: cls)
         if not can_be_viewed(cls):
-            self._opaque(cls, capture)
-            return cls
-        parents = [self._class(base) for base in cls.__bases__ if is_users_class(base)]
-        names = {"__module__": cls.__module__, "__qualname__": cls.__qualname__, "__slots__": ()}
-        metaclass: Any = type(cls)
-        view = metaclass(cls.__name__, (*parents, cls), names)
+            return self._opaque_class(cls, capture)
+        try:
+            view = self._empty_view(cls)
+        except TypeError:  # a class that Python makes in its own way (a protocol, an enumeration)
+            return self._opaque_class(cls, capture)
         self._made[id(cls)] = (cls, view)
         members = capture.seen("the members", _members)
         self.guards.append(Guard(members, members.read()))
         for name, member in list(vars(cls).items()):
-            handed = self._member(member, capture.attribute(name), view if parents else cls)
-            if handed is not member:
-                setattr(view, name, handed)
+            if name not in _MADE_BY_PYTHON and not isinstance(member, _DESCRIPTORS):
+                setattr(view, name, self._member(member, capture.attribute(name), view))
         update_abstractmethods(view)
-        self._watch(f"the class {cls.__name__}", lambda: dict(vars(view)))
+        self._watch(f"the class {cls.__name__}", lambda: _without_caches(view))
         return view
+
+    def _empty_view(self, cls: type) -> type:
+        given = {k: v for k, v in vars(cls).items() if k in ("__module__", "__qualname__", "__doc__", "__slots__")}
+        given |= {k: v for k, v in vars(cls).items() if k in ("__orig_bases__", "__parameters__")}
+        metaclass: Any = type(cls)
+        made: type = metaclass(cls.__name__, tuple([self._class(base) for base in cls.__bases__]), given)
+        return made
+
+    def _opaque_class(self, cls: type, capture: Capture) -> type:
+        self._opaque(cls, capture)
+        return cls
 
     def view_of(self, cls: type) -> type:
         """The class whose instances a recorded function sees in place of those of `cls`."""
@@ -308,9 +331,7 @@ class Captures:
             return property(*made)
         if is_users_function(member):
             return self.function(member, owner)
-        if capture.name.rsplit(".", 1)[-1].startswith("__") or isinstance(member, types.MemberDescriptorType):
-            return member
-        if isinstance(member, types.GetSetDescriptorType):
+        if capture.name.rsplit(".", 1)[-1].startswith("__"):
             return member
         return self.hand(member, capture)
 
@@ -323,12 +344,15 @@ class Captures:
         self.guards.append(Guard(capture.seen("the length", len), len(value)))
         if isinstance(value, tuple):
             return self._tuple(value, capture)
+        if isinstance(value, (set, frozenset)):
+            return self._set(value, capture)
         made = copy.copy(value)
         self._made[id(value)] = (value, made)  # before the items: a container may hold itself
         if isinstance(value, dict):
-            self.guards.append(Guard(capture.seen("the keys", lambda d: str(list(d))), str(list(value))))
-            for key, item in value.items():
-                made[key] = self.hand(item, capture.item(key))
+            self.guards.append(Guard(capture.seen("the keys", _keys), _keys(value)))
+            made.clear()
+            for n, (key, item) in enumerate(value.items()):
+                made[self.hand(key, capture.seen(f"key {n}", partial(_nth, n)))] = self.hand(item, capture.item(key))
             if isinstance(value, collections.defaultdict):
                 made.default_factory = self.hand(value.default_factory, capture.attribute("default_factory"))
             self._watch(f"`{capture.name}`", lambda: dict(made))
@@ -340,8 +364,17 @@ class Captures:
 
     def _tuple(self, value: Any, capture: Capture) -> Any:
         if hasattr(value, "_fields"):
+            if is_users_class(type(value)):
+                self._guard_content(type(value), capture.seen("the class", type))
             return type(value)(*[self.hand(v, capture.attribute(k)) for k, v in zip(value._fields, value, strict=True)])
         return tuple([self.hand(v, capture.item(n)) for n, v in enumerate(value)])
+
+    def _set(self, value: Any, capture: Capture) -> Any:
+        self.guards.append(Guard(capture.seen("the members", _keys), _keys(value)))
+        made = type(value)([self.hand(v, capture.seen(f"member {n}", partial(_nth, n))) for n, v in enumerate(value)])
+        before = set(made)
+        self._watched.append((f"`{capture.name}`", lambda: set(made) != before))
+        return made
 
     def _objects(self, value: Any, capture: Capture) -> Any:
         """An array of Python objects: a copy, with what is handed out for its elements."""
@@ -371,7 +404,11 @@ class Captures:
         self.guards.append(Guard(capture.seen("the attributes", _names), _names(value)))
         self.guards.append(Guard(capture.seen("the class", type), type(value)))
         for name, part in attributes.items():
-            object.__setattr__(made, name, self.hand(part, capture.attribute(name)))
+            handed = self.hand(part, capture.own(name))
+            if name in getattr(value, "__dict__", ()):
+                made.__dict__[name] = handed  # not setattr: a property may stand in front of it
+            else:
+                object.__setattr__(made, name, handed)
         remembered = {
             n for c in type(value).__mro__ for n, m in vars(c).items() if isinstance(m, functools.cached_property)
         }
@@ -422,6 +459,20 @@ class Captures:
         for what, changed in self._watched:
             if changed():
                 raise _side_effect(what)
+
+
+def _keys(value: Any) -> list[Any]:
+    """The keys or members of a container in order, comparable by `same`."""
+    return [key if is_static(key) else Same(key) for key in value]
+
+
+def _nth(n: int, value: Any) -> Any:
+    return next(itertools.islice(value, n, None))
+
+
+def _without_caches(cls: type) -> dict[str, Any]:
+    """The members of a class but for what Python itself notes there."""
+    return {k: v for k, v in vars(cls).items() if not k.startswith(("__", "_abc_"))}
 
 
 def _names(value: Any) -> str:

@@ -24,8 +24,8 @@ from ..ops.op import by_function, dtype_of, shape_of, spelled
 from ..ops.structure import astype
 from .dispatch import call, involved, locate, located, name_of
 from .impure import Partly, Refusing, is_partly_impure, reason, seeded
-from .questions import kind_of
 from .recorder import Recorder, Traced
+from .stand_in import kind_of
 from .where import OURS
 
 # --- making arrays --------------------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def _converts_itself(value: Any) -> bool:
 
 
 def _numeric(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.dtype.kind in "fiub"
+    return issubclass(type(value), np.ndarray) and value.dtype.kind in "fiub"
 
 
 _SEQUENCES = {
@@ -277,16 +277,21 @@ def _join_columns(items: list[Any]) -> Any:
 class ModuleView(types.ModuleType):
     """A module as a recorded function sees it: attributes pass through `hand`."""
 
-    def __init__(self, module: types.ModuleType, hand: Callable[[Any, str], Any]) -> None:
+    def __init__(
+        self, module: types.ModuleType, hand: Callable[[Any, str], Any], miss: Callable[[str], None] | None = None
+    ) -> None:
         super().__init__(module.__name__, module.__doc__)
         self.__dict__["_module"] = module
         self.__dict__["_hand"] = hand
+        self.__dict__["_miss"] = miss
         self.__dict__["_seen"] = {}
 
     def __getattribute__(self, name: str) -> Any:
         own = object.__getattribute__(self, "__dict__")
         if name in ("__class__", "__dict__"):
             return object.__getattribute__(self, name)
+        if own["_miss"] is not None and not hasattr(own["_module"], name):
+            own["_miss"](name)
         if name not in own["_seen"]:
             own["_seen"][name] = own["_hand"](getattr(own["_module"], name), name)
         return own["_seen"][name]

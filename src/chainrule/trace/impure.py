@@ -7,7 +7,9 @@ answer is an error, which says what to do: ask outside, and pass what was answer
 from __future__ import annotations
 
 import datetime
+import io
 import random
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +29,7 @@ _STATE = ("reaches state that a recording can't watch", "name the variables in t
 _MODULES = {
     "random": DRAWS, "secrets": DRAWS, "uuid": DRAWS, "numpy.random": DRAWS, "numpy.random.mtrand": DRAWS,
     "numpy.random._generator": DRAWS, "time": _CLOCK, "io": _FILE, "_io": _FILE, "posix": _STATE, "nt": _STATE,
-    "os": _STATE,
+    "os": _STATE, "genericpath": _FILE,
     "sys": _STATE, "importlib": _STATE, "inspect": _STATE, "gc": _STATE, "ctypes": _STATE, "weakref": _STATE,
     "contextvars": _STATE, "_contextvars": _STATE, "threading": _STATE, "subprocess": _STATE, "socket": _STATE,
 }  # fmt: skip
@@ -41,6 +43,8 @@ def reason(value: Any) -> tuple[str, str] | None:
     """Why a function or an object must not be asked while recording, and the cure; None if it may."""
     if isinstance(value, _GENERATORS):
         return DRAWS
+    if isinstance(value, io.IOBase) and value not in (sys.stdout, sys.stderr):
+        return _FILE
     if isinstance(value, (types.BuiltinFunctionType, types.MethodType)):
         if isinstance(value.__self__, _GENERATORS):
             return DRAWS

@@ -13,12 +13,13 @@ from ..ops.op import Interpreted, by_function, shape_of
 from .dispatch import call, invoke, locate, located
 
 _NONE: dict[str, Any] = {}
+_OPERANDS = (int, float, complex, list, tuple, np.ndarray, np.generic, Interpreted)
 
 
 def _operator(function: Any, swapped: bool = False) -> Any:
     def method(self: Any, other: Any) -> Any:
-        if isinstance(other, (str, bytes, dict, set)) or other is None:
-            return NotImplemented
+        if not isinstance(other, _OPERANDS):
+            return NotImplemented  # a class of the user's may know what to do
         result = invoke(function, (other, self) if swapped else (self, other), _NONE, self.recorder)
         atom = getattr(result, "_atom", None)
         if isinstance(atom, Var) and self.type.weak and _is_weak(other):

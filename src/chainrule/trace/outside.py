@@ -11,8 +11,6 @@ import datetime
 import decimal
 import functools
 import gc
-import io
-import logging
 import operator
 import re
 import sys
@@ -21,12 +19,13 @@ import types
 import weakref
 from abc import ABCMeta
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
 from ..ops.op import Interpreted
+from .impure import reason
 from .where import is_library, is_python
 
 STATIC = (
@@ -34,8 +33,10 @@ STATIC = (
 )  # fmt: skip
 
 
-CONTAINERS = (dict, list, tuple, collections.OrderedDict, collections.defaultdict, collections.deque)
-COPIED = (set, bytearray, collections.Counter)
+CONTAINERS = (
+    dict, list, tuple, set, frozenset, collections.OrderedDict, collections.defaultdict, collections.deque,
+)  # fmt: skip
+COPIED = (bytearray, collections.Counter)
 
 
 class Capture:
@@ -52,6 +53,10 @@ class Capture:
 
     def attribute(self, key: str) -> Capture:
         return Capture(f"{self.name}.{key}", lambda: getattr(self.read(), key))
+
+    def own(self, key: str) -> Capture:
+        """An attribute as it is stored, whatever properties make of it."""
+        return Capture(f"{self.name}.{key}", lambda: attributes_of(self.read())[key])
 
     def seen(self, what: str, look: Callable[[Any], Any]) -> Capture:
         """Something about the value, rather than the value."""
@@ -109,6 +114,8 @@ def same(now: Any, then: Any) -> bool:
         return True
     if type(now) is not type(then):
         return False
+    if isinstance(then, PurePath):
+        return bool(now == then)
     if isinstance(then, (list, tuple)):  # fingerprints, and the like
         return len(now) == len(then) and all(map(same, now, then))
     return now == then if isinstance(then, Same) else is_static(then) and repr(now) == repr(then)
@@ -116,7 +123,8 @@ def same(now: Any, then: Any) -> bool:
 
 def is_static(value: Any) -> bool:
     """A plain value of Python or NumPy, which can't be changed; what inherits from one may have more to it."""
-    return type(value) in STATIC or isinstance(value, (np.generic, np.dtype))
+    kind = type(value)  # not isinstance: a stand-in says that it is a number
+    return kind in STATIC or (issubclass(kind, (np.generic, np.dtype)) and not issubclass(kind, np.void))
 
 
 # --- whose is it? ---------------------------------------------------------------------------------------------------
@@ -150,12 +158,8 @@ def is_users_class(cls: type) -> bool:
 
 
 def can_be_viewed(cls: type) -> bool:
-    """Whether a subclass with copied methods behaves like the class: one line of descent, no say in subclassing."""
-    users = [base for base in cls.__mro__ if is_users_class(base)]
-    for base in users:
-        if sum(is_users_class(b) for b in base.__bases__) > 1 or "__init_subclass__" in vars(base):
-            return False
-    return type(cls) in (type, ABCMeta) and users == list(cls.__mro__[: len(users)])
+    """Whether a class with the same bases and copied methods behaves like it: nobody has a say in the making of it."""
+    return all(type(base) in (type, ABCMeta) for base in cls.__mro__ if is_users_class(base))
 
 
 def makes_plainly(cls: type) -> bool:
@@ -188,7 +192,7 @@ _MOST_BYTES = 1 << 16  # what we are willing to compare at every call
 _MOST_PARTS = 2000
 # what has nothing in it that could change, or nothing that a function computes with
 BY_IDENTITY = (
-    types.CodeType, types.BuiltinFunctionType, types.ModuleType, logging.Logger, io.IOBase, Interpreted, re.Pattern,
+    types.CodeType, types.BuiltinFunctionType, types.ModuleType, Interpreted, re.Pattern, PurePath,
     type(threading.Lock()), type(threading.RLock()), type(NotImplemented), re.Match,
     datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, operator.attrgetter,
 )  # fmt: skip
@@ -279,7 +283,7 @@ def _parts(value: Any) -> list[Any]:
     if isinstance(value, _HIDING):
         raise TooMuch
     if isinstance(value, types.FunctionType):
-        return [value.__code__, *_read_by(value)] if is_users_function(value) else []
+        return [value.__code__, *_pure(_read_by(value))] if is_users_function(value) else []
     if isinstance(value, type):
         return [*vars(value).values(), *value.__bases__, type(value)] if is_users_class(value) else []
     if isinstance(value, dict):
@@ -298,12 +302,21 @@ def _parts(value: Any) -> list[Any]:
     return gc.get_referents(value)
 
 
+def _pure(found: list[Any]) -> list[Any]:
+    """What a function that runs as it is may read; it must not reach random numbers, clocks or files."""
+    if any(reason(value) is not None for value in found):
+        raise TooMuch
+    return found
+
+
 def _read_by(function: types.FunctionType) -> list[Any]:
     """What a function may read from outside: the globals its code names, its cells, its defaults."""
     names = names_in(function.__code__)
     found = [function.__globals__[n] for n in sorted(names) if n in function.__globals__]
     modules = [m for m in found if isinstance(m, types.ModuleType) and is_users_module(m)]
     found += [getattr(m, n) for m in modules for n in sorted(names) if hasattr(m, n)]
+    if any(m is np for m in found) and "random" in names:
+        found.append(np.random)
     for cell in function.__closure__ or ():
         try:
             found.append(cell.cell_contents)

@@ -1,35 +1,28 @@
-"""isinstance, type and hasattr, as a recorded function sees them: a stand-in answers for what it stands for."""
+"""type, hasattr and getattr, as a recorded function sees them: a stand-in answers for what it stands for."""
 
 from __future__ import annotations
 
 import builtins
 from typing import Any
 
-import numpy as np
-
-from .stand_in import Traced
+from .stand_in import Traced, kind_of
 
 _isinstance, _type, _hasattr = builtins.isinstance, builtins.type, builtins.hasattr
 
 
-def kind_of(x: Traced) -> type:
-    """The class of what a stand-in stands for: a Python number, a NumPy scalar, an array."""
-    if x.type.weak:
-        return {"f": float, "i": int, "b": bool}[x.dtype.kind]
-    return np.ndarray if x.shape or x.array else x.dtype.type
-
-
-def ask_isinstance(x: Any, kinds: Any, /) -> bool:
-    return issubclass(kind_of(x), kinds) if _isinstance(x, Traced) else _isinstance(x, kinds)
-
-
 def ask_hasattr(x: Any, name: str, /) -> bool:
-    return _hasattr(kind_of(x), name) if _isinstance(x, Traced) else _hasattr(x, name)
+    return _hasattr(kind_of(x), name) if _type(x) is Traced else _hasattr(x, name)
+
+
+def ask_getattr(x: Any, name: str, /, *default: Any) -> Any:
+    if _type(x) is Traced and not _hasattr(kind_of(x), name):
+        return getattr(0.0, name, *default)  # as of a number: the default, or an AttributeError
+    return getattr(x, name, *default)
 
 
 class _Question(type):
     def __call__(cls, *args: Any, **options: Any) -> Any:
-        if len(args) == 1 and _isinstance(args[0], Traced):
+        if len(args) == 1 and _type(args[0]) is Traced:
             return kind_of(args[0])
         return _type(*args, **options)
 

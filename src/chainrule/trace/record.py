@@ -83,8 +83,13 @@ def leaf_of(value: Any, name: str) -> Any:
     if type(value) is float:
         return value
     if isinstance(value, (np.ndarray, np.generic)):
-        if isinstance(value, (np.ma.MaskedArray, np.matrix)):
-            raise ArgumentError(f"`{name}` is a {type(value).__name__}", hint="convert it with np.asarray first")
+        if isinstance(value, np.memmap):
+            value = np.asarray(value)
+        if type(value) is not np.ndarray and not isinstance(value, np.generic):
+            raise ArgumentError(
+                f"`{name}` is a {type(value).__name__}, which may compute otherwise than an array",
+                hint="convert it with np.asarray first",
+            )
         if value.dtype.kind in "fiub":
             return value if value.dtype.isnative else value.astype(value.dtype.newbyteorder("="))
         if value.dtype.kind == "c":
@@ -95,8 +100,15 @@ def leaf_of(value: Any, name: str) -> Any:
             raise ArgumentError(f"`{name}` is an array of Python objects", hint="are its rows of different lengths?")
         return Static(value)
     if hasattr(value, "__array__") and not isinstance(value, type):
-        return leaf_of(np.asarray(value), name)
+        raise ArgumentError(
+            f"`{name}` is a {type(value).__name__}, which is not an array", hint=f"pass np.asarray({name})"
+        )
     return Static(value)
+
+
+def kind_and_type(leaf: Any) -> tuple[Any, ArrayType]:
+    """What a recording depends on: the type, and whether it is an array or a number, since a function may ask."""
+    return leaf.__class__, type_of(leaf)
 
 
 def type_of(leaf: Any) -> ArrayType:

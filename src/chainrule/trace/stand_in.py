@@ -50,6 +50,11 @@ class Traced(ArrayMethods):
         self.fresh = fresh  # made by np.zeros and the like: contiguous, so that a reshape of it is a view
         self.version = 0
 
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        """What it stands for, for `isinstance`, `match` and whoever asks; `type(x)` tells the truth."""
+        return kind_of(self)
+
     # --- reading ---
 
     @property
@@ -280,6 +285,7 @@ class Traced(ArrayMethods):
                     hint="write before reshaping, or take a copy: x.reshape(…).copy()",
                 )
             )
+        new = new.now() if isinstance(new, Traced) else new  # it may be a view of what is written
         if self._view is not None:
             base = self._view.base
             base.write(self._view.put(base.now(), new))
@@ -335,6 +341,13 @@ class Traced(ArrayMethods):
             owner.doubt.append(weakref.ref(value))
             owner = owner._view.base if owner._view else None
         return value
+
+
+def kind_of(x: Traced) -> type:
+    """The class of what a stand-in stands for: a Python number, a NumPy scalar, an array."""
+    if x.type.weak:
+        return {"f": float, "i": int, "b": bool}[x.dtype.kind]
+    return np.ndarray if x.shape or x.array else x.dtype.type
 
 
 def leaked() -> LeakError:

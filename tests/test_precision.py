@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import claims
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from mpmath import mp
 
-from chainrule.ops.op import Elementwise
+from chainrule.ops.op import Cases, Elementwise
 from chainrule.ops.table import OPS
 from chainrule.transform.forward import forward
 from chainrule.transform.reverse import reverse
@@ -127,10 +128,14 @@ def extreme_points(op: Elementwise) -> list[tuple[float, ...]]:
     return list(itertools.product(*axes))
 
 
-@every_known_op
-def test_first_derivatives_lose_no_digits_anywhere_in_the_domain(op: Elementwise) -> None:
-    """Relative error of at most 400 ULP in both modes: at tiny, huge, and moderate points, and near ends."""
-    points = extreme_points(op)
+def scaled(factor: float, partial: Any) -> Any:
+    if isinstance(partial, Cases):
+        return Cases(partial.condition, scaled(factor, partial.yes), scaled(factor, partial.no))
+    return None if partial is None else partial * factor
+
+
+def derivatives_are_precise(op: Elementwise, points: list[tuple[float, ...]]) -> None:
+    """Relative error of at most 400 ULP, in both modes."""
     args = tuple(np.array(x) for x in zip(*points, strict=True))
     ones = np.ones(len(points))
     for params in op.samples:
@@ -140,9 +145,9 @@ def test_first_derivatives_lose_no_digits_anywhere_in_the_domain(op: Elementwise
             defined = np.isfinite(op.evaluate(*args, **params))
         for i in range(op.arity):
             direction = tuple(float(i == j) for j in range(op.arity))
-            outward = claims.derivatives(forward(program, (i,)), [*args, ones], [program.outputs[0].type])[0]
+            (outward,) = claims.derivatives(forward(program, (i,)), [*args, ones], [program.outputs[0].type])
             found = reverse(program, (i,))
-            inward = claims.derivatives(found._replace(program=simplify(found.program)), [*args, ones], [args[i]])[0]
+            (inward,) = claims.derivatives(found._replace(program=simplify(found.program)), [*args, ones], [args[i]])
             with mp.workdps(400):
                 truth = [float(slope(f, x, direction)) if ok else 0.0 for x, ok in zip(points, defined, strict=True)]
             for y in (outward, inward):
@@ -150,3 +155,33 @@ def test_first_derivatives_lose_no_digits_anywhere_in_the_domain(op: Elementwise
                     good = (np.abs(y - truth) <= 400 * ULP * np.abs(truth) + TINY) | (y == truth) | ~defined
                 at = np.flatnonzero(~good)[:5]
                 assert not at.size, f"∂{i} {params} at {[points[k] for k in at]}: {y[at]}, truly {np.array(truth)[at]}"
+
+
+@every_known_op
+def test_first_derivatives_lose_no_digits_anywhere_in_the_domain(op: Elementwise) -> None:
+    """At tiny, huge, and moderate points, and a hair from the ends."""
+    derivatives_are_precise(op, extreme_points(op))
+
+
+@every_known_op
+def test_digits_that_are_lost_are_noticed(op: Elementwise) -> None:
+    """The last three of sixteen."""
+
+    def worse(*xs: Any, **params: Any) -> Any:
+        return tuple(scaled(1.0 + 2e-13, d) for d in op.partials(xs[:-1], xs[-1], **params))
+
+    with pytest.raises(AssertionError):
+        derivatives_are_precise(replace(op, derivative=worse), extreme_points(op)[::7])
+
+
+def test_a_formula_that_cancels_is_noticed() -> None:
+    """The derivative of tanh as a calculus book has it."""
+    book = {
+        "tanh": lambda x, y: 1 - y**2,
+        "arcsin": lambda x, y: 1 / np.sqrt(1 - x**2),
+        "sigmoid": lambda x, y: y * (1 - y),
+    }
+    for name, derivative in book.items():
+        op = next(op for op in KNOWN if op.name == name)
+        with pytest.raises(AssertionError):
+            derivatives_are_precise(replace(op, derivative=derivative), extreme_points(op))

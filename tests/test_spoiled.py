@@ -214,6 +214,16 @@ def misshaped(op: Op) -> Op | None:
     return replace(op, shape=wrong)
 
 
+def misresolved(op: Op) -> Op | None:
+    """States that it answers in float32."""
+    if not isinstance(op, Elementwise) or not _has_slopes(op):
+        return None
+    spoiled = _evaluating(op, lambda y: y)
+    resolve = spoiled.evaluate.resolve  # type: ignore[attr-defined]
+    spoiled.evaluate.resolve = lambda dtypes: (*resolve(dtypes)[:-1], np.dtype(np.float32))  # type: ignore[attr-defined]
+    return spoiled
+
+
 # --- wrong facts ------------------------------------------------------------------------------------------------------
 
 
@@ -286,6 +296,7 @@ SPOILED: list[tuple[claims.Claim, Spoiler]] = [
     (claims.the_entry_is_complete, without_examples),
     (claims.tracing_changes_no_value, mistyped),
     (claims.tracing_changes_no_value, misshaped),
+    (claims.tracing_changes_no_value, misresolved),
     (claims.results_lie_in_the_image, image_too_small),
     (claims.results_lie_in_the_image, domain_beyond),
     (claims.outside_its_domain_numpy_answers, refusing_nan),

@@ -13,7 +13,6 @@ import builtins
 import collections
 import copy
 import functools
-import itertools
 import types
 from abc import update_abstractmethods
 from collections.abc import Callable
@@ -33,19 +32,24 @@ from .outside import (
     COPIED,
     Capture,
     Guard,
-    Same,
     TooMuch,
     TypeGuard,
+    attribute_names,
     attributes_of,
     can_be_viewed,
     fingerprint,
+    has_changed,
     is_iterator,
     is_static,
     is_users_class,
     is_users_function,
+    keys_of,
     makes_plainly,
+    members_of,
+    members_without_caches,
     names_in,
-    same,
+    nth_of,
+    own_attributes,
 )
 from .questions import ask_getattr, ask_hasattr, ask_type
 from .recorder import Recorder, Traced
@@ -63,7 +67,6 @@ _MADE_BY_PYTHON = (
     "__init_subclass__",
     "_abc_impl",
 )
-_KEPT = ("__chainrule__",)  # a function's own attributes that are ours
 
 
 class GlobalsView(dict[str, Any]):
@@ -232,6 +235,13 @@ class Captures:
         cells = tuple(types.CellType() for _ in function.__closure__ or ())
         own = Capture(function.__name__, lambda: function)
         self.guards.append(Guard(own.attribute("__code__"), function.__code__))
+        if "__subclasses__" in function.__code__.co_names:
+            raise locate(
+                CaptureError(
+                    f"{function.__name__} asks a class for its subclasses, which a recording can't watch",
+                    hint="list the classes in the function",
+                )
+            )
         for name in names_in(function.__code__, bodies_only=True) & real.keys():
             view[name]  # a class body does not ask __missing__
         made = types.FunctionType(function.__code__, view, function.__name__, None, cells or None)
@@ -247,11 +257,11 @@ class Captures:
         if function.__kwdefaults__:
             default = Capture(f"a default of {function.__name__}", lambda: function.__kwdefaults__ or {})
             made.__kwdefaults__ = {k: self.hand(v, default.item(k)) for k, v in function.__kwdefaults__.items()}
-        attributes = own.seen("the attributes", lambda f: str(list(_own(f))))
+        attributes = own.seen("the attributes", lambda f: str(list(own_attributes(f))))
         self.guards.append(Guard(attributes, attributes.read()))
-        for name, value in _own(function).items():
+        for name, value in own_attributes(function).items():
             made.__dict__[name] = self.hand(value, own.attribute(name))
-        self._watch(f"an attribute of the function {function.__name__}", lambda: _own(made))
+        self._watch(f"an attribute of the function {function.__name__}", lambda: own_attributes(made))
         return made
 
     def _cell(self, name: str, cell: Any, new: Any, owner: type | None) -> None:
@@ -288,13 +298,13 @@ class Captures:
         except TypeError:  # a class that Python makes in its own way (a protocol, an enumeration)
             return self._opaque_class(cls, capture)
         self._made[id(cls)] = (cls, view)
-        members = capture.seen("the members", _members)
+        members = capture.seen("the members", members_of)
         self.guards.append(Guard(members, members.read()))
         for name, member in list(vars(cls).items()):
             if name not in _MADE_BY_PYTHON and not isinstance(member, _DESCRIPTORS):
                 setattr(view, name, self._member(member, capture.attribute(name), view))
         update_abstractmethods(view)
-        self._watch(f"the class {cls.__name__}", lambda: _without_caches(view))
+        self._watch(f"the class {cls.__name__}", lambda: members_without_caches(view))
         return view
 
     def _empty_view(self, cls: type) -> type:
@@ -349,10 +359,10 @@ class Captures:
         made = copy.copy(value)
         self._made[id(value)] = (value, made)  # before the items: a container may hold itself
         if isinstance(value, dict):
-            self.guards.append(Guard(capture.seen("the keys", _keys), _keys(value)))
+            self.guards.append(Guard(capture.seen("the keys", keys_of), keys_of(value)))
             made.clear()
             for n, (key, item) in enumerate(value.items()):
-                made[self.hand(key, capture.seen(f"key {n}", partial(_nth, n)))] = self.hand(item, capture.item(key))
+                made[self.hand(key, capture.seen(f"key {n}", partial(nth_of, n)))] = self.hand(item, capture.item(key))
             if isinstance(value, collections.defaultdict):
                 made.default_factory = self.hand(value.default_factory, capture.attribute("default_factory"))
             self._watch(f"`{capture.name}`", lambda: dict(made))
@@ -370,8 +380,8 @@ class Captures:
         return tuple([self.hand(v, capture.item(n)) for n, v in enumerate(value)])
 
     def _set(self, value: Any, capture: Capture) -> Any:
-        self.guards.append(Guard(capture.seen("the members", _keys), _keys(value)))
-        made = type(value)([self.hand(v, capture.seen(f"member {n}", partial(_nth, n))) for n, v in enumerate(value)])
+        self.guards.append(Guard(capture.seen("the members", keys_of), keys_of(value)))
+        made = type(value)([self.hand(v, capture.seen(f"member {n}", partial(nth_of, n))) for n, v in enumerate(value)])
         before = set(made)
         self._watched.append((f"`{capture.name}`", lambda: set(made) != before))
         return made
@@ -401,7 +411,7 @@ class Captures:
         made = object.__new__(self._class(kind)) if is_users_class(kind) else kind()
         self._made[id(value)] = (value, made)
         attributes = attributes_of(value)
-        self.guards.append(Guard(capture.seen("the attributes", _names), _names(value)))
+        self.guards.append(Guard(capture.seen("the attributes", attribute_names), attribute_names(value)))
         self.guards.append(Guard(capture.seen("the class", type), type(value)))
         for name, part in attributes.items():
             handed = self.hand(part, capture.own(name))
@@ -422,7 +432,7 @@ class Captures:
     def _opaque(self, value: Any, capture: Capture) -> Any:
         """An object we can't look through: all it holds is compared at each call, or it is refused."""
         before = self._guard_content(value, capture)
-        self._watched.append((f"`{capture.name}`", lambda: _changed(value, before)))
+        self._watched.append((f"`{capture.name}`", lambda: has_changed(value, before)))
         return value
 
     def _guard_content(self, value: Any, capture: Capture) -> list[Any]:
@@ -459,44 +469,6 @@ class Captures:
         for what, changed in self._watched:
             if changed():
                 raise _side_effect(what)
-
-
-def _keys(value: Any) -> list[Any]:
-    """The keys or members of a container in order, comparable by `same`."""
-    return [key if is_static(key) else Same(key) for key in value]
-
-
-def _nth(n: int, value: Any) -> Any:
-    return next(itertools.islice(value, n, None))
-
-
-def _without_caches(cls: type) -> dict[str, Any]:
-    """The members of a class but for what Python itself notes there."""
-    return {k: v for k, v in vars(cls).items() if not k.startswith(("__", "_abc_"))}
-
-
-def _names(value: Any) -> str:
-    return str(sorted(attributes_of(value)))
-
-
-def _changed(value: Any, before: list[Any]) -> bool:
-    try:
-        return not same(fingerprint(value), before)
-    except TooMuch:
-        return True
-
-
-def _own(function: types.FunctionType) -> dict[str, Any]:
-    return {k: v for k, v in function.__dict__.items() if k not in _KEPT}
-
-
-def _members(cls: type) -> list[Any]:
-    """The members of a class, comparable by `same`; arrays are hidden inputs, and may change."""
-    return [
-        part
-        for name, member in vars(cls).items()
-        for part in (name, type(member) if type(member) is np.ndarray else Same(member))
-    ]
 
 
 def _side_effect(what: str) -> SideEffectError:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import datetime
 import io
+import os
+import pathlib
 import random
+import statistics
 import sys
 import types
 from collections.abc import Callable
@@ -112,27 +115,41 @@ def seeded(make: Callable[..., Any], name: str, recorder: Recorder) -> Callable[
 
 
 class Partly:
-    """A distribution of scipy.stats, the class datetime: all but the few names that are impure."""
+    """A distribution, a path, the class datetime: all but the few names that are impure."""
 
     def __init__(self, original: Any, recorder: Recorder) -> None:
         self._original, self._recorder = original, recorder
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._original, name)
-        why = IMPURE_NAMES.get(name)
+        why = _IMPURE_NAMES.get(name)
         return value if why is None else Refusing(name, why, self._recorder, value)
 
     def __call__(self, *args: Any, **options: Any) -> Any:
-        made = self._original(*args, **options)
-        return Partly(made, self._recorder) if hasattr(made, "rvs") else made
+        return self._again(self._original(*args, **options))
+
+    def __truediv__(self, part: Any) -> Any:
+        return self._again(self._original / part)
+
+    def __fspath__(self) -> str:
+        return os.fspath(self._original)
+
+    def _again(self, made: Any) -> Any:
+        return Partly(made, self._recorder) if is_partly_impure(made) else made
 
 
-IMPURE_NAMES = {"rvs": DRAWS, "random_state": DRAWS, "now": _CLOCK, "today": _CLOCK, "utcnow": _CLOCK}
+_IMPURE_NAMES = {
+    "rvs": DRAWS, "random_state": DRAWS, "samples": DRAWS, "now": _CLOCK, "today": _CLOCK, "utcnow": _CLOCK,
+    **dict.fromkeys(("read_bytes", "read_text", "write_bytes", "write_text", "open", "exists", "stat", "is_file"), _FILE),
+    **dict.fromkeys(("is_dir", "iterdir", "glob", "rglob", "unlink", "touch", "mkdir"), _FILE),
+}  # fmt: skip
 
 
 def is_partly_impure(value: Any) -> bool:
     if isinstance(value, type):
-        return value in (datetime.datetime, datetime.date)
+        return value in (datetime.datetime, datetime.date, pathlib.Path, statistics.NormalDist)
+    if isinstance(value, (pathlib.Path, statistics.NormalDist)):
+        return True
     return type(value).__module__.startswith("scipy.stats") and hasattr(value, "rvs")
 
 

@@ -11,6 +11,7 @@ import datetime
 import decimal
 import functools
 import gc
+import itertools
 import operator
 import re
 import sys
@@ -33,6 +34,7 @@ STATIC = (
 )  # fmt: skip
 
 
+_KEPT = ("__chainrule__",)  # a function's own attributes that are ours
 CONTAINERS = (
     dict, list, tuple, set, frozenset, collections.OrderedDict, collections.defaultdict, collections.deque,
 )  # fmt: skip
@@ -340,3 +342,44 @@ def names_in(code: types.CodeType, *, bodies_only: bool = False) -> set[str]:
 def is_users_module(module: types.ModuleType) -> bool:
     file = getattr(module, "__file__", None)
     return file is not None and is_users_file(file)
+
+
+# --- looks at a value that can be compared by `same` -----------------------------------------------------------------
+
+
+def keys_of(value: Any) -> list[Any]:
+    """The keys or members of a container in order, comparable by `same`."""
+    return [key if is_static(key) else Same(key) for key in value]
+
+
+def nth_of(n: int, value: Any) -> Any:
+    return next(itertools.islice(value, n, None))
+
+
+def members_without_caches(cls: type) -> dict[str, Any]:
+    """The members of a class but for what Python itself notes there."""
+    return {k: v for k, v in vars(cls).items() if not k.startswith(("__", "_abc_"))}
+
+
+def attribute_names(value: Any) -> str:
+    return str(sorted(attributes_of(value)))
+
+
+def has_changed(value: Any, before: list[Any]) -> bool:
+    try:
+        return not same(fingerprint(value), before)
+    except TooMuch:
+        return True
+
+
+def own_attributes(function: types.FunctionType) -> dict[str, Any]:
+    return {k: v for k, v in function.__dict__.items() if k not in _KEPT}
+
+
+def members_of(cls: type) -> list[Any]:
+    """The members of a class, comparable by `same`; arrays are hidden inputs, and may change."""
+    return [
+        part
+        for name, member in vars(cls).items()
+        for part in (name, type(member) if type(member) is np.ndarray else Same(member))
+    ]

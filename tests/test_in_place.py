@@ -274,9 +274,7 @@ def test_the_second_derivative_follows_too(name):
 VIEWS = ["a", "a[0]", "a[:, 1]", "a.T", "a[::-1]", "a.reshape(6)", "a[None]", "a[:, ::2]", "a[0][1:]", "a.T[1]", "a.reshape(3, 2).T", "a.T.reshape(6)", "a.ravel()[2:5]", "a[1:].ravel()", "np.atleast_3d(a)", "a[:, :, None].squeeze()", "a.swapaxes(0, 1)[::2]", "a.T.copy().T", "a[:, [0, 1]]", "np.flipud(a)", "np.fliplr(a)", "np.flip(a, 0)", "np.rot90(a)", "np.diagonal(a)", "np.split(a, 2)[0]", "np.hsplit(a, 3)[1]", "np.array_split(a, 2)[1]", "np.moveaxis(a, 0, 1)", "np.rollaxis(a, 1)", "a.diagonal()", "a.flat[2:4]", "np.broadcast_to(a[0], (2, 3))", "a.view()", "np.asarray(a)", "np.asanyarray(a)", "np.ascontiguousarray(a)", "np.ascontiguousarray(a.T)", "np.require(a)", "np.asarray(a, float)", "np.array(a, copy=None)", "np.array(a, copy=False)", "a.astype(float, copy=False)", "np.squeeze(a)", "np.real(a)", "np.nan_to_num(a, copy=False)", "np.triu(a)", "np.unstack(a)[0]", "np.matrix_transpose(a)", "a.mT", "np.permute_dims(a)", "np.einsum('ij->ji', a)", "np.einsum('ij', a)", "next(iter(a))", "list(a)[1]", "np.lib.stride_tricks.sliding_window_view(a[0], 2)", "np.ravel(a, order='F')", "a.reshape(3, 2, order='F')", "a.reshape(-1, 1)", "np.broadcast_arrays(a, a)[0]", "np.expand_dims(a, 0)", "a[...]", "a[()]", "np.compress([True, True], a, axis=0)", "np.take(a, [0, 1], axis=0)", "np.diag(a[:2, :2])", "np.vsplit(a, 2)[1]", "np.dsplit(a[None], 3)[0]", ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "start", ["x.copy()", "x * 1.0", "np.zeros((2, 3)) + x", "x.T.copy().T", "(x.T * 1.0).T", "np.stack([x[0], x[1]])"]
-)
+@pytest.mark.parametrize("start", ["x.copy()", "x.T.copy().T", "(x.T * 1.0).T"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_whether_two_arrays_share_memory_is_as_in_numpy_or_the_write_is_refused(view, start):
     """Write to the one, read the other, both ways: the same result, or InPlaceError. Never another result."""
@@ -641,7 +639,7 @@ def random_program(seed, length=14):
 @pytest.mark.parametrize("block", range(8))
 def test_random_programs_that_write_do_what_numpy_does_or_are_refused(block):
     recorded = 0
-    for seed in range(block * 25, block * 25 + 25):
+    for seed in range(block * 15, block * 15 + 15):
         text = random_program(seed)
         f = module(text).f
         truth = f(X.copy())

@@ -55,7 +55,7 @@ def matmul(a: Value, b: Value) -> Any:
 
 def _strong(x: Value) -> Any:
     """To NumPy's products a Python number is an array, of float64 or int64."""
-    return np.asarray(x) if isinstance(x, (bool, int, float)) else x
+    return np.asarray(x) if type(x) in (bool, int, float) else x
 
 
 @spelled(np.dot)
@@ -110,8 +110,11 @@ def kron(a: Value, b: Value) -> Any:
 def cross(a: Value, b: Value, *, axis: int = -1) -> Any:
     a, b = np.moveaxis(a, axis, -1), np.moveaxis(b, axis, -1)
     _fits(shape_of(a)[-1] == shape_of(b)[-1] == 3, "np.cross($0, $1) needs vectors of three elements", a, b)
-    turned = lambda x: x[..., [1, 2, 0]]  # noqa: E731
-    return np.moveaxis(turned(a * turned(b) - turned(a) * b), -1, axis)
+    return np.moveaxis(_turned(a * _turned(b) - _turned(a) * b), -1, axis)
+
+
+def _turned(x: Value) -> Any:
+    return x[..., [1, 2, 0]]
 
 
 @spelled(np.tensordot, np.linalg.tensordot)

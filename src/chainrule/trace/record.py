@@ -284,11 +284,12 @@ def _output(recorder: Recorder, value: Any, path: str) -> Atom:
 
 def name_variables(program: Program) -> Program:
     """Give every value that the user assigns to a variable the name of that variable."""
-    last = {}
-    for e in program.equations:
-        if e.where is not None:
-            last[e.where] = e
-    for where, e in last.items():
-        if len(e.outputs) == 1 and not e.output.name:
-            e.output.name = assigned_name(where)
+    for n, e in enumerate(program.equations):
+        if e.where is None or len(e.outputs) != 1 or e.output.name:
+            continue
+        after = program.equations[n + 1] if n + 1 < len(program.equations) else None
+        # np.mean is a sum, then a quotient, at one place: the last is what is assigned. The same op again is a loop.
+        goes_on = after is not None and after.where == e.where and e.output in after.inputs and after.op is not e.op
+        if not goes_on:
+            e.output.name = assigned_name(e.where)
     return program

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from time import perf_counter
 from typing import Any
 
@@ -70,13 +70,10 @@ def _stages(problem: Problem, watch: Watch) -> Iterator[Study]:
         yield replace(study, complete=True)
 
 
-@dataclass
 class _Clock:
     """Writes into a study how long each section took."""
 
-    last: float = 0.0
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         self.last = perf_counter()
 
     def __call__(self, section: str, study: Study) -> Study:

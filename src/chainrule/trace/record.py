@@ -42,7 +42,7 @@ class Static:
         return (type(self.value), repr(self.value) if is_static(self.value) else id(self.value))
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Recording:
     """A Program, and when it is the right one.
 

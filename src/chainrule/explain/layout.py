@@ -12,8 +12,7 @@ differ between a page, where a fraction has a bar, and a line, where it has a sl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from html import escape
 from unicodedata import normalize
 
@@ -36,12 +35,12 @@ class Box:
     tex: str = ""
     level: float = ATOM
     needs: tuple[float, ...] = ()
+    size: int = field(default=0, init=False, compare=False, repr=False)
+    """How many names, numbers and functions it holds: what a reader has to take in."""
 
-    @cached_property
-    def size(self) -> int:
-        """How many names, numbers and functions it holds: what a reader has to take in."""
+    def __post_init__(self) -> None:
         own = 1 if self.kind in _COUNTED else 0
-        return own + sum(part.size for part in self.parts)
+        object.__setattr__(self, "size", own + sum([part.size for part in self.parts]))
 
     @property
     def unicode(self) -> str:

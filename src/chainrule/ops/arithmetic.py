@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError
+from ..errors import DtypeError, InPlaceError
 from ..ir import ArrayType
 from .notation import BARS, CASES, CEIL, FLOOR, FRACTION, POWER_OF, PRODUCT, SUM, Notation, call, infix, prefix
-from .op import Cases, Linear, Value, apply, dtype_of, elementwise, number_of, register, spelled
+from .op import Cases, Linear, Value, apply, dtype_of, elementwise, is_weak, number_of, promotes_as, register, spelled
 from .sets import NONNEGATIVE, POSITIVE, REALS, TRUTHS, WHOLE, Interval
 
 BOTH = (REALS, REALS)
@@ -48,10 +48,13 @@ power_of = elementwise(
     _power, _power_rule, name="power_of", domain=POSITIVE, notation=POWER_OF, rule="power",
     samples=({"n": 2}, {"n": 3}, {"n": -1}, {"n": 0.5}, {"n": 2.5}),
 )  # fmt: skip
-# xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0; at x = 0 the slope in y is 0, its limit for y > 0.
+# xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0. At x = 0 the slope in y is 0 for y > 0; at y = 0,
+# where 0ʸ falls from 1 to 0 at once, it is -inf.
 power = elementwise(
     np.power,
-    lambda x, y, z: (np.where(y == 0, 0, y * x ** np.where(y == 0, 1, y - 1)), z * np.log(np.where(x == 0, 1, x))),
+    lambda x, y, z: (
+        np.where(y == 0, 0, y * x ** np.where(y == 0, 1, y - 1)), z * np.log(np.where((x == 0) & (y > 0), 1, x))
+    ),
     domain=(POSITIVE, REALS), image=NONNEGATIVE, notation=POWER_OF, rule="general power", means=(),
     textbook=lambda x, y, z: (y * x ** (y - 1), z * np.log(x)),
 )  # fmt: skip
@@ -61,16 +64,12 @@ power = elementwise(
 def spell_power(x: Value, y: Value) -> Any:
     """A number as exponent is the power rule's; an exponent that moves is the general power's."""
     n = number_of(y)
-    if n is None or isinstance(n, bool) or number_of(x) is not None:
+    if n is None or dtype_of(n).kind == "b" or number_of(x) is not None:
         return apply(power, x, y)
-    if dtype_of(x).kind in "iub":
-        if isinstance(n, float):
-            x = apply(convert, x, dtype=np.dtype(np.float64))
-        elif n < 0:
-            raise DtypeError(
-                f"$0 ** {n}: integers have no negative integer powers", hint="make the base a float array"
-            )
-    return apply(power_of, x, n=n)
+    x = np.astype(x, np.power.resolve_dtypes((promotes_as(x), promotes_as(n), None))[0])
+    if dtype_of(x).kind != "f" and n < 0:
+        raise DtypeError(f"$0 ** {n}: integers have no negative integer powers", hint="make the base a float array")
+    return apply(power_of, x, n=n.item() if isinstance(n, np.generic) else n)
 
 
 spelled(np.square)(lambda x: spell_power(x, 2))
@@ -117,11 +116,14 @@ hypot = elementwise(
 # --- comparisons and logic: true or false, no slope -----------------------------------------------------------------
 
 for compare, text, tex, symbol in [
-    (np.greater, ">", ">", ">"), (np.greater_equal, ">=", r"\ge", "≥"), (np.less, "<", "<", "<"), (np.less_equal, "<=", r"\le", "≤"),
+    (np.greater, ">", ">", ">"), (np.greater_equal, ">=", r"\ge", "≥"),
+    (np.less, "<", "<", "<"), (np.less_equal, "<=", r"\le", "≤"),
     (np.equal, "==", "=", "="), (np.not_equal, "!=", r"\ne", "≠"),
 ]:  # fmt: skip
     elementwise(compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex, symbol), rule="step")
-for connect, tex, symbol in [(np.logical_and, r"\land", "∧"), (np.logical_or, r"\lor", "∨"), (np.logical_xor, r"\oplus", "⊕")]:
+for connect, tex, symbol in [
+    (np.logical_and, r"\land", "∧"), (np.logical_or, r"\lor", "∨"), (np.logical_xor, r"\oplus", "⊕"),
+]:  # fmt: skip
     notation = Notation("connective", connect.__name__, tex, symbol, 0)
     elementwise(connect, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=notation, rule="step")
 tests: tuple[Any, ...] = (np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit)
@@ -160,7 +162,10 @@ def round_(x: Value, decimals: int = 0) -> Any:
     if dtype_of(x).kind in "iu" and decimals >= 0:
         return x
     scale = 10.0 ** abs(decimals)
-    return np.rint(x) if not decimals else np.rint(x * scale) / scale if decimals > 0 else np.rint(x / scale) * scale
+    if decimals < 0:
+        rounded = np.rint(x / scale) * scale
+        return np.astype(rounded, dtype_of(x)) if dtype_of(x).kind in "iu" else rounded
+    return np.rint(x * scale) / scale if decimals else np.rint(x)
 
 
 # --- with a kink: at it, the mean of the slopes on either side ------------------------------------------------------
@@ -209,7 +214,11 @@ def clip(x: Value, a_min: Value = None, a_max: Value = None, *, min: Value = Non
 
 
 @spelled(np.nan_to_num)
-def nan_to_num(x: Value, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
+def nan_to_num(
+    x: Value, copy: Any = True, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None
+) -> Any:
+    if not copy:
+        raise InPlaceError("np.nan_to_num with copy=False writes into its argument", hint="leave copy=False out")
     if dtype_of(x).kind != "f":
         return x
     limits = np.finfo(dtype_of(x))
@@ -254,6 +263,11 @@ def _convert(x: Any, *, dtype: np.dtype[Any]) -> Any:
 
 def _convert_type(x: ArrayType, *, dtype: np.dtype[Any]) -> ArrayType:
     return ArrayType(x.shape, dtype)
+
+
+def strong(x: Value) -> Any:
+    """A Python number as NumPy's, whose dtype others must heed; anything else as it is."""
+    return apply(convert, x, dtype=dtype_of(x)) if is_weak(x) else x
 
 
 # linear only from one floating dtype to another: elsewhere nothing that moves comes in, or goes out

@@ -11,6 +11,7 @@ import scipy.linalg
 
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
+from .arithmetic import strong
 from .contraction import contraction
 from .notation import Notation, call
 from .op import General, Tangents, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
@@ -53,16 +54,11 @@ def matmul(a: Value, b: Value) -> Any:
     return contraction(*operands, ins=labels, out=out, new=ones)
 
 
-def _strong(x: Value) -> Any:
-    """To NumPy's products a Python number is an array, of float64 or int64."""
-    return np.asarray(x) if type(x) in (bool, int, float) else x
-
-
 @spelled(np.dot)
 def dot(a: Value, b: Value) -> Any:
     m, n = ndim_of(a), ndim_of(b)
     if m == 0 or n == 0:
-        return _strong(a) * _strong(b)
+        return strong(a) * strong(b)  # to NumPy's products a Python number is an array
     if n <= 2 and m <= 2:
         return matmul(a, b)
     _fits(
@@ -77,7 +73,7 @@ def dot(a: Value, b: Value) -> Any:
 def inner(a: Value, b: Value) -> Any:
     m, n = ndim_of(a), ndim_of(b)
     if m == 0 or n == 0:
-        return _strong(a) * _strong(b)
+        return strong(a) * strong(b)  # to NumPy's products a Python number is an array
     _fits(shape_of(a)[-1] == shape_of(b)[-1], "np.inner($0, $1): the last axes differ in length", a, b)
     left, right = list(range(m)), [*range(m, m + n - 1), m - 1]
     return contraction(a, b, ins=[left, right], out=left[:-1] + right[:-1])

@@ -90,12 +90,13 @@ class Interpreted:
 
     __slots__ = ()
     level: int = 0
+    weak: bool = False  # whether it stands for a Python number, which takes on the dtype of what stands beside it
 
     def apply(self, op: Op, args: Sequence[Value], params: dict[str, Any]) -> Any:
         raise NotImplementedError  # abstract
 
     def number(self) -> float | int | bool | None:
-        """The Python number that this stands for whatever the inputs, if it does."""
+        """The number that this stands for whatever the inputs, if it does: Python's if it is weak, else NumPy's."""
         return None
 
     def value_for_index(self) -> Any:
@@ -153,11 +154,26 @@ def dtype_of(x: Value) -> np.dtype[Any]:
     return x.dtype if hasattr(x, "dtype") else np.asarray(x).dtype
 
 
-def number_of(x: Value) -> float | int | bool | None:
-    """x as a Python number where it is one that never changes, else None."""
+def number_of(x: Value) -> Any:
+    """x as a number where it is one that never changes, else None. A number of NumPy's keeps its dtype."""
     if isinstance(x, Interpreted):
         return x.number()
-    return x if isinstance(x, (bool, int, float)) and not isinstance(x, np.generic) else None
+    return x if isinstance(x, (bool, int, float, np.number, np.bool_)) else None
+
+
+def is_weak(x: Value) -> bool:
+    """Whether x is a Python number, which takes on the dtype of what stands beside it."""
+    if isinstance(x, Interpreted):
+        return x.weak
+    return isinstance(x, (bool, int, float)) and not isinstance(x, np.generic)
+
+
+def promotes_as(x: Value) -> Any:
+    """What decides the dtype of a result: x's own dtype, or of a Python number its type."""
+    return PYTHON_TYPES[dtype_of(x).kind] if is_weak(x) else dtype_of(x)
+
+
+PYTHON_TYPES = {"f": float, "i": int, "b": np.dtype(bool)}  # a truth has the dtype of truths
 
 
 _WEAK: dict[Any, np.dtype[Any]] = {bool: np.dtype(bool), int: np.dtype(np.int64), float: np.dtype(np.float64)}
@@ -249,9 +265,8 @@ def scaled(g: Value | None, partial: Any) -> Any:
         if yes is None and no is None:
             return None
         return np.where(partial.condition, 0 if yes is None else yes, 0 if no is None else no)
-    if isinstance(partial, (int, float)) and not isinstance(partial, np.generic):
-        if partial in (0, 1, -1):
-            return None if partial == 0 else g if partial == 1 else -g
+    if isinstance(partial, (int, float)) and not isinstance(partial, np.generic) and partial in (0, 1, -1):
+        return None if partial == 0 else g if partial == 1 else -g
     return g * partial
 
 
@@ -294,7 +309,7 @@ def elementwise(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Linear(Op):
-    """f(x + y) = f(x) + f(y) in the operands `along`, taken together: its tangent is itself; only the adjoint is stated.
+    """f(x + y) = f(x) + f(y) in the operands `along`, taken together: its tangent is itself, and the adjoint is stated.
 
     `adjoint(g, inputs, wanted, **params)` gives the cotangents of the operands in `wanted`; of `inputs` it reads only
     shapes, dtypes, and operands in which the op is not linear (indices).

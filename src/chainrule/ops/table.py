@@ -1,11 +1,12 @@
 """The op table, whole: importing this enters every op. To add one, add an entry to the page where it belongs."""
 
-from . import arithmetic, contraction, elementary, indexing, linalg, reductions, special, structure
+from . import arithmetic, assembly, contraction, elementary, indexing, linalg, reductions, special, structure
 from .op import OPS, by_function
 
 __all__ = [
     "OPS",
     "arithmetic",
+    "assembly",
     "by_function",
     "contraction",
     "elementary",

@@ -8,9 +8,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import scipy.special
 
 from ..errors import ChainruleError, InPlaceError, NoRuleError
 from ..ops import table
+from ..ops.arithmetic import strong
 from ..ops.op import Interpreted, by_function
 from .where import describe, here, operand_names
 
@@ -130,30 +132,65 @@ def call(function: Any, args: Sequence[Any], options: dict[str, Any], recorder: 
     out = options.pop("out", None)
     if isinstance(function, np.ufunc) and len(args) > function.nin:
         args, out = args[: function.nin], args[function.nin]
+    if not args and options and (first := _first_parameter(function)) in options:
+        args = (options.pop(first),)
     result = invoke(function, args, options, recorder)
     if out is not None:
         return store(out, result)
     x = next((a for a in args if stands_in(a)), None)
     if x is not None and x.recorder is recorder:
-        if function in RESHAPING:
-            return x.view_of_reshape(result, contiguous=function in CONTIGUOUS)
-        if function in TURNING:
-            return x.view_of_transpose(_order(function, x.ndim, args[1:], options))
-        if result is x and function not in RETURNING:
-            return x.now()  # what changes nothing still answers with an array of its own
-        if function in SHARING or (function is np.einsum and len(args) == 2):
-            return _guarded_views(function, x, args, options, result)
+        result = _in_memory(function, x, args, options, result)
+    return _as_numpy_answers(function, result)
+
+
+# Facts about NumPy's functions that are not about their values: what is a view of the argument, what is the argument.
+RESHAPING = {
+    np.reshape, np.ravel, np.squeeze, np.expand_dims, np.atleast_1d, np.atleast_2d, np.atleast_3d, np.ascontiguousarray,
+}  # fmt: skip
+CONTIGUOUS = {np.ravel, np.ascontiguousarray}  # copies, unless the argument is contiguous
+TURNING = {
+    np.transpose, np.swapaxes, np.moveaxis, np.rollaxis, np.matrix_transpose, np.linalg.matrix_transpose,
+}  # fmt: skip
+SHARING = {
+    np.flip, np.flipud, np.fliplr, np.rot90, np.diagonal, np.linalg.diagonal, np.diag, np.broadcast_to,
+    np.broadcast_arrays, np.split, np.array_split, np.hsplit, np.vsplit,
+}  # fmt: skip
+# may answer with the argument itself
+RETURNING = {np.asarray, np.asanyarray, np.array, np.real, np.einsum, np.diff, *SHARING}
+# answer with an array, of numbers too
+MAKING_ARRAYS = {
+    np.where, np.select, np.tensordot, np.linalg.tensordot, np.polyval, np.roll, np.broadcast_to,
+    scipy.special.polygamma,
+}  # fmt: skip
+
+
+def _in_memory(function: Any, x: Any, args: Sequence[Any], options: dict[str, Any], result: Any) -> Any:
+    """The result, as a view of the argument x where it is one in NumPy, and as an array of its own where not."""
+    if function in RESHAPING:
+        if options.get("copy"):
+            return result.copy()
+        if isinstance(result, tuple):  # np.atleast_1d of several
+            pairs = zip(args, result, strict=True)
+            return tuple([a.view_of_reshape(y) if stands_in(a) else y for a, y in pairs])
+        return x.view_of_reshape(result, contiguous=function in CONTIGUOUS)
+    if function in TURNING:
+        return x.view_of_transpose(_order(function, x.ndim, args[1:], options))
+    if result is x and function not in RETURNING and options.get("copy", True):
+        return x.now()  # what changes nothing still answers with an array of its own
+    if function in SHARING or (function is np.einsum and len(args) == 2):
+        return _guarded_views(function, args, options, result)
     return result
 
 
-RESHAPING = {np.reshape, np.ravel, np.squeeze, np.expand_dims, np.atleast_1d, np.atleast_2d, np.ascontiguousarray}
-CONTIGUOUS = {np.ravel, np.ascontiguousarray}  # copies, unless the argument is contiguous
-RETURNING = {np.asarray, np.asanyarray, np.array, np.real, np.einsum}  # may answer with the argument itself
-TURNING = {np.transpose, np.swapaxes, np.moveaxis, np.matrix_transpose}
-SHARING = {
-    np.flip, np.flipud, np.fliplr, np.diagonal, np.diag, np.broadcast_to, np.split, np.array_split,
-    np.hsplit, np.vsplit,
-}  # fmt: skip
+def _as_numpy_answers(function: Any, result: Any) -> Any:
+    """NumPy's functions answer with numbers and arrays of its own, also when asked about a Python number."""
+    if not stands_in(result) or result.shape:
+        return result
+    if function in MAKING_ARRAYS or (result.weak and function in RESHAPING | TURNING):
+        return result.as_array()
+    if result.weak and function is not np.real and getattr(function, "__module__", "") != "math":
+        return strong(result)
+    return result
 
 
 def _order(function: Any, ndim: int, rest: Sequence[Any], options: dict[str, Any]) -> tuple[int, ...]:
@@ -162,29 +199,32 @@ def _order(function: Any, ndim: int, rest: Sequence[Any], options: dict[str, Any
     return tuple([n - 2 for n in function(probe, *rest, **options).shape])
 
 
-def _guarded_views(function: Any, x: Any, args: Sequence[Any], options: dict[str, Any], result: Any) -> Any:
-    """Results that share memory with x: a write to x reaches them; a write to one of them is refused."""
+def _guarded_views(function: Any, args: Sequence[Any], options: dict[str, Any], result: Any) -> Any:
+    """Results that share memory with an argument: a write to it reaches them; a write to one of them is refused."""
 
-    def refuse(base: Any, v: Any) -> Any:
-        raise x.recorder.refuse(
-            InPlaceError(
-                f"the function writes into a result of {name_of(function)}, which shares memory with its argument",
-                hint="write into the array itself, or into a copy: .copy()",
-            )
-        )
-
-    def part(value: Any, pick: Callable[[Any], Any]) -> Any:
-        if not stands_in(value) or value is x:
+    def part(x: Any, value: Any, pick: Callable[[Any], Any]) -> Any:
+        if not stands_in(value) or not stands_in(x) or value is x:
             return value
 
         def take(base: Any) -> Any:
             return pick(by_function[function](*[base if a is x else a for a in args], **options))
 
+        def refuse(base: Any, v: Any) -> Any:
+            raise x.recorder.refuse(
+                InPlaceError(
+                    f"the function writes into a result of {name_of(function)}, which shares memory with its argument",
+                    hint="write into the array itself, or into a copy: .copy()",
+                )
+            )
+
         return x.part(value, take, refuse)
 
+    if isinstance(result, tuple):  # one of each argument
+        return tuple([part(x, value, itemgetter(i)) for i, (x, value) in enumerate(zip(args, result, strict=True))])
+    x = next(a for a in args if stands_in(a))
     if isinstance(result, list):
-        return [part(value, itemgetter(i)) for i, value in enumerate(result)]
-    return part(result, lambda found: found)
+        return [part(x, value, itemgetter(i)) for i, value in enumerate(result)]
+    return part(x, result, lambda found: found)
 
 
 def name_of(function: Any) -> str:

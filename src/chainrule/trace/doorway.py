@@ -19,11 +19,12 @@ import numpy as np
 import scipy.special
 
 from ..errors import NoRuleError, ShapeError, SideEffectError
-from ..ir import Const, Var
+from ..ir import Const
 from ..ops.op import by_function, dtype_of, shape_of, spelled
 from ..ops.structure import astype
 from .dispatch import call, involved, locate, located, name_of
 from .impure import Partly, Refusing, is_partly_impure, reason, seeded
+from .methods import as_weak
 from .recorder import Recorder, Traced
 from .stand_in import kind_of
 from .where import OURS
@@ -46,12 +47,12 @@ def array(
         value = np.stack([by_function[np.reshape](row, shape_of(row)) for row in rows])
     elif not isinstance(value, Traced):
         return np.array(value, dtype)
-    return value if dtype is None else astype(value, dtype)
+    return (value if dtype is None else astype(value, dtype)).as_array()
 
 
 @spelled(np.copy)
 def copy(x: Any, **options: Any) -> Any:
-    return x.copy()
+    return x.as_array().copy()
 
 
 def _like(make: Callable[..., Any]) -> Callable[..., Any]:
@@ -130,7 +131,7 @@ _MATH: dict[Any, Callable[..., Any]] = {
         "isfinite": np.isfinite, "degrees": np.degrees, "radians": np.radians, "erf": scipy.special.erf,
         "erfc": scipy.special.erfc, "lgamma": scipy.special.gammaln, "exp2": np.exp2, "cbrt": np.cbrt,
         "log": lambda x, base=None: np.log(x) if base is None else np.log(x) / np.log(base),
-        "fsum": lambda xs: _weak(np.sum(array([astype(x, np.float64) for x in array(xs)]))),
+        "fsum": lambda xs: as_weak(np.sum(array([astype(x, np.float64) for x in array(xs)]))),
         "prod": lambda xs, *, start=1: functools.reduce(operator.mul, xs, start),
     }.items()
     if hasattr(math, name)
@@ -148,16 +149,9 @@ def _scalar(function: Any, rule: Callable[..., Any]) -> Callable[..., Any]:
                     operands=(a.type,), hint=f"np.{function.__name__} works element by element",
                 )  # fmt: skip
         numbers = [astype(by_function[np.reshape](a, ()), np.float64) if isinstance(a, Traced) else a for a in args]
-        return _weak(rule(*numbers))
+        return as_weak(rule(*numbers))
 
     return called
-
-
-def _weak(number: Any) -> Any:
-    """A Python number: beside an array it takes on the array's dtype."""
-    if isinstance(number, Traced) and isinstance(number.atom, Var):
-        number.atom.type = number.atom.type._replace(weak=True)
-    return number
 
 
 for _function, _rule in _MATH.items():

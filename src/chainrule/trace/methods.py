@@ -9,7 +9,7 @@ import numpy as np
 from ..errors import InPlaceError, ShapeError
 from ..ir import Var
 from ..ops.indexing import add_at
-from ..ops.op import Interpreted, by_function, shape_of
+from ..ops.op import Interpreted, by_function, is_weak, shape_of
 from .dispatch import call, invoke, locate, located
 
 _NONE: dict[str, Any] = {}
@@ -21,27 +21,34 @@ def _operator(function: Any, swapped: bool = False) -> Any:
         if not isinstance(other, _OPERANDS):
             return NotImplemented  # a class of the user's may know what to do
         result = invoke(function, (other, self) if swapped else (self, other), _NONE, self.recorder)
-        atom = getattr(result, "_atom", None)
-        if isinstance(atom, Var) and self.type.weak and _is_weak(other):
-            atom.type = atom.type._replace(weak=True)  # of Python numbers, a Python number
-        return result
+        return as_weak(result) if self.weak and is_weak(other) else result
 
     return method
 
 
-def _is_weak(other: Any) -> bool:
-    return bool(other.type.weak) if isinstance(other, Interpreted) else isinstance(other, (int, float))  # type: ignore[attr-defined]
-
-
 def _unary(function: Any) -> Any:
-    return lambda self: call(function, (self,), _NONE, self.recorder)
+    def method(self: Any) -> Any:
+        if self.weak:
+            return as_weak(invoke(function, (self,), _NONE, self.recorder))
+        return call(function, (self,), _NONE, self.recorder)
+
+    return method
+
+
+def as_weak(number: Any) -> Any:
+    """A Python number: beside an array it takes on the array's dtype."""
+    if isinstance(number, Interpreted) and isinstance(number.atom, Var):  # type: ignore[attr-defined]
+        number.atom.type = number.atom.type._replace(weak=True)  # type: ignore[attr-defined]
+    return number
 
 
 def _in_place(function: Any) -> Any:
+    operate = _operator(function)
+
     def method(self: Any, other: Any) -> Any:
+        if not self.is_array:  # a number: the name is bound anew, as in Python
+            return operate(self, other)
         result = invoke(function, (self, other), _NONE, self.recorder)
-        if not self.shape and self._view is None:  # a number: the name is bound anew, as in Python
-            return result
         if result.shape != self.shape or not np.can_cast(result.dtype, self.dtype, "same_kind"):
             raise locate(ShapeError(f"the result is {result.type} and can't be stored in $0", operands=(self.type,)))
         self.write(by_function[np.astype](result, self.dtype))
@@ -83,7 +90,7 @@ class ArrayMethods(Interpreted):
     dot, trace, diagonal = _method(np.dot), _method(np.trace), _method(np.diagonal)
     clip, round, take, repeat = _method(np.clip), _method(np.round), _method(np.take), _method(np.repeat)
     ravel, squeeze = _method(np.ravel), _method(np.squeeze)
-    conj = conjugate = _method(np.positive)
+    conj = conjugate = _unary(np.positive)
 
     def reshape(self: Any, *shape: Any, order: str = "C") -> Any:
         return call(np.reshape, (self, shape[0] if len(shape) == 1 else shape), {"order": order}, self.recorder)

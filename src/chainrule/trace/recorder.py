@@ -16,7 +16,7 @@ from ..errors import ChainruleError, LeakError, NoRuleError, ShapeError
 from ..ir import ArrayType, Atom, Const, Equation, Program, Var, Where
 from ..ops.arithmetic import convert
 from ..ops.contraction import Spec, broadcast, canonical, contract
-from ..ops.op import Op
+from ..ops.op import PYTHON_TYPES, Op
 from .dispatch import invoke, locate
 from .stand_in import Traced, leaked
 from .where import here
@@ -25,7 +25,6 @@ __all__ = ["Recorder", "Traced"]
 
 _depth = itertools.count(1)  # later recordings are inner ones: within a thread they nest, and threads never mix
 _EMPTY: dict[str, Any] = {}
-_WEAK = {"f": float, "i": int, "b": np.dtype(bool)}
 
 
 class Recorder:
@@ -109,7 +108,7 @@ class Recorder:
             where = here()
         atoms = [a._atom if type(a) is Traced and a.recorder is self and a._view is None else self.atom(a) for a in args]
         keys = tuple([
-            (_WEAK[a.type.dtype.kind] if a.type.weak else a.type.dtype) if isinstance(a, Var)
+            (PYTHON_TYPES[a.type.dtype.kind] if a.type.weak else a.type.dtype) if isinstance(a, Var)
             else a.type.dtype if isinstance(a, Const) else type(a) for a in atoms
         ])  # fmt: skip
         dtypes = op.operand_dtypes(keys)

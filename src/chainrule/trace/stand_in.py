@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import InPlaceError, LeakError, NoAttributeError, NoRuleError, ValueNeededError
 from ..ir import ArrayType, Atom, Const, Var
+from ..ops.arithmetic import strong
 from ..ops.indexing import read, write
 from ..ops.op import Op, by_function
 from .dispatch import call, invoke, locate, located
@@ -88,11 +89,24 @@ class Traced(ArrayMethods):
     def apply(self, op: Op, args: Sequence[Any], params: dict[str, Any]) -> Any:
         return self.recorder.apply(op, args, params)
 
-    def number(self) -> float | int | bool | None:
+    def number(self) -> Any:
         if self.type.shape or self.type.dtype.kind not in "iub":
             return None
         value = self.recorder.known(self.atom)
-        return None if value is None else value.item()
+        return None if value is None else value.item() if self.weak else value[()]
+
+    @property
+    def weak(self) -> bool:  # type: ignore[override]
+        return self._atom.type.weak
+
+    @property
+    def is_array(self) -> bool:
+        """Whether it may be written in place; a number may not."""
+        return self.array or bool(self.shape)
+
+    def as_array(self) -> Traced:
+        """Itself; instead of a number, an array without axes."""
+        return self if self.is_array else Traced(self.recorder, strong(self).atom, fresh=True)
 
     @property
     def type(self) -> ArrayType:
@@ -253,13 +267,17 @@ class Traced(ArrayMethods):
         part = located(lambda: read(self, index))
         if not _is_basic(index) or not isinstance(part, Traced):
             return part
+        if not part.shape and not _keeps_array(index):
+            return part.now()  # a number, not a view
         return self.part(part, lambda base: read(base, index), lambda base, v: write(base, index, v))
 
     def part(self, value: Traced, take: Callable[[Any], Any], put: Callable[[Any, Any], Any]) -> Traced:
         """`value` as a view of this array: a write to either reaches the other, as in NumPy."""
-        if not value.shape and not isinstance(value._atom, Const):
-            return value  # a number, not a view
-        return Traced(value.recorder, value.atom, view=View(self, take, put))
+        if not self.is_array:
+            return value.as_array()
+        view = Traced(value.recorder, value.atom, view=View(self, take, put))
+        view.array = True
+        return view
 
     def __setitem__(self, index: Any, v: Any) -> None:
         if not self.recorder.open:
@@ -270,6 +288,8 @@ class Traced(ArrayMethods):
 
     def write(self, new: Any) -> None:
         """Make this array mean `new`, and every array that shares its memory see it."""
+        if not self.is_array:
+            raise TypeError(f"a {kind_of(self).__name__} is a number, not an array: it can't be written into")
         if self.owner:
             raise self.recorder.refuse(
                 InPlaceError(
@@ -296,7 +316,7 @@ class Traced(ArrayMethods):
     def copy(self, order: str = "C") -> Traced:
         """The same values in memory of their own, laid out row by row unless `order` says otherwise."""
         new = Traced(self.recorder, self.atom, fresh=order == "C")
-        new.array = True
+        new.array = self.array
         return new
 
     __copy__ = copy
@@ -311,7 +331,7 @@ class Traced(ArrayMethods):
         """The same memory under another name."""
         if kind:
             raise locate(NoRuleError("x.view(…) with another dtype or class is not recorded"))
-        return Traced(self.recorder, self.atom, view=View(self, lambda base: base, lambda base, v: v))
+        return self.part(self, lambda base: base, lambda base, v: v) if self.is_array else self
 
     def view_of_transpose(self, order: tuple[int, ...]) -> Any:
         back = tuple(np.argsort(order).tolist())
@@ -323,7 +343,7 @@ class Traced(ArrayMethods):
 
     def view_of_reshape(self, value: Any, contiguous: bool = False) -> Any:
         """A reshaped self: a view if self is contiguous for certain; else neither of the two may be written."""
-        if not isinstance(value, Traced):
+        if not isinstance(value, Traced) or not self.is_array:
             return value
         same_axes = [n for n in value.shape if n != 1] == [n for n in self.shape if n != 1]
         if self.fresh or (same_axes and not contiguous):
@@ -347,7 +367,7 @@ def kind_of(x: Traced) -> type:
     """The class of what a stand-in stands for: a Python number, a NumPy scalar, an array."""
     if x.type.weak:
         return {"f": float, "i": int, "b": bool}[x.dtype.kind]
-    return np.ndarray if x.shape or x.array else x.dtype.type
+    return np.ndarray if x.is_array else x.dtype.type
 
 
 def leaked() -> LeakError:
@@ -364,3 +384,8 @@ _STAY = "stand-ins work in arithmetic as they are: leave the conversion out"
 def _is_basic(index: Any) -> bool:
     items = index if isinstance(index, tuple) else (index,)
     return all(i is None or i is Ellipsis or isinstance(i, (int, slice, np.integer)) for i in items)
+
+
+def _keeps_array(index: Any) -> bool:
+    """x[0, ...] of a vector is an array without axes; x[0] is a number."""
+    return any(i is Ellipsis for i in (index if isinstance(index, tuple) else (index,)))

@@ -353,9 +353,12 @@ def _whole(box: Box, write: Write) -> str:
     return _tag("mrow", write(box))
 
 
+_TIMES = '<mo>&#x2062;</mo><mspace width="0.17em"/>'  # said as a product, seen as a thin space
+
+
 def _mathml_row(box: Box, write: Write, at: Callable[[int], str]) -> str:
     glue = box.sign.strip()
-    between = _tag("mo", escape(glue)) if glue else "<mo>&#x2062;</mo>" if box.sign else ""
+    between = _tag("mo", escape(glue)) if glue else _TIMES if box.sign else ""
     return _tag("mrow", between.join(map(at, range(len(box.parts)))))
 
 

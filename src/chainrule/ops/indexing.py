@@ -293,8 +293,12 @@ def read(x: Value, index: Any) -> Any:
 
 def write(x: Value, index: Any, v: Value) -> Any:
     """x after x[index] = v, as a new value."""
-    s = Selection(shape_of(x), index)
     v = astype(v, dtype_of(x))
+    if isinstance(index, Interpreted) and dtype_of(index).kind == "b":
+        chosen = _chosen(x, index, v)
+        if chosen is not None:
+            return chosen
+    s = Selection(shape_of(x), index)
     if s.basic:
         v = spell_reshape(_fit(v, s.shape()), s.sliced)
         if s.whole:
@@ -311,6 +315,17 @@ def write(x: Value, index: Any, v: Value) -> Any:
     table = apply(scatter_set, table, flat, v)
     new = transpose(spell_reshape(table, tuple(s.sliced[a] for a in order)), tuple(np.argsort(order).tolist()))
     return new if s.whole else apply(update, x, new, index=tuple(s.bounds))
+
+
+def _chosen(x: Value, mask: Value, v: Value) -> Any:
+    """x after x[mask] = v, wherever the mask is true: if one v goes to every place. None if there is a v for each."""
+    k, shape = ndim_of(mask), shape_of(x)
+    if shape_of(mask) != shape[:k]:
+        raise IndexError(f"a mask of shape {shape_of(mask)} does not fit an array of shape {shape}")
+    if ndim_of(v) > len(shape) - k:
+        return None
+    mask = broadcast(spell_reshape(mask, (*shape[:k], *(1 for _ in shape[k:]))), shape)
+    return np.where(mask, _fit(v, shape), x)
 
 
 def add_at(x: Value, index: Any, v: Value) -> Any:

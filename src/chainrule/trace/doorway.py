@@ -47,12 +47,12 @@ def array(
         value = np.stack([by_function[np.reshape](row, shape_of(row)) for row in rows])
     elif not isinstance(value, Traced):
         return np.array(value, dtype)
-    return (value if dtype is None else astype(value, dtype)).as_array()
+    return value if dtype is None else astype(value, dtype)
 
 
 @spelled(np.copy)
 def copy(x: Any, **options: Any) -> Any:
-    return x.as_array().copy()
+    return x.copy()
 
 
 def _like(make: Callable[..., Any]) -> Callable[..., Any]:

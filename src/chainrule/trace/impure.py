@@ -21,7 +21,7 @@ import numpy as np
 
 from ..errors import CaptureError, SideEffectError
 from .dispatch import locate
-from .recorder import Recorder
+from .recorder import Recorder, Traced
 
 DRAWS = ("draws random numbers", "draw outside, and pass the numbers as an argument")
 _CLOCK = ("reads a clock", "measure outside")
@@ -102,16 +102,46 @@ def seeded(make: Callable[..., Any], name: str, recorder: Recorder) -> Callable[
     """A generator with a seed always draws the same numbers: that may be recorded."""
 
     def with_seed(*args: Any, **options: Any) -> Any:
-        if not args and not options:
+        if all(seed is None for seed in (*args, *options.values())):
             does, cure = DRAWS
             raise recorder.refuse(
                 SideEffectError(
                     f"{name}() without a seed {does}: a recording would keep this one draw for ever", hint=cure
                 )
             )
-        return make(*args, **options)
+        made = make(*args, **options)
+        if isinstance(made, np.random.Generator):
+            return _Generator(made.bit_generator)
+        return _RandomState(made._bit_generator) if isinstance(made, np.random.RandomState) else made
 
     return with_seed
+
+
+class _Generator(np.random.Generator):
+    """A generator that shuffles stand-ins too."""
+
+    def shuffle(self, x: Any, axis: int = 0) -> None:
+        if type(x) is Traced:
+            _shuffle(x, axis, super().shuffle)
+        else:
+            super().shuffle(x, axis)
+
+
+class _RandomState(np.random.RandomState):
+    """An old generator that shuffles stand-ins too."""
+
+    def shuffle(self, x: Any) -> None:
+        if type(x) is Traced:
+            _shuffle(x, 0, super().shuffle)
+        else:
+            super().shuffle(x)
+
+
+def _shuffle(x: Traced, axis: int, shuffle: Callable[[Any], None]) -> None:
+    """The places are shuffled, and the elements follow: the swaps don't depend on what is swapped."""
+    places = np.arange(x.shape[axis])
+    shuffle(places)
+    x[...] = np.take(x, places, axis)
 
 
 class Partly:

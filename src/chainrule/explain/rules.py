@@ -55,7 +55,14 @@ def called(e: Equation, moving: Flags) -> str:
     rule = kind(e, moving)
     if rule in ARITHMETIC or (rule == "exponential" and e.op.rule != rule):
         return f"{rule} rule"
-    return f"derivative of {notation_of(e).symbol or e.op.name}"
+    return f"derivative of {_name(e)}"
+
+
+def _name(e: Equation) -> str:
+    """ln, σ; where the sign in mathematics is no word, as in |x|, what the function is called in NumPy."""
+    notation = notation_of(e)
+    names = (notation.symbol, notation.text.rpartition(".")[2])
+    return next((name for name in names if name.isidentifier()), e.op.name)
 
 
 def named(equations: Sequence[Equation], moving: set[Any]) -> tuple[str, ...]:

@@ -201,7 +201,7 @@ class _Writer:
             return None
         spec: Spec = e.params["spec"]
         labels = spec.ins[0]
-        if not spec.new:
+        if not spec.new or len(set(spec.out)) < len(spec.out):  # a repeated label is a Kronecker delta
             return None
         if set(labels) <= set(spec.out) and list(labels) == [n for n in spec.out if n in labels]:
             return stretched(self._full(e.inputs[0]), labels, spec.out)

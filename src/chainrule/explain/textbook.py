@@ -41,10 +41,10 @@ class Counted(NamedTuple):
 
 @lru_cache(maxsize=512)
 def _twin(op: Op) -> Op:
-    """The op with the derivative that books state."""
-    if not isinstance(op, Elementwise) or op.textbook is None:
+    """The op with the derivative that books state, on its domain."""
+    if not isinstance(op, Elementwise) or (op.textbook is None and not op.cut):
         return op
-    return dataclasses.replace(op, derivative=op.textbook)
+    return dataclasses.replace(op, derivative=op.textbook or op.derivative, cut=())
 
 
 def with_book_rules(program: Program) -> Program:

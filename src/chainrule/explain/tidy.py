@@ -225,7 +225,7 @@ class _Tidier:
             return [atom], [labels], size
         spec: Spec = e.params["spec"]
         inner = spec.ins[0]
-        if len(set(inner)) < len(inner) or not set(spec.out) <= set(inner):
+        if any(len(set(x)) < len(x) for x in (inner, spec.out)) or not set(spec.out) <= set(inner):
             return [atom], [labels], size
         start = max(size, default=-1) + 1
         at = {label: start + i for i, label in enumerate(inner)} | dict(zip(spec.out, labels, strict=True))

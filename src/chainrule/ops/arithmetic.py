@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DtypeError, InPlaceError
+from ..errors import DtypeError, InPlaceError, NoRuleError
 from ..ir import ArrayType
 from .notation import BARS, CASES, CEIL, FLOOR, FRACTION, POWER_OF, PRODUCT, SUM, Notation, call, infix, prefix
 from .op import Cases, Linear, Value, apply, dtype_of, elementwise, is_weak, number_of, promotes_as, register, spelled
@@ -66,7 +66,7 @@ def spell_power(x: Value, y: Value) -> Any:
     n = number_of(y)
     if n is None or dtype_of(n).kind == "b" or number_of(x) is not None:
         return apply(power, x, y)
-    x = np.astype(x, np.power.resolve_dtypes((promotes_as(x), promotes_as(n), None))[0])
+    x = astype(x, np.power.resolve_dtypes((promotes_as(x), promotes_as(n), None))[0])
     if dtype_of(x).kind != "f" and n < 0:
         raise DtypeError(f"$0 ** {n}: integers have no negative integer powers", hint="make the base a float array")
     return apply(power_of, x, n=n.item() if isinstance(n, np.generic) else n)
@@ -84,11 +84,10 @@ def reciprocal(x: Value) -> Any:
 
 def converted(ufunc: Any, x: Value) -> Any:
     """x in the dtype in which NumPy computes the ufunc: `np.fabs` of whole numbers is real."""
-    return np.astype(x, ufunc.resolve_dtypes((dtype_of(x), None))[0])
+    return astype(x, ufunc.resolve_dtypes((dtype_of(x), None))[0])
 
 
 spelled(np.positive)(lambda x: x)
-
 
 
 @spelled(np.polyval)
@@ -164,7 +163,7 @@ def round_(x: Value, decimals: int = 0) -> Any:
     scale = 10.0 ** abs(decimals)
     if decimals < 0:
         rounded = np.rint(x / scale) * scale
-        return np.astype(rounded, dtype_of(x)) if dtype_of(x).kind in "iu" else rounded
+        return astype(rounded, dtype_of(x)) if dtype_of(x).kind in "iu" else rounded
     return np.rint(x * scale) / scale if decimals else np.rint(x)
 
 
@@ -263,6 +262,14 @@ def _convert(x: Any, *, dtype: np.dtype[Any]) -> Any:
 
 def _convert_type(x: ArrayType, *, dtype: np.dtype[Any]) -> ArrayType:
     return ArrayType(x.shape, dtype)
+
+
+@spelled(np.astype)
+def astype(x: Value, dtype: Any, **extra: Any) -> Any:
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "fiub":
+        raise NoRuleError(f"a conversion to {dtype} is not in the op table: only real numbers are recorded")
+    return x if dtype_of(x) == dtype and hasattr(x, "dtype") else apply(convert, x, dtype=dtype)
 
 
 def strong(x: Value) -> Any:

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
+from .arithmetic import astype
 from .contraction import broadcast
 from .notation import Notation
 from .op import Linear, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
 from .structure import (
-    astype,
     atleast_1d,
     atleast_2d,
     atleast_3d,

@@ -23,26 +23,30 @@ ANGLE = Interval(-pi / 2, pi / 2)
 
 sqrt = elementwise(np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power")
 cbrt = elementwise(
-    np.cbrt, lambda x, y: 1 / (3 * y**2), domain=POSITIVE, image=REALS, notation=Notation("root", "cbrt", r"\sqrt[3]", "∛"), rule="power"
-)
+    np.cbrt, lambda x, y: 1 / (3 * y**2), domain=POSITIVE, image=REALS,
+    notation=Notation("root", "cbrt", r"\sqrt[3]", "∛"), rule="power",
+)  # fmt: skip
 exp = elementwise(np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential")
 exp2 = elementwise(np.exp2, lambda x, y: log(2) * y, image=NONNEGATIVE, notation=call("exp2"), rule="exponential")
 expm1 = elementwise(
     np.expm1, lambda x, y: np.exp(x), image=Interval(-1, inf), notation=call("expm1"), rule="exponential"
 )
 log_ = elementwise(
-    np.log, lambda x, y: 1 / x, domain=POSITIVE, notation=call("log", r"\ln", symbol="ln"), rule="logarithm"
+    np.log, lambda x, y: 1 / x, domain=POSITIVE, cut=(0,), notation=call("log", r"\ln", symbol="ln"), rule="logarithm"
 )
 log2 = elementwise(
-    np.log2, lambda x, y: 1 / (log(2) * x), domain=POSITIVE, notation=call("log2", r"\log_2"), rule="logarithm"
-)
+    np.log2, lambda x, y: 1 / (log(2) * x), domain=POSITIVE, cut=(0,),
+    notation=call("log2", r"\log_2"), rule="logarithm",
+)  # fmt: skip
 log10 = elementwise(
-    np.log10, lambda x, y: 1 / (log(10) * x), domain=POSITIVE, notation=call("log10", r"\log_{10}"), rule="logarithm"
-)
+    np.log10, lambda x, y: 1 / (log(10) * x), domain=POSITIVE, cut=(0,),
+    notation=call("log10", r"\log_{10}"), rule="logarithm",
+)  # fmt: skip
 log1p = elementwise(
     np.log1p,
     lambda x, y: 1 / (1 + x),
     domain=Interval(-1, inf, open_low=True),
+    cut=(0,),
     notation=call("log1p"),
     rule="logarithm",
 )
@@ -104,19 +108,21 @@ cosh = elementwise(
 tanh = elementwise(
     np.tanh, lambda x, y: 1 / np.cosh(x) ** 2, image=UNIT, notation=call("tanh", r"\tanh"), rule="hyperbolic",
     textbook=lambda x, y: 1 - y**2,
-)
+)  # fmt: skip
 arcsinh = elementwise(
     np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / np.sqrt(x**2 + 1),
 )  # fmt: skip
 arccosh = elementwise(
     np.arccosh, lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
-    domain=Interval(1, inf, open_low=True), image=NONNEGATIVE, notation=call("arccosh"), rule="inverse hyperbolic", textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
+    domain=Interval(1, inf, open_low=True), image=NONNEGATIVE, notation=call("arccosh"), rule="inverse hyperbolic",
+    textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
 )  # fmt: skip
 arctanh = elementwise(
     np.arctanh,
     lambda x, y: 1 / ((1 - x) * (1 + x)),
     domain=OPEN_UNIT,
+    cut=(0,),
     notation=call("arctanh"),
     rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / (1 - x**2),

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
+from .arithmetic import astype
 from .contraction import broadcast
 from .notation import Notation
 from .op import (
@@ -29,7 +30,7 @@ from .op import (
     spelled,
     zeros_like,
 )
-from .structure import astype, normal_axes, normal_axis, spell_reshape, take_slice, transpose, update
+from .structure import normal_axes, normal_axis, spell_reshape, take_slice, transpose, update
 
 # --- the ops: rows of a table ---------------------------------------------------------------------------------------
 

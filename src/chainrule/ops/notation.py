@@ -14,8 +14,8 @@ SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
 class Notation:
     """One way of writing an application.
 
-    `style` is the layout (infix, prefix, call, fraction, power, root, bars, …); `text` its NumPy name or sign; `tex` its
-    LaTeX name or sign; `symbol` its Unicode sign in mathematics.
+    `style` is the layout (infix, prefix, call, fraction, power, root, bars, …); `text` its NumPy name or sign; `tex`
+    its LaTeX name or sign; `symbol` its Unicode sign in mathematics.
     """
 
     style: str

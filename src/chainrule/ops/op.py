@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from math import inf, nan
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -200,6 +201,8 @@ class Elementwise(Op):
     image: Interval = field(default=REALS, kw_only=True)
     kinks: tuple[float, ...] = field(default=(), kw_only=True)  # where the derivative jumps
     samples: tuple[dict[str, Any], ...] = field(default=({},), kw_only=True)  # params to test it with
+    # operands whose formula goes on where the function has ended (1 / x, below 0, of log): there the slope is NaN, too
+    cut: tuple[int, ...] = field(default=(), kw_only=True)
     # the derivative as books write it, where the accurate one above reads otherwise; for display only
     textbook: Callable[..., Any] | None = field(default=None, kw_only=True)
 
@@ -220,6 +223,8 @@ class Elementwise(Op):
     def partials(self, inputs: Sequence[Value], output: Value, **params: Any) -> tuple[Any, ...]:
         if self.derivative is None:
             return (None,) * len(inputs)
+        if self.cut:
+            inputs = [_within(x, self.domain[i]) if i in self.cut else x for i, x in enumerate(inputs)]
         d = self.derivative(*inputs, output, **params)
         return d if isinstance(d, tuple) else (d,)
 
@@ -242,6 +247,16 @@ class Elementwise(Op):
         (g,) = cotangents
         partials = self.partials(inputs, outputs[0], **params)
         return {i: scaled(g, partials[i]) for i in wanted}
+
+
+def _within(x: Value, domain: Interval) -> Any:
+    """x in the domain and at its ends, NaN beyond.
+
+    By a factor, so that every derivative is NaN there: that of a selection is 0 where the other side is taken.
+    """
+    low, high = domain.low, domain.high
+    beyond = x < low if high == inf else (x < low) | (x > high)
+    return x * np.where(beyond, nan, np.ones((), dtype_of(x)))
 
 
 class Cases(NamedTuple):

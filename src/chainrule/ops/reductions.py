@@ -155,7 +155,7 @@ def product(
 
 @spelled(np.cumprod)
 def cumprod(x: Value, axis: int | None = None, dtype: Any = None) -> Any:
-    """Each pass multiplies by what stands 1, 2, 4, … places before, so every derivative is exact where factors are zero.
+    """Each pass multiplies by what stands 1, 2, 4, … places before: every derivative is exact where factors are zero.
 
     Hillis & Steele, "Data parallel algorithms", 1986.
     """
@@ -346,7 +346,7 @@ logsumexp: General = General(
     lambda t, inputs, outputs, axes: (np.sum(t[0] * apply(softmax, inputs[0], axes=axes), axis=axes),),
     lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * apply(softmax, inputs[0], axes=axes)},
     notation=call("special.logsumexp", r"\operatorname{logsumexp}"), rule="log-sum-exp",
-    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": (-1,)}), ((rng.normal(size=(3, 4)),), {"axes": (-2, -1)})],
+    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
 )  # fmt: skip
 
 
@@ -360,7 +360,7 @@ softmax: General = General(
     lambda t, inputs, outputs, axes: (_softmax_product(t[0], outputs[0], axes),),
     lambda g, inputs, outputs, wanted, axes: {0: _softmax_product(g[0], outputs[0], axes)},
     notation=call("special.softmax", r"\operatorname{softmax}"), rule="softmax",
-    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": (-1,)}), ((rng.normal(size=(3, 4)),), {"axes": (-2, -1)})],
+    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
 )  # fmt: skip
 register(logsumexp)
 register(softmax)
@@ -407,7 +407,7 @@ norm = General(
     lambda t, inputs, outputs, axes: (np.sum(t[0] * _unit(inputs[0], outputs[0], axes), axis=axes),),
     lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * _unit(inputs[0], outputs[0], axes)},
     notation=Notation("norm", "linalg.norm", r"\lVert", "‖"), rule="norm",
-    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": (-1,)}), ((rng.normal(size=(3, 4)),), {"axes": (-2, -1)})],
+    examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
 )  # fmt: skip
 register(norm)
 

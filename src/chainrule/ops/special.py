@@ -34,7 +34,7 @@ digamma = elementwise(
     notation=call("special.digamma", r"\psi", symbol="ψ"), rule="gamma function",
 )  # fmt: skip
 xlogy = elementwise(
-    scipy.special.xlogy, lambda x, y, z: (np.log(y), x / y), domain=(POSITIVE, POSITIVE),
+    scipy.special.xlogy, lambda x, y, z: (np.log(y), x / y), domain=(POSITIVE, POSITIVE), cut=(1,),
     notation=call("special.xlogy", r"\operatorname{xlogy}"), rule="product",
 )  # fmt: skip
 

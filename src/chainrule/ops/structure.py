@@ -13,7 +13,7 @@ import numpy as np
 
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
-from .arithmetic import convert, where
+from .arithmetic import astype, where
 from .contraction import broadcast, contraction
 from .notation import Notation, call
 from .op import Linear, Value, apply, dtype_of, ndim_of, register, shape_of, spelled, zeros_like
@@ -57,7 +57,9 @@ reshape: Linear = Linear(
     lambda g, inputs, wanted, old, new: {0: apply(reshape, g, old=new, new=old)},
     notation=Notation("silent", "reshape", "", ""),
     rule="rearrangement",
-    examples=lambda rng: [((rng.normal(size=(2, 3)),), {"old": (2, 3), "new": (3, 2)}), ((rng.normal(size=(1, 3)),), {"old": (1, 3), "new": (3,)})],
+    examples=lambda rng: [
+        ((rng.normal(size=old),), {"old": old, "new": new}) for old, new in [((2, 3), (3, 2)), ((1, 3), (3,))]
+    ],
 )  # fmt: skip
 register(reshape)
 
@@ -328,14 +330,6 @@ def diff(x: Value, n: int = 1, axis: int = -1) -> Any:
     return x
 
 
-@spelled(np.astype)
-def astype(x: Value, dtype: Any, **extra: Any) -> Any:
-    dtype = np.dtype(dtype)
-    if dtype.kind not in "fiub":
-        raise NoRuleError(f"a conversion to {dtype} is not in the op table: only real numbers are recorded")
-    return x if dtype_of(x) == dtype and hasattr(x, "dtype") else apply(convert, x, dtype=dtype)
-
-
 # --- running sums ---------------------------------------------------------------------------------------------------
 
 
@@ -349,7 +343,9 @@ cumsum: Linear = Linear(
     "cumsum", _cumsum, lambda x, *, axis, reverse: x,
     lambda g, inputs, wanted, axis, reverse: {0: apply(cumsum, g, axis=axis, reverse=not reverse)},
     notation=call("cumsum"), rule="sum", cost=1.0,
-    examples=lambda rng: [((rng.normal(size=(2, 3)),), {"axis": -1, "reverse": False}), ((rng.normal(size=(2, 3)),), {"axis": -2, "reverse": True})],
+    examples=lambda rng: [
+        ((rng.normal(size=(2, 3)),), {"axis": axis, "reverse": reverse}) for axis, reverse in [(-1, False), (-2, True)]
+    ],
 )  # fmt: skip
 register(cumsum)
 

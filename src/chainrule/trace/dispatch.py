@@ -159,8 +159,8 @@ SHARING = {
 RETURNING = {np.asarray, np.asanyarray, np.array, np.real, np.einsum, np.diff, *SHARING}
 # answer with an array, of numbers too
 MAKING_ARRAYS = {
-    np.array, np.asarray, np.asanyarray, np.copy, np.full, np.full_like, np.where, np.select, np.tensordot, np.linalg.tensordot, np.polyval, np.roll,
-    np.broadcast_to, scipy.special.polygamma,
+    np.array, np.asarray, np.asanyarray, np.copy, np.full, np.full_like, np.where, np.select, np.tensordot,
+    np.linalg.tensordot, np.polyval, np.roll, np.broadcast_to, scipy.special.polygamma,
 }  # fmt: skip
 
 

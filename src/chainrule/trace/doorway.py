@@ -20,8 +20,8 @@ import scipy.special
 
 from ..errors import NoRuleError, ShapeError, SideEffectError
 from ..ir import Const
+from ..ops.arithmetic import astype
 from ..ops.op import by_function, dtype_of, shape_of, spelled
-from ..ops.structure import astype
 from .dispatch import call, involved, locate, located, name_of
 from .impure import Partly, Refusing, is_partly_impure, reason, seeded
 from .methods import as_weak

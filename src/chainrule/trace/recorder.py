@@ -106,7 +106,9 @@ class Recorder:
             )
         if where is None and not self.quiet:
             where = here()
-        atoms = [a._atom if type(a) is Traced and a.recorder is self and a._view is None else self.atom(a) for a in args]
+        atoms = [
+            a._atom if type(a) is Traced and a.recorder is self and a._view is None else self.atom(a) for a in args
+        ]
         keys = tuple([
             (PYTHON_TYPES[a.type.dtype.kind] if a.type.weak else a.type.dtype) if isinstance(a, Var)
             else a.type.dtype if isinstance(a, Const) else type(a) for a in atoms

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var, without_dead_code
-from ..ops.arithmetic import add, divide, multiply, negative, power_of, subtract
+from ..ops.arithmetic import add, convert, divide, multiply, negative, power_of, subtract
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.structure import reshape
 from ..trace.recorder import Recorder
@@ -168,6 +168,11 @@ def reshape_once(e: Equation, recorder: Recorder) -> Atom | None:
     return None
 
 
+def conversion_to_itself(e: Equation, recorder: Recorder) -> Atom | None:
+    """A conversion to the dtype that is there already: it told a Python number from one of NumPy's, while recording."""
+    return e.inputs[0] if e.op is convert and e.inputs[0].type.dtype == e.params["dtype"] else None
+
+
 def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
     """A transposed operand is the operand with its labels reordered; a contraction that changes nothing is none."""
     if e.op is not contract:
@@ -192,7 +197,7 @@ def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
 
 REWRITES: tuple[Rewrite, ...] = (
     number_beside_array, one_is_neutral, signs_combine, quotient_not_reciprocal, reshape_once,
-    contraction_of_rearranged,
+    conversion_to_itself, contraction_of_rearranged,
 )  # fmt: skip
 
 

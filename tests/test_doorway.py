@@ -314,7 +314,6 @@ ASKS = {
     "max": "  return max(x[0], x[1])",
     "sorted": "  return sorted(x)[0]",
     "float": "  return float(x[0])",
-    "a mask": "  return np.sum(x[x > 0.5])",
     "assert": "  assert np.all(x > 0), 'no'\n  return np.sum(x)",
 }
 
@@ -468,6 +467,8 @@ MIXES = [
     "np.abs(x) * y", "np.sqrt(x) + y", "np.full(3, x) * y[0] if np.ndim(y) else np.full(3, x) * y", "np.zeros_like(x) + y", "np.linspace(x, y, 3)", "np.arctan2(x, y)",
     "np.trace(np.outer(x, y))", "np.linalg.norm(np.atleast_1d(x)) * y", "np.sort(np.atleast_1d(x)) * y", "np.max(x) + y", "np.einsum('i,j->ij', np.atleast_1d(x), np.atleast_1d(y))",
     "np.array(x) * y", "np.asarray(x) * y", "x.astype(np.float32) * y if hasattr(x, 'astype') else x * y", "np.mean([np.sum(x), 1.0]) * y", "2 * x + y", "2.5 * x + y",
+    "-x * y", "+x * y", "np.positive(x) * y", "np.round(x, -1) * y", "np.degrees(x) * y", "np.var(x) + y", "np.square(x) * y", "np.inner(x, y)", "np.where(True, x, x) * y",
+    "np.full((), np.sum(x)) * y", "np.squeeze(x) * y", "np.reshape(x, -1) * y", "np.transpose(x) * y", "np.clip(x, 0, 1) * y", "np.median(x) * y", "np.average(x) * y", "np.polyval([x, x], 2.0) * y if not np.ndim(x) else y",
 ]  # fmt: skip
 
 

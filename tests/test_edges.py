@@ -144,6 +144,35 @@ def test_a_derivative_is_what_it_is_in_every_mode(name):
     assert not failed, "\n".join(failed)
 
 
+BEYOND = {
+    "np.sqrt": [-1.0], "np.log": [-1.0, -INF], "np.log2": [-1.0], "np.log10": [-1.0], "np.log1p": [-1.5, -3.0],
+    "np.arcsin": [1.5, -2.0], "np.arccos": [1.5, -2.0], "np.arccosh": [0.5, -2.0, 0.0], "np.arctanh": [1.5, -2.0],
+    "(lambda x: x ** 0.5)": [-1.0], "(lambda x: x ** 1.5)": [-1.0], "(lambda x: x ** 2.5)": [-1.0],
+    "(lambda x: scipy.special.xlogy(2.0, x))": [-1.0], "(lambda x: scipy.special.xlogy(x, x))": [-1.0],
+    "(lambda x: np.log(x) / np.log(3.0))": [-1.0], "(lambda x: 2.0 ** np.log(x))": [-1.0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BEYOND)
+def test_where_a_function_has_no_value_it_has_no_slope_at_any_order(name):
+    f = module(f"import scipy.special\ndef f(x): return {name}(x)\n").f
+    for x in map(np.float64, BEYOND[name]):
+        with np.errstate(all="ignore"):
+            assert np.isnan(f(x))
+        assert np.isnan([derivative(f)(x) for derivative in (*MODES.values(), *SECOND.values())]).all()
+        assert np.isnan(cr.grad(cr.hessian(f))(x))
+    inside = np.array([BEYOND[name][0], 1.25 if "cosh" in name else 0.25])
+    assert np.isfinite(cr.grad(lambda x: np.sum(f(x)))(inside)[1])  # the neighbour is not touched
+
+
+def test_a_power_of_zero_falls_at_once():
+    both = cr.grad(lambda x, y: x**y, wrt=(0, 1))
+    assert [both(0.0, y) for y in (2.0, 1.0, 0.0)] == [(0.0, 0.0), (1.0, 0.0), (0.0, -INF)]
+    assert not np.isfinite(both(0.0, -1.0)).any()
+    assert cr.grad(lambda x: x**x)(0.0) == -INF
+    np.testing.assert_array_equal(cr.grad(lambda y: np.sum(np.zeros(3) ** y))(np.array([2.0, 0.0, 1.0])), [0, -INF, 0])
+
+
 @pytest.mark.parametrize("name", TRUTH)
 def test_a_derivative_does_not_depend_on_its_neighbours(name):
     """All points as one array: where one is NaN or infinite, the others are not touched."""

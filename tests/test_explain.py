@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import time
 import unicodedata
 import xml.etree.ElementTree as ElementTree
@@ -28,10 +29,11 @@ from chainrule.explain.differentials import differentials
 from chainrule.explain.formula import formula
 from chainrule.explain.parse import parse
 from chainrule.explain.reference import write
+from chainrule.explain.rules import called
 from chainrule.explain.source import gradient_source, source
 from chainrule.explain.textbook import gradient, gradient_program, value
 from chainrule.explain.tidy import tidy
-from chainrule.ir import Const
+from chainrule.ir import ArrayType, Const, Equation, Var
 from chainrule.ops.op import Elementwise, Op
 from chainrule.ops.table import OPS
 from chainrule.transform.forward import forward
@@ -577,3 +579,13 @@ def test_reverse_is_what_a_reader_sees():
         program = cr.trace(f, *args)
         one = Const(np.ones((), program.outputs[0].type.dtype))
         assert_tidy_agrees(reverse(program, wrt, [one]).program, [np.asarray(a) for a in args])
+
+
+def test_a_rule_is_called_by_a_word_and_not_by_a_sign() -> None:
+    assert cr.derive("abs(x)*x").rules == ("product rule", "derivative of abs")
+    assert cr.derive("abs(log(x))").rules[:2] == ("derivative of abs", "derivative of ln")
+    for op in OPS.values():
+        types = tuple(ArrayType((), np.dtype(float)) for _ in range(getattr(op, "arity", 0)))
+        if types:
+            e = Equation(op, tuple(Var(t) for t in types), (Var(types[0]),), op.samples[0])
+            assert re.fullmatch(r"derivative of \w+|[a-z ]+ rule", called(e, [True] * len(types)))

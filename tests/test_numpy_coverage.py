@@ -759,6 +759,11 @@ v[np.array([], int)]
 v[[]]
 x[FLAGS]
 x[MASK]
+x[x > 0]
+x[np.nonzero(x > 0)]
+v[np.flatnonzero(v > 0)]
+v[np.where(v > 0)]
+x[np.argwhere(x > 0)[:, 0]]
 x[:, [True, False, True, True]]
 x[FLAGS, 1]
 x[FLAGS, 1:]
@@ -876,11 +881,6 @@ scipy.special.gamma(p)
 scipy.special.logsumexp(x, return_sign=True)
 scipy.linalg.solve(c, u, assume_a="pos")
 scipy.linalg.expm(a)
-x[x > 0]
-x[x > 0].sum()
-np.argwhere(x > 0)
-np.nonzero(x)
-np.where(x > 0)
 np.linalg.norm(x, where=MASK)
 np.sum(x, banana=1)
 np.exp(x, casting="unsafe", subok=False)

@@ -184,7 +184,7 @@ def recording_of(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree
         if key in table:
             table.move_to_end(key)
     for recording in found:
-        if recording.fits(leaves):
+        if recording.fits(leaves) and _takes_the_same_course(recording, leaves):
             return _adopted(recording)
     recording = record(function, leaves, tree, names)
     if recording.cacheable:
@@ -195,6 +195,21 @@ def recording_of(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree
             while len(table) > KEPT:
                 table.popitem(last=False)
     return _adopted(recording)
+
+
+def _takes_the_same_course(recording: Recording, leaves: Sequence[Any]) -> bool:
+    """Whether what the function's course depended on (a mask) comes out the same for these arguments."""
+    if not recording.conditions:
+        return True
+    inputs = inputs_of(recording, leaves)
+    runs = derived(recording, "conditions", lambda _: [Executable(program) for program, _ in recording.conditions])
+    for run, (_, expected) in zip(runs, recording.conditions, strict=True):
+        (value,) = evaluate(run, inputs)
+        if isinstance(value, Traced):
+            value = value.recorder.condition(value.atom)
+        if value is None or not np.array_equal(value, expected):
+            return False
+    return True
 
 
 def _adopted(recording: Recording) -> Recording:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ShapeError
 from ..execute import derived, evaluate, executable, inputs_of, recording_of
-from ..trace.record import Static, argument_names, leaf_of, type_of
+from ..trace.record import Recording, Static, argument_names, leaf_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import Tree, flatten, parts_of
 from ..transform.batch import batch
@@ -68,12 +68,25 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
                 raise ArgumentError(
                     f"the function asks for the very value of `{labels[i]}`, which differs from row to row"
                 )
+        _refuse_courses_that_differ(recording, mapped, labels)
         flags = (*(mapped[i] for i in recording.dynamic), *(False for _ in recording.hidden))
         run = derived(recording, ("rows", flags, size), lambda p: executable(batch(p, flags, size)))
         found = evaluate(run, inputs_of(recording, fronted))
         return recording.result.build(found)
 
     return rows
+
+
+def _refuse_courses_that_differ(recording: Recording, mapped: list[bool], labels: list[str]) -> None:
+    """A recording holds for one course of the function; rows might take several."""
+    for program, _ in recording.conditions:
+        read = {a for e in program.equations for a in e.inputs} | set(program.outputs)
+        for v, i in zip(program.inputs, recording.dynamic, strict=False):
+            if mapped[i] and v in read:
+                raise ArgumentError(
+                    f"the function's course depends on `{labels[i]}` (by a mask), and may differ from row to row",
+                    hint="write np.where(mask, x, 0) instead of x[mask]",
+                )
 
 
 def _axes_of(axes: Any, tree: Tree) -> list[Any]:

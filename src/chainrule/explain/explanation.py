@@ -17,8 +17,9 @@ from .backprop import Backprop, backprop
 from .cost import Cost, cost
 from .differentials import Differential, differentials
 from .formula import Formula
-from .source import Source, gradient_source
+from .source import Source
 from .textbook import gradient, value
+from .verified import verified
 
 
 @dataclass(frozen=True)
@@ -108,8 +109,10 @@ def _aligned(formula: Formula) -> str:
 def explanation(program: Program, wanted: Sequence[int], values: Sequence[Any] | None = None) -> Explanation:
     """Explain a program with one real result, and its gradient in the wanted inputs.
 
-    With `values` for its inputs, the backpropagation table also says how large everything is.
+    With `values` for its inputs, formula and code are compared with the gradient there before they are shown, and the
+    backpropagation table also says how large everything is.
     """
+    shown = verified(program, wanted, values)
     one = Const(np.ones((), program.outputs[0].type.dtype))
     return Explanation(
         name=program.name if program.name.isidentifier() else "f",
@@ -117,8 +120,8 @@ def explanation(program: Program, wanted: Sequence[int], values: Sequence[Any] |
         cost=cost(program),
         gradient_cost=cost(simplify(reverse(program, wanted, [one]).program)),
         value=value(program),
-        gradient=gradient(program, wanted),
-        code=gradient_source(program, wanted),
+        gradient=gradient(program, wanted, shown.derived),
+        code=shown.code,
         steps=differentials(program, wanted),
         backprop=backprop(program, wanted, values),
     )

@@ -15,14 +15,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from math import prod
 from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var
-from ..ops.contraction import Contraction, Spec
-from .layout import Box, equation, fenced, letter, listed, lowered, number, raised, summed, text
-from .matrix import INDICES, contracted
-from .names import fresh, shortened, symbol
-from .styles import constant, laid_out, notation_of, uniform
+from ..ops.contraction import Contraction, Labels, Spec
+from ..ops.notation import PRODUCT
+from .layout import Box, equation, fenced, letter, listed, lowered, number, product, raised, relation, summed, text
+from .matrix import Axes, contracted, index_letters, lifted, relettered
+from .names import base, fresh, iterate, shortened, symbol
+from .styles import constant, laid_out, notation_of, reshaped, uniform
 
 REPEATED = 3  # a value that is used again gets a name when it is longer than this many names and numbers
 LONG = 24  # and any value that is longer than this
@@ -104,7 +106,7 @@ def user_names(program: Program) -> dict[Var, str]:
 
 def is_view(e: Equation) -> bool:
     """Whether an equation only rearranges or repeats its operand: nothing that deserves a name."""
-    if notation_of(e).style == "silent":
+    if notation_of(e).style in ("silent", "reshape"):
         return True
     if isinstance(e.op, Contraction) and len(e.inputs) == 1:
         spec: Spec = e.params["spec"]
@@ -130,9 +132,21 @@ def views(program: Program) -> tuple[dict[Atom, Atom], Counter[Atom]]:
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
+At = Mapping[int, str]  # the letter for each axis of a value
+
+
+def long_axes(a: Atom) -> Axes:
+    """The axes that are written: those of length 1 are not."""
+    return tuple(i for i, n in enumerate(a.type.shape) if n != 1)
+
 
 class Typesetter:
-    """The boxes of a program's values, made bottom up; `definitions` lists what got a name, in order."""
+    """The boxes of a program's values, made bottom up; `definitions` lists what got a name, in order.
+
+    A box may have fewer axes than the value it stands for, which repeats it along the others: `axes` says which of the
+    value's axes the box has. Where that must be seen, it is written with vectors of ones; a value that matrices can't
+    say is written by its elements.
+    """
 
     def __init__(
         self, program: Program, *, named: Mapping[Var, Box] | None = None, cut: Iterable[Var] = (),
@@ -143,6 +157,8 @@ class Typesetter:
         self.names = user_names(program)
         self.given = named or {}  # names that the caller wants
         self.boxes: dict[Var, Box] = {}
+        self.own_axes: dict[Var, Axes] = {}
+        self.elements: dict[Var, Box] = {}  # what is written by its elements, and has no name
         self.definitions: dict[Var, tuple[Box, Box]] = {}
         self.constants: dict[int, tuple[Box, Box]] = {}
         self._fresh = self._new_names()
@@ -156,22 +172,39 @@ class Typesetter:
         for e in program.equations:
             self._read(e)
 
+    @cached_property
+    def _taken(self) -> set[str]:
+        """What is called something already."""
+        return {*self.names.values(), *(box.unicode for box in self.given.values())}
+
     def _new_names(self) -> Iterator[str]:
-        yield from fresh({*self.names.values(), *(box.unicode for box in self.given.values())})
+        yield from fresh(self._taken)
+
+    def _letters(self) -> Iterator[str]:
+        """Letters that are free to count with."""
+        return index_letters(self._taken)
 
     @cached_property
-    def _indices(self) -> str:
-        """Letters that are free to count with."""
-        taken = {*self.names.values(), *(box.unicode for box in self.given.values())}
-        return "".join(c for c in INDICES if c not in taken)
+    def _whole(self) -> set[Atom]:
+        """What is taken as a whole somewhere, and not by its elements."""
+        taking = [e for e in self.program.equations if not (e.op.aligned or isinstance(e.op, Contraction) or is_view(e))]
+        return {self._source.get(a, a) for e in taking for a in e.inputs}
 
     def box(self, a: Atom) -> Box:
         """How a value is written where it is used."""
         return self.boxes[a] if isinstance(a, Var) else self._constant(a)
 
+    def axes(self, a: Atom) -> Axes:
+        """The axes of a value that its box has."""
+        if isinstance(a, Const):
+            return () if uniform(a) is not None else long_axes(a)
+        found = self.own_axes.get(a)
+        return long_axes(a) if found is None else found
+
     def where(self, *boxes: Box) -> tuple[tuple[Box, Box], ...]:
         """The definitions that are needed to understand these boxes, in the order of their first use."""
-        known = {id(name): (name, body) for name, body in (*self.definitions.values(), *self.constants.values())}
+        known = {id(self.boxes[v]): line for v, line in self.definitions.items()}
+        known |= {id(line[0]): line for line in self.constants.values()}
         found: dict[int, tuple[Box, Box]] = {}
         stack = list(reversed(boxes))
         while stack:
@@ -184,10 +217,16 @@ class Typesetter:
 
     def formula(self, left: Box, output: Atom) -> Formula:
         """left = the output, with what is needed to read it."""
-        right = self.box(output)
         if isinstance(output, Var) and output in self.definitions:
-            name, right = self.definitions[output]
-            return Formula(((left, right),), tuple(d for d in self.where(right) if d[0] is not name))
+            own = self.definitions[output]
+            if own[0] is not self.boxes[output]:
+                left = _entry_of(left, own[0].parts[1].sign)
+            right = own[1] if self.axes(output) in ((), long_axes(output)) else self.whole(output)
+            return Formula(((left, right),), tuple(d for d in self.where(right) if d is not own or right is not own[1]))
+        if isinstance(output, Var) and output in self.elements:
+            left, right = _entry_of(left, self.boxes[output].parts[1].sign), self.elements[output]
+        else:
+            right = self.whole(output) if self.axes(output) else self.box(output)
         return Formula(((left, right),), self.where(right))
 
     def system(self, lefts: Sequence[Box], outputs: Sequence[Atom]) -> Formula:
@@ -199,19 +238,33 @@ class Typesetter:
     # --- one equation ---
 
     def _read(self, e: Equation) -> None:
+        form, axes = self._form(e)
         for k, v in enumerate(e.outputs):
-            body = self._body(e)
+            if axes is not None:
+                self.own_axes[v] = axes
+            index = ""
+            body = form
+            if body is None:  # by its elements
+                at = dict(zip(self.axes(v), self._letters(), strict=False))
+                body, index = self._element(e, at, set(at.values())), ",".join(at.values())
             if len(e.outputs) > 1:
                 body = lowered(body, number(str(k + 1)))
-            if not self._deserves_name(e, v, body):
+            if self._deserves_name(e, v, body) or (index and self._source.get(v, v) in self._whole):
+                name = self._name(v)
+                self.boxes[v] = name
+                self.definitions[v] = (lowered(name, letter(index)) if index else name, body)
+            elif index:
+                self.elements[v] = body
+                self.boxes[v] = lowered(fenced("[", body, "]"), letter(index))
+            else:
                 self.boxes[v] = body
-                continue
-            name = self._name(v)
-            self.boxes[v], self.definitions[v] = name, (name, body)
 
     def _name(self, v: Var) -> Box:
         """The box of a value's name: one object for each value, so that it can be found again in a formula."""
-        return replace(self.given.get(v) or symbol(self.names.get(v) or next(self._fresh)))
+        if v in self.given:
+            return replace(self.given[v])
+        name = self.names.get(v) or next(self._fresh)
+        return replace(symbol(name) if name == v.name or not v.type.shape else iterate(name))
 
     def _deserves_name(self, e: Equation, v: Var, body: Box) -> bool:
         if v in self._cut or len(e.outputs) > 1:
@@ -222,52 +275,158 @@ class Typesetter:
             return False
         return body.size > (1 if v in self.names else REPEATED)
 
-    def _body(self, e: Equation) -> Box:
+    def _form(self, e: Equation) -> tuple[Box | None, Axes | None]:
+        """How an equation is written, or None if that is by its elements; and which axes that has, or None for all."""
+        style = notation_of(e).style
+        if style in ("silent", "reshape"):
+            return self._rearranged(e)
+        if e.op.aligned:
+            return self._aligned(e)
         if isinstance(e.op, Contraction):
             return self._contraction(e)
-        return laid_out(e, [self.box(a) for a in e.inputs], elements=any(map(self._is_scalar, e.inputs)))
+        silent = style in ("place", "update")  # what is repeated there is one number
+        return laid_out(e, [self.box(a) if silent and not self.axes(a) else self.whole(a) for a in e.inputs]), None
 
-    def _is_scalar(self, a: Atom) -> bool:
-        """Whether it is one number, perhaps repeated."""
-        return self._source.get(a, a).type.size == 1 or (isinstance(a, Const) and uniform(a) is not None)
+    def _rearranged(self, e: Equation) -> tuple[Box | None, Axes | None]:
+        """A value with other axes of length 1 is written the same."""
+        (a,), out = e.inputs, e.outputs[0]
+        old, new = long_axes(a), long_axes(out)
+        if [a.type.shape[i] for i in old] != [out.type.shape[i] for i in new]:
+            if not self.axes(a):
+                return self.box(a), ()
+            return reshaped(e, self.whole(a)), None
+        if isinstance(a, Var) and a in self.elements:
+            return None, tuple(new[old.index(i)] for i in sorted(self.axes(a)))
+        return self.box(a), tuple(new[old.index(i)] for i in self.axes(a))
 
-    def _contraction(self, e: Equation) -> Box:
+    def _aligned(self, e: Equation) -> tuple[Box | None, Axes | None]:
+        each = [self.axes(a) for a in e.inputs]
+        found = dict.fromkeys(filter(None, each))
+        axes = next(iter(found), ())
+        by_elements = any(a in self.elements for a in e.inputs)
+        if len(found) < 2 and not by_elements:
+            return laid_out(e, [self.box(a) for a in e.inputs], elements=not all(each)), axes
+        axes = tuple(sorted({i for own in each for i in own}))
+        notation = notation_of(e)
+        if by_elements or len(axes) > 2:
+            return None, axes
+        if notation.style == "infix" and notation.level == PRODUCT:
+            return contracted(each, axes, [self.box(a) for a in e.inputs]), axes
+        if all(len(own) == 1 for own in found):
+            return None, axes
+        parts = [lifted(self.box(a), own, axes) if own else self.box(a) for a, own in zip(e.inputs, each, strict=True)]
+        return laid_out(e, [part for part in parts if part is not None]), axes
+
+    def _contraction(self, e: Equation) -> tuple[Box | None, Axes | None]:
         spec: Spec = e.params["spec"]
         if len(e.inputs) == 1 and not spec.out and len(set(spec.ins[0])) == len(spec.ins[0]) > 0:
-            return self._sum(e.inputs[0])
-        return contracted(spec, [a.type.shape for a in e.inputs], [self.box(a) for a in e.inputs], self._indices)
+            return self._sum(e.inputs[0]), ()
+        ins, size = self._labels(e)
+        known = {label for labels in ins for label in labels}
+        axes = tuple(
+            i for i, n in enumerate(spec.out) if size[n] != 1 and (n in known or spec.out.count(n) > 1)
+        )  # fmt: skip
+        out = tuple(spec.out[i] for i in axes)
+        lazy = len(e.inputs) == 1 and len(out) > 2 and sorted(out) == sorted(ins[0])  # a tensor with its axes turned
+        if any(a in self.elements for a in e.inputs):
+            body = None
+        elif lazy or (len(e.inputs) == 1 and ins[0] == out):
+            body, axes = self.box(e.inputs[0]), tuple(axes[out.index(n)] for n in ins[0])
+        else:
+            body = contracted(ins, out, [self.box(a) for a in e.inputs])
+        if body is None:
+            return (None, axes) if axes else (self._element(e, {}, set()), axes)
+        times = self._times(e)
+        return body if times == 1 else product([number(str(times)), body]), axes
+
+    def _labels(self, e: Equation) -> tuple[list[Labels], dict[int, int]]:
+        """The labels of the axes that each operand's box has, and the lengths of all."""
+        spec: Spec = e.params["spec"]
+        ins = [tuple(labels[i] for i in self.axes(a)) for a, labels in zip(e.inputs, spec.ins, strict=True)]
+        return ins, spec.sizes([a.type.shape for a in e.inputs])
+
+    def _times(self, e: Equation) -> int:
+        """How often the same is added up: the length of what is summed though no box has it."""
+        spec: Spec = e.params["spec"]
+        ins, size = self._labels(e)
+        known = {label for labels in (*ins, spec.out) for label in labels}
+        return prod(size[label] for label in {label for labels in spec.ins for label in labels} - known)
 
     def _sum(self, a: Atom) -> Box:
         """The sum of all elements: a squared norm, or Σ over the indices of what is added up."""
-        long = [i for i, n in enumerate(a.type.shape) if n != 1]
-        if not long:
-            return self.box(a)
+        own = self.axes(a)
+        times = prod(a.type.shape[i] for i in set(long_axes(a)) - set(own))
+        found = self._sum_over(a, tuple(sorted(own))) if own else self.box(a)
+        return found if times == 1 else product([number(str(times)), found])
+
+    def _sum_over(self, a: Atom, own: Axes) -> Box:
         e = self._inlined(a)
-        if e is not None and notation_of(e).style == "power" and e.params.get("n") == 2:
+        if e is not None and notation_of(e).style == "power" and e.params.get("n") == 2 and a not in self.elements:
             norm = fenced("‖", self.box(e.inputs[0]), "‖", (r"\lVert", r"\rVert"))
-            return raised(norm if len(long) == 1 else lowered(norm, letter("F")), number("2"))
-        index = tuple(self._indices[long.index(i)] if i in long else "" for i in range(len(a.type.shape)))
-        return summed(",".join(filter(None, index)), self._entry(a, index))
+            return raised(norm if len(own) == 1 else lowered(norm, letter("F")), number("2"))
+        at = dict(zip(own, self._letters(), strict=False))
+        return summed(",".join(at.values()), self._entry(a, at, set(at.values())))
 
     def _inlined(self, a: Atom) -> Equation | None:
         """The equation that is written out where `a` stands; None for what has a name."""
         return self.producer.get(a) if isinstance(a, Var) and a not in self.definitions else None
 
-    def _entry(self, a: Atom, index: tuple[str, ...]) -> Box:
+    def whole(self, a: Atom) -> Box:
+        """A value in its own shape: what is repeated is seen to be."""
+        own, whole = self.axes(a), long_axes(a)
+        found = None if isinstance(a, Var) and a in self.elements else lifted(self.box(a), own, whole)
+        if found is not None:
+            return found
+        at = dict(zip(whole, self._letters(), strict=False))
+        return lowered(fenced("[", self._entry(a, at, set(at.values())), "]"), letter(",".join(at.values())))
+
+    # --- one element ---
+
+    def _entry(self, a: Atom, at: At, bound: set[str]) -> Box:
         """One element of an array: elementwise functions are written of elements, (f(x))ᵢ = f(xᵢ)."""
-        label = ",".join(filter(None, index))
+        own = self.axes(a)
+        if not own:
+            return relettered(self.box(a), bound, self._letters())
         e = self._inlined(a)
-        if a.type.shape == () or not label or (isinstance(a, Const) and constant(a) is not None and a.type.ndim == 0):
-            return self.box(a)
-        if e is not None and e.op.aligned:
-            parts = [self._entry(x, index) if x.type.shape else self.box(x) for x in e.inputs]
-            return laid_out(e, parts, elements=True)
-        if e is not None and isinstance(e.op, Contraction) and is_view(e):
-            spec: Spec = e.params["spec"]
-            at = dict(zip(spec.out, index, strict=True))
-            return self._entry(e.inputs[0], tuple(at.get(label, "") for label in spec.ins[0]))
-        box = self.box(a)
-        return box if box.kind == "number" else lowered(box, letter(label))
+        if e is not None and (e.op.aligned or a in self.elements or is_view(e)):
+            found = self._element(e, at, bound)
+            if found is not None:
+                return found
+        box = relettered(self.box(a), bound, self._letters())
+        return box if box.kind == "number" else lowered(box, letter(",".join(at[i] for i in own)))
+
+    def _element(self, e: Equation, at: At, bound: set[str]) -> Box | None:
+        """One element of an equation's result; None where it is only said of the whole."""
+        if e.op.aligned:
+            return laid_out(e, [self._entry(a, at, bound) for a in e.inputs], elements=True)
+        if isinstance(e.op, Contraction):
+            return self._contracted_element(e, at, bound)
+        (a,) = e.inputs
+        old, new = long_axes(a), long_axes(e.outputs[0])
+        if [a.type.shape[i] for i in old] != [e.outputs[0].type.shape[i] for i in new]:
+            return None
+        return self._entry(a, {i: at[j] for i, j in zip(old, new, strict=True) if j in at}, bound)
+
+    def _contracted_element(self, e: Equation, at: At, bound: set[str]) -> Box:
+        spec: Spec = e.params["spec"]
+        ins, _ = self._labels(e)
+        name: dict[int, str] = {}
+        deltas: list[Box] = []
+        for i, label in enumerate(spec.out):
+            if i in at and name.setdefault(label, at[i]) != at[i]:  # one index twice: zero off the diagonal
+                deltas.append(fenced("[", relation(letter(name[label]), "=", "=", letter(at[i])), "]"))
+        free = (c for c in self._letters() if c not in bound)
+        gone = [label for label in dict.fromkeys(n for labels in ins for n in labels) if label not in spec.out]
+        name.update(zip(gone, free, strict=False))
+        inside = bound | {name[label] for label in gone}
+        factors = [
+            self._entry(a, {i: name[n] for i, n in enumerate(labels) if n in name}, inside)
+            for a, labels in zip(e.inputs, spec.ins, strict=True)
+        ]
+        times = self._times(e)
+        factors = [f for f in (*([number(str(times))] if times > 1 else ()), *factors, *deltas) if f.sign != "1"]
+        body = product(factors or [number("1")])
+        return summed(",".join(name[label] for label in gone), body) if gone else body
 
     # --- constants ---
 
@@ -276,9 +435,19 @@ class Typesetter:
         if short is not None:
             return short
         if id(a.value) not in self.constants:
-            name = replace(symbol(f"C_{len(self.constants) + 1}"))
+            base = next(c for c in "CKMBDE" if c not in self._bases)
+            name = replace(symbol(f"{base}_{len(self.constants) + 1}"))
             self.constants[id(a.value)] = (name, text(f"a constant, {a.type}"))
         return self.constants[id(a.value)][0]
+
+    @cached_property
+    def _bases(self) -> set[str]:
+        return set(map(base, self._taken))
+
+
+def _entry_of(left: Box, index: str) -> Box:
+    """An element of what a formula is about: (∇x f)ᵢ."""
+    return lowered(left if left.kind == "letter" else fenced("(", left, ")"), letter(index))
 
 
 # --- formulas of whole programs ---------------------------------------------------------------------------------------
@@ -295,5 +464,5 @@ def formula(program: Program) -> Formula:
     setter = Typesetter(program)
     if len(program.outputs) == 1:
         return setter.formula(title(program), program.outputs[0])
-    right = fenced("(", listed([setter.box(a) for a in program.outputs]), ")")
+    right = fenced("(", listed([setter.whole(a) if setter.axes(a) else setter.box(a) for a in program.outputs]), ")")
     return Formula(((title(program), right),), setter.where(right))

@@ -226,7 +226,7 @@ def _writer(kinds: dict[str, Callable[[Box, Write, Callable[[int], str]], str]],
 # --- Unicode ----------------------------------------------------------------------------------------------------------
 
 _UP = str.maketrans("0123456789+-−()niTxyjkabcdefghlmoprstuvwz", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁽⁾ⁿⁱᵀˣʸʲᵏᵃᵇᶜᵈᵉᶠᵍʰˡᵐᵒᵖʳˢᵗᵘᵛʷᶻ")
-_DOWN = str.maketrans("0123456789+-−()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ")
+_DOWN = str.maketrans("0123456789+-−()aehijklmnoprstuvx×βγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₋₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓₓᵦᵧᵨᵩᵪ")
 
 
 def superscript(words: str) -> str:

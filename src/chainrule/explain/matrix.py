@@ -1,14 +1,15 @@
 """A contraction as it is written with vectors and matrices: `ij,j->i` is X w, `ij,i->j` is Xᵀ r, `i,j->ij` is a bᵀ.
 
-Vectors are columns; labels that walk along in front of all operands (a batch) are left out, as in NumPy's `@`. What has
-no form in matrices is written with indices: Σⱼ Aᵢⱼₖ Bⱼₗ.
+Vectors are columns, and an axis along which a vector is repeated is written with the vector of ones: 1 bᵀ has b in every
+row. What has no form in matrices is None here, and written with indices in `formula.py`: Σⱼ Aᵢⱼₖ Bⱼₗ.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 
-from ..ops.contraction import Labels, Spec
+from ..ops.contraction import Labels
 from ..ops.notation import PRODUCT
 from .layout import (
     Box,
@@ -17,68 +18,104 @@ from .layout import (
     hadamard,
     letter,
     listed,
-    lowered,
     product,
     row,
-    summed,
-    text,
     transposed,
     word,
 )
 
 ONES = letter("1", r"\mathbf{1}")
-INDICES = "ijklmnopqrsuvabcdefgh"
+IDENTITY = letter("I")
+INDICES = "ijklmnoxyzwfb"
+
+Axes = tuple[int, ...]
 
 
-def contracted(spec: Spec, shapes: Sequence[tuple[int, ...]], parts: Sequence[Box], indices: str = INDICES) -> Box:
-    """The box of a contraction of `parts`."""
-    spec = _without_ones(spec, shapes)
-    spec = _without_batch(spec)
+def index_letters(taken: Collection[str]) -> Iterator[str]:
+    """Letters to count with, then the same with a prime."""
+    mark = ""
+    while True:
+        yield from (c + mark for c in INDICES if c + mark not in taken)
+        mark += "'"
+
+
+def lifted(part: Box, own: Axes, whole: Axes) -> Box | None:
+    """An array with the axes `own` repeated along the others of `whole`; None if vectors of ones can't say it."""
+    if own == whole:
+        return part
+    if len(whole) > 2:
+        return None
+    if not own:
+        ones = ONES if len(whole) == 1 else _matrix_product(ONES, transposed(ONES))
+        return ones if part.sign == "1" else _matrix_product(part, *([ONES] if len(whole) == 1 else ones.parts))
+    if len(own) == len(whole):
+        return _turned(part, True)
+    return _matrix_product(part, transposed(ONES)) if own[0] == whole[0] else _matrix_product(ONES, _turned(part, True))
+
+
+def contracted(ins: Sequence[Labels], out: Labels, parts: Sequence[Box]) -> Box | None:
+    """The box of a contraction of `parts`, or None if matrices can't say it."""
     if len(parts) == 1:
-        return _unary(spec.ins[0], spec.out, parts[0], indices)
-    left, right = spec.ins
-    found = _binary(left, right, spec.out, *parts)
-    return found or _with_indices(spec, parts, indices)
+        return _unary(ins[0], out, parts[0])
+    bare = [i for i, labels in enumerate(ins) if not labels]
+    if bare:  # a number times an array
+        i = bare[0]
+        rest = _unary(ins[1 - i], out, parts[1 - i])
+        if rest is None or parts[i].sign == "1":
+            return rest
+        return product([parts[i], rest])
+    return _binary(*ins, out, *parts)
 
 
-def _without_ones(spec: Spec, shapes: Sequence[tuple[int, ...]]) -> Spec:
-    """Labels of length 1 are not written, nor those that only the result has."""
-    size = spec.sizes(shapes)
-    known = {label for labels in spec.ins for label in labels}
-    written = [tuple(n for n in labels if size[n] != 1 and n in known) for labels in (*spec.ins, spec.out)]
-    return Spec(tuple(written[:-1]), written[-1])
+# --- letters: a sum inside a sum counts with another letter ---
 
 
-def _without_batch(spec: Spec) -> Spec:
-    """Drop labels that stand first in the result and in each operand that has them."""
-    ins, out = list(spec.ins), spec.out
-    while len(out) > 2 and not (len(ins) == 1 and len(ins[0]) <= 2):
-        first = out[0]
-        has = [first in labels for labels in ins]
-        if out.count(first) > 1 or any(
-            h and (x[0] != first or x.count(first) > 1) for h, x in zip(has, ins, strict=True)
-        ):
-            break
-        ins, out = [x[1:] if h else x for h, x in zip(has, ins, strict=True)], out[1:]
-    return Spec(tuple(ins), out)
+def sums(box: Box) -> set[str]:
+    """The letters that are counted with inside a box."""
+    found = set(box.parts[0].sign.split(",")) if box.kind == "summed" else set()
+    return found.union(*map(sums, box.parts))
 
 
-def _unary(labels: Labels, out: Labels, part: Box, indices: str) -> Box:
+def relettered(box: Box, bound: Collection[str], letters: Iterator[str]) -> Box:
+    """The same box, whose own sums don't count with letters that are bound outside."""
+    clash = sorted(sums(box) & set(bound))
+    if not clash:
+        return box
+    taken = {*sums(box), *bound}
+    free = (c for c in letters if c not in taken)
+    return _renamed(box, {old: next(free) for old in clash})
+
+
+def _renamed(box: Box, new: dict[str, str]) -> Box:
+    parts = tuple(_renamed(part, new) for part in box.parts)
+    at = {"summed": 0, "lowered": 1}.get(box.kind)
+    if at is not None and box.parts[at].kind == "letter":
+        names = box.parts[at].sign.split(",")
+        if any(name in new for name in names):
+            changed = letter(",".join(new.get(name, name) for name in names))
+            parts = (*parts[:at], changed, *parts[at + 1 :])
+    return box if all(a is b for a, b in zip(parts, box.parts, strict=True)) else replace(box, parts=parts)
+
+
+# --- one operand, two operands ---
+
+
+def _unary(labels: Labels, out: Labels, part: Box) -> Box | None:
     if labels == out:
         return part
-    if len(set(labels)) == len(labels) and len(set(out)) == len(out) and sorted(labels) == sorted(out):
-        if len(out) == 2:
-            return transposed(part)
-        return applied(word("transpose"), [part, text(str(tuple(labels.index(n) for n in out)))])
+    if not labels and len(out) == 2 and out[0] == out[1]:
+        return IDENTITY if part.sign == "1" else product([part, IDENTITY])
+    if len(labels) == 2 and out == labels[::-1] and labels[0] != labels[1]:
+        return _turned(part, True)
     if (len(labels), out) == (2, labels[:1]):
         return applied(word("diag"), [part]) if labels[0] == labels[1] else _matrix_product(part, ONES)
     if len(labels) == 1 and out == labels * 2:
         return applied(word("diag"), [part])
     if len(labels) == 2 and out == labels[1:]:
-        return _matrix_product(transposed(part), ONES)
+        return _matrix_product(_turned(part, True), ONES)
     if len(labels) == 2 and labels[0] == labels[1] and not out:
         return applied(word("tr", r"\operatorname{tr}"), [part])
-    return _with_indices(Spec((labels,), out), [part], indices)
+    return None
 
 
 def _matrix_product(*factors: Box) -> Box:
@@ -94,10 +131,12 @@ def _turned(part: Box, turn: bool) -> Box:
 def _binary(left: Labels, right: Labels, out: Labels, a: Box, b: Box) -> Box | None:
     if any(len(set(labels)) < len(labels) or len(labels) > 2 for labels in (left, right, out)):
         return None
+    if len(left) == 2 and right == left[::-1]:
+        right, b = left, _turned(b, True)
     if left == right:
+        if len(out) == 2 and out == left[::-1]:
+            left, a, b = out, _turned(a, True), _turned(b, True)
         return _same_labels(left, out, a, b)
-    if not left or not right:  # a number times an array
-        return product([a, b]) if (left or right) == out else None
     shared = [n for n in left if n in right]
     summed_ = [n for n in dict.fromkeys((*left, *right)) if n not in out]
     if not shared and not summed_ and len(out) == 2 and len(left) == 1:
@@ -139,15 +178,3 @@ def _scaled(left: Labels, right: Labels, out: Labels, a: Box, b: Box) -> Box | N
         return None
     matrix, scale = _turned(b, right != out), applied(word("diag"), [a])
     return _matrix_product(scale, matrix) if out[0] == left[0] else _matrix_product(matrix, scale)
-
-
-def _with_indices(spec: Spec, parts: Sequence[Box], indices: str) -> Box:
-    name = dict(zip(dict.fromkeys(n for labels in (*spec.ins, spec.out) for n in labels), indices, strict=False))
-
-    def index(labels: Sequence[int]) -> str:
-        return ",".join(name.get(n, "?") for n in labels)
-
-    factors = [lowered(p, letter(index(labels))) if labels else p for p, labels in zip(parts, spec.ins, strict=True)]
-    gone = [n for n in dict.fromkeys(n for labels in spec.ins for n in labels) if n not in spec.out]
-    body = product(factors)
-    return summed(index(gone), body) if gone else body

@@ -12,8 +12,9 @@ import keyword
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from unicodedata import normalize
 
-from .layout import Box, accent, beside, letter, lowered, subscript
+from .layout import Box, accent, beside, fenced, letter, lowered, number, raised, subscript
 from .layout import _escaped as escaped
 
 _NAMES = (
@@ -119,12 +120,33 @@ def identifier(name: str) -> str:
     return found
 
 
-def fresh(taken: Iterable[str], letters: str = "pqrstuvghacdek", then: str = "t") -> Iterator[str]:
-    """Names that nobody uses yet: single letters, then t_1, t_2, …"""
+def base(name: str) -> str:
+    """The letter that carries a name's marks and indices: `w_1` and `w1` are elements, or versions, of a w."""
+    stem = name.strip("_").split("_")[0]
+    found = re.match(r"\D+", stem)
+    stem = found[0] if found else stem
+    return GREEK.get(stem, normalize("NFD", stem)[:1] if len(stem) <= 2 else stem)
+
+
+def iterate(name: str) -> Box:
+    """The box of `x_2`, the second value that is called x: x⁽²⁾, since x₂ is an element of x."""
+    stem, _, n = name.rpartition("_")
+    if not stem or not n.isdigit():
+        return symbol(name)
+    return raised(symbol(stem), fenced("(", number(n), ")"))
+
+
+def fresh(taken: Iterable[str], letters: str = "pqrstuvghac", then: str = "t") -> Iterator[str]:
+    """Names that nobody uses yet: single letters, then t_1, t_2, …
+
+    A letter that is part of a used name is not free: t_2 may be an element of t.
+    """
     used = set(taken)
+    bases = used.union(map(base, used))
     for name in letters:
-        if name not in used:
+        if name not in bases:
             yield name
+    then = next((c for c in (then, *"tvuszyqrpghabcdefklmnowx") if c not in bases), then)
     n = 0
     while True:
         n += 1

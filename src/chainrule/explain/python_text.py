@@ -17,6 +17,7 @@ import numpy as np
 from ..ir import Array, Const, Equation
 from ..ops.contraction import Contraction, Labels, Spec
 from ..ops.notation import SUM, Notation
+from .literals import literal
 from .styles import index_text, notation_of
 
 COMPARE, ADD, TIMES, UNARY, EXPONENT, PRIMARY = 0.0, 1.0, 2.0, 3.0, 4.0, 5.0
@@ -272,6 +273,9 @@ def contraction(spec: Spec, shapes: Sequence[tuple[int, ...]], parts: Parts) -> 
     if all(label in known for label in spec.out):
         return _plain(spec, size, parts)
     once = tuple(dict.fromkeys(spec.out))
+    if len(once) < len(spec.out) and not any(spec.ins) and len(parts) == 1 and len(spec.out) == 2:
+        identity = call("np.eye", [str(size[once[0]])])
+        return identity if parts[0].code in ("1", "1.0") else binary(parts[0], "*", identity, TIMES)
     if len(once) < len(spec.out):
         repeated = contraction(Spec(spec.ins, once, spec.new), shapes, parts)
         return _einsum(Spec((once,), spec.out), size, [repeated])
@@ -370,7 +374,7 @@ def number(value: Any, *, whole: bool = True) -> Text:
 
 
 def array(value: Array) -> Text | None:
-    """A constant array that is short enough to be written out."""
+    """A constant array as an expression; None for what is too large to be written out."""
     flat = value.reshape(-1)
     dtype = [] if value.dtype == np.float64 else [f"np.{value.dtype}"]
     if flat.size and (flat[0] == flat).all():
@@ -378,8 +382,5 @@ def array(value: Array) -> Text | None:
         if named:
             return call(named, [str(value.shape), *dtype])
         return call("np.full", [str(value.shape), number(flat[0], whole=False), *dtype])
-    if value.ndim == 2 and value.shape[0] == value.shape[1] and np.array_equal(value, np.eye(len(value))):
-        return call("np.eye", [str(len(value)), *(f"dtype={d}" for d in dtype)])
-    if value.size > 8 or not np.isfinite(value).all():
-        return None
-    return call("np.array", [repr(value.tolist()), *dtype])
+    code = literal(value)
+    return None if code is None else Text(code)

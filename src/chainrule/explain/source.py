@@ -19,6 +19,8 @@ from __future__ import annotations
 import keyword
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from textwrap import wrap
 from typing import Any
 
 from ..ir import Array, Atom, Const, Equation, Program, Var
@@ -27,14 +29,19 @@ from .formula import is_view, user_names, views
 from .names import fresh, identifier
 from .python_text import Text, array, contraction, element, helper, number, statements, stretched, written
 from .styles import notation_of
-from .textbook import gradient_program
+from .textbook import Counted, gradient_program
 
 WIDE = 72  # an expression longer than this is assigned to a variable
+SHORT = 48  # a constant array longer than this stands above the function
 
 
 @dataclass(frozen=True)
 class Source:
-    """Python source of one function; `constants` are arrays that it needs and that are too large to write out."""
+    """Python source of one function, which needs nothing else to run.
+
+    `constants` are arrays that the recorded function computes itself and that are too large to write out: they are
+    arguments behind the `parameters`, which `function` fills in.
+    """
 
     text: str
     name: str
@@ -46,9 +53,10 @@ class Source:
 
     def function(self) -> Callable[..., Any]:
         """The function that the text defines."""
-        scope: dict[str, Any] = dict(self.constants)
+        scope: dict[str, Any] = {}
         exec(compile(self.text, f"<{self.name}>", "exec"), scope)  # our own text, of names and numbers only
-        return scope[self.name]
+        function: Callable[..., Any] = scope[self.name]
+        return partial(function, **self.constants) if self.constants else function
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -67,9 +75,11 @@ def source(
     return _Writer(program, name or own, results, counts or {}).source()
 
 
-def gradient_source(program: Program, wanted: Sequence[int], name: str = "gradient") -> Source:
+def gradient_source(
+    program: Program, wanted: Sequence[int], name: str = "gradient", derived: Counted | None = None
+) -> Source:
     """The gradient in the wanted inputs as a NumPy function: the formula that `textbook.gradient` shows, in code."""
-    counted = gradient_program(program, wanted)
+    counted = derived or gradient_program(program, wanted)
     names = user_names(program)
     results = [f"d{names.get(program.inputs[i], '')}" for i in wanted]
     return source(counted.program, name, results, counted.counts)
@@ -86,7 +96,8 @@ class _Writer:
         self.lines: list[str] = []
         self.helpers: dict[str, str] = {}
         self.constants: dict[str, Array] = {}
-        self.constant_names: dict[int, str] = {}
+        self.arrays: list[str] = []  # constants that stand above the function
+        self.constant_texts: dict[int, Text] = {}
         self.texts: dict[Var, Text] = {}
         self.taken = {"np", "special", name, *keyword.kwlist, *(e.op.name for e in program.equations)}
         self.names = {v: self._free(identifier(n)) for v, n in user_names(program).items()}
@@ -113,8 +124,9 @@ class _Writer:
         outputs = [self._result(a, i) for i, a in enumerate(self.program.outputs)]
         self.lines.append("return " + ", ".join(outputs))
         body = "\n".join("    " + line for line in self.lines)
-        function = f"def {self.name}({', '.join(parameters)}):\n{body}\n"
-        blocks = [h + "\n" for h in self.helpers.values()] + [function]
+        function = f"def {self.name}({', '.join((*parameters, *self.constants))}):\n{body}\n"
+        arrays = ["\n".join(self.arrays)] if self.arrays else []
+        blocks = [*arrays, *(h + "\n" for h in self.helpers.values()), function]
         used = "\n".join(blocks)
         imports = "import numpy as np\n" + ("from scipy import special\n" if "special." in used else "")
         return Source("\n\n".join([imports, *blocks]).rstrip() + "\n", self.name, parameters, self.constants)
@@ -218,11 +230,18 @@ class _Writer:
             return self.texts[a]
         if a.type.shape == ():
             return number(a.value, whole=whole)
-        return array(a.value) or self._constant(a)
+        if id(a.value) not in self.constant_texts:
+            self.constant_texts[id(a.value)] = self._constant(a.value)
+        return self.constant_texts[id(a.value)]
 
-    def _constant(self, a: Const) -> Text:
-        if id(a.value) not in self.constant_names:
-            name = self._free(f"C{len(self.constants) + 1}")
-            self.constant_names[id(a.value)] = name
-            self.constants[name] = a.value
-        return Text(self.constant_names[id(a.value)])
+    def _constant(self, value: Array) -> Text:
+        """Written where it stands; above the function where it is long; given to the function where it is too long."""
+        text = array(value)
+        if text is not None and len(text.code) <= SHORT:
+            return text
+        name = self._free(f"C{len(self.constants) + len(self.arrays) + 1}")
+        if text is None:
+            self.constants[name] = value
+        else:
+            self.arrays.append("\n".join(wrap(f"{name} = {text.code}", 100, subsequent_indent="    ")) + "\n")
+        return Text(name)

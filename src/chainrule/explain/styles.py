@@ -169,6 +169,13 @@ def _update(e: Equation, notation: Notation, parts: Parts) -> Box:
     return applied(lowered(word("put"), _place_index(e, e.outputs[0].type.shape)), parts)
 
 
+def reshaped(e: Equation, part: Box) -> Box:
+    """The same numbers, row by row, in another shape."""
+    shape = e.outputs[0].type.shape
+    size = letter("×".join(map(str, shape)), r" \times ".join(map(str, shape)))
+    return applied(lowered(word("reshape"), size), [part])
+
+
 def _solve(e: Equation, notation: Notation, parts: Parts) -> Box:
     return product([_inverted(parts[0]), parts[1]])
 
@@ -190,6 +197,7 @@ _STYLES: dict[str, Callable[[Equation, Notation, Parts], Box]] = {
     "connective": _connective,
     "defined": _call,
     "silent": lambda e, notation, parts: parts[0],
+    "reshape": lambda e, notation, parts: reshaped(e, parts[0]),
     "fraction": lambda e, notation, parts: fraction(*parts),
     "power": _power,
     "root": lambda e, notation, parts: root(parts[0], notation.tex, notation.symbol),

@@ -112,7 +112,12 @@ def value_program(program: Program) -> Counted:
 
 def gradient_program(program: Program, wanted: Sequence[int]) -> Counted:
     """The gradient in each wanted input, for a reader; where an input plays no part, zeros."""
-    counted = with_counts(with_book_rules(program))
+    found = plain_gradient(with_counts(with_book_rules(program)), wanted)
+    return Counted(tidy(found.program), found.counts)
+
+
+def plain_gradient(counted: Counted, wanted: Sequence[int]) -> Counted:
+    """The gradient in each wanted input just as it is derived."""
     p = counted.program
     one = Const(np.ones((), p.outputs[0].type.dtype))
     found = reverse(p, wanted, [one])
@@ -121,7 +126,7 @@ def gradient_program(program: Program, wanted: Sequence[int]) -> Counted:
         t = p.inputs[i].type
         outputs.append(Const(np.zeros(t.shape, t.dtype)) if at is None else found.program.outputs[at])
     q = found.program
-    return Counted(tidy(Program(q.inputs, q.equations, tuple(outputs), q.name)), counted.counts)
+    return Counted(Program(q.inputs, q.equations, tuple(outputs), q.name), counted.counts)
 
 
 def gradient_name(v: Var, name: Box, of: Box) -> Box:
@@ -136,9 +141,9 @@ def typesetter(counted: Counted, **options: Any) -> Typesetter:
     return Typesetter(counted.program, counts=counted.counts, **options)
 
 
-def gradient(program: Program, wanted: Sequence[int]) -> Formula:
-    """The gradients in the wanted inputs, as one system of formulas."""
-    counted = gradient_program(program, wanted)
+def gradient(program: Program, wanted: Sequence[int], derived: Counted | None = None) -> Formula:
+    """The gradients in the wanted inputs, as one system of formulas; `derived` computes them."""
+    counted = derived or gradient_program(program, wanted)
     setter = typesetter(counted)
     of = title(program)
     lefts = [gradient_name(program.inputs[i], setter.box(program.inputs[i]), of) for i in wanted]

@@ -249,10 +249,7 @@ where = elementwise(
 @spelled(np.where)
 def spell_where(condition: Value, *branches: Value) -> Any:
     if not branches:
-        raise DtypeError(
-            "np.where(condition) has as many results as there are true values, which a recording can't know",
-            hint="give both branches: np.where(condition, a, b)",
-        )
+        return np.nonzero(condition)
     return apply(where, condition, *branches)
 
 

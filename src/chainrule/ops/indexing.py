@@ -163,7 +163,7 @@ def _plain(item: Item) -> Item:
     if isinstance(item, list):
         item = np.asarray(item)
         item = item.astype(np.intp) if item.size == 0 else item
-    if isinstance(item, Interpreted) and dtype_of(item).kind in "iu" and item.number() is None:
+    if isinstance(item, Interpreted) and dtype_of(item).kind in "iu" and not item.is_constant():
         return item  # also a single number that changes from call to call: an array index without axes
     if not _is_array(item) and not isinstance(item, (bool, np.bool_)) and hasattr(item, "__index__"):
         return item.__index__()
@@ -376,6 +376,16 @@ def take_along_axis(x: Value, indices: Value, axis: int | None = -1) -> Any:
     n, shape = normal_axis(axis, ndim_of(x)), shape_of(indices)
     grid = [np.arange(m).reshape([-1 if a == b else 1 for b in range(len(shape))]) for a, m in enumerate(shape)]
     return read(x, tuple(indices if a == n else grid[a] for a in range(len(shape))))
+
+
+def _positions(x: Value) -> tuple[Any, ...]:
+    known = x.value_for_index() if isinstance(x, Interpreted) else np.asarray(x)
+    return np.nonzero(known)
+
+
+spelled(np.nonzero)(_positions)
+spelled(np.flatnonzero)(lambda a: _positions(spell_reshape(a, (-1,)))[0])
+spelled(np.argwhere)(lambda a: np.transpose(_positions(a)))
 
 
 @spelled(np.sort)

@@ -100,6 +100,10 @@ class Interpreted:
         """The number that this stands for whatever the inputs, if it does: Python's if it is weak, else NumPy's."""
         return None
 
+    def is_constant(self) -> bool:
+        """Whether this is the same number or array whatever the inputs."""
+        return False
+
     def value_for_index(self) -> Any:
         """The values of a mask, where they are the same whatever the inputs; else an error."""
         raise IndexError("a mask whose values are not known can't be an index")

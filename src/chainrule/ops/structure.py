@@ -55,7 +55,7 @@ reshape: Linear = Linear(
     lambda x, *, old, new: np.reshape(x, np.shape(x)[: np.ndim(x) - len(old)] + new),
     lambda x, *, old, new: ArrayType(_lead(x, old) + new, x.dtype),
     lambda g, inputs, wanted, old, new: {0: apply(reshape, g, old=new, new=old)},
-    notation=Notation("silent", "reshape", "", ""),
+    notation=Notation("reshape", "reshape", "", ""),
     rule="rearrangement",
     examples=lambda rng: [
         ((rng.normal(size=old),), {"old": old, "new": new}) for old, new in [((2, 3), (3, 2)), ((1, 3), (3,))]
@@ -136,7 +136,7 @@ def transpose(x: Value, axes: Any = None) -> Any:
     return contraction(x, ins=[range(n)], out=order)
 
 
-@spelled(np.matrix_transpose)
+@spelled(np.matrix_transpose, np.linalg.matrix_transpose)
 def matrix_transpose(x: Value) -> Any:
     return swapaxes(x, -1, -2)
 

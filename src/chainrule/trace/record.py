@@ -58,6 +58,7 @@ class Recording:
     ]  # where an array was read, and its value then (of use where there is no way back)
     guards: list[Guard]
     asked: list[tuple[int, np.ndarray[Any, Any]]]  # leaves whose very value the function asked for
+    conditions: list[tuple[Program, np.ndarray[Any, Any]]]  # what must come out of the same inputs, for the same course
     cacheable: bool
     held: tuple[Any, ...] = ()  # kept alive, since the key names them by id
     derived: dict[Any, Any] = field(default_factory=dict)  # what was made of the Program, by whoever made it
@@ -190,8 +191,9 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
         recorder.open = False
         stack.pop()
     name = getattr(function, "__name__", "program")
-    equations = without_dead_code(Program((), tuple(recorder.equations), outputs)).equations
-    used = {a for e in equations for a in e.inputs} | set(outputs)
+    everything = tuple(recorder.equations)
+    needed = without_dead_code(Program((), everything, (*outputs, *recorder.conditions)))
+    used = {a for e in needed.equations for a in e.inputs} | set(needed.outputs)
     hidden = [(v, source, value) for v, source, value in recorder.hidden if v in used]
     asked = [(dynamic[inputs.index(v)], value) for v, value in recorder.static.items() if v in inputs]
     sources = {v: source for v, source, _ in recorder.hidden}
@@ -199,13 +201,13 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
     for v, value in recorder.static.items():
         if v in sources and sources[v] is not None:
             guards.append(ValueGuard(sources[v], value))
-    program = Program(
-        (*inputs, *(v for v, _, _ in hidden)), equations, outputs, getattr(function, "__name__", "program")
-    )
+    all_inputs = (*inputs, *(v for v, _, _ in hidden))
+    program = Program(all_inputs, everything, outputs, getattr(function, "__name__", "program"))
+    conditions = [(without_dead_code(Program(all_inputs, everything, (v,))), x) for v, x in recorder.conditions.items()]
     return Recording(
-        program, result_tree, tuple(dynamic),
+        without_dead_code(program), result_tree, tuple(dynamic),
         [(source, value) for _, source, value in hidden],
-        guards, asked,
+        guards, asked, conditions,
         cacheable=all(source is not None for _, source, _ in hidden),
         held=tuple(leaf.value for leaf in leaves if isinstance(leaf, Static)),
     )  # fmt: skip
@@ -250,6 +252,19 @@ def _refuse_side_effects(captures: Captures, function: Any) -> None:
         if code is not None and not error.located:
             error.where = describe((code, 0))
         raise
+
+
+def _met_a_stand_in(error: BaseException) -> bool:
+    """Whether Python's own library failed on a stand-in (json, fractions)."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    frame = trace.tb_frame if trace is not None else None
+    return (
+        frame is not None
+        and is_python(frame.f_code.co_filename)
+        and any(type(value) is Traced for value in frame.f_locals.values())
+    )
 
 
 def _where(error: BaseException) -> str:

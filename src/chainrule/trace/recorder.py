@@ -41,6 +41,7 @@ class Recorder:
         self.hidden: list[tuple[Var, Any, Any]] = []  # (Var, where to read it again, value now)
         self.lifted: dict[int, tuple[Any, Var]] = {}  # by id: outer values, and what was read where
         self.static: dict[Var, np.ndarray[Any, Any]] = {}  # inputs whose very value the function asked for
+        self.conditions: dict[Var, np.ndarray[Any, Any]] = {}  # values on which the function's course depended
         self.refusals: list[ChainruleError] = []
         self.captures: Any = None  # what is read from outside, when a user's function is recorded
 
@@ -220,13 +221,36 @@ class Recorder:
                 return None
             values[v] = value
         self.static.update(values)
-        needed = {v for v in self._between(atom)}
+        return self._computed(atom, values)
+
+    def condition(self, atom: Atom) -> np.ndarray[Any, Any] | None:
+        """The value of an atom for the arguments at hand; the recording is right only for those that give the same.
+
+        None when an input has no example.
+        """
+        known = self.known(atom)
+        if known is not None or isinstance(atom, Const):
+            return known
+        values: dict[Var, Any] = {}
+        for v in self.sources(atom):
+            example = self.examples.get(v)
+            value = example.recorder.condition(example.atom) if isinstance(example, Traced) else example
+            if value is None:
+                return None
+            values[v] = value
+        self.conditions[atom] = self._computed(atom, values)
+        return self.conditions[atom]
+
+    def _computed(self, atom: Var, values: dict[Var, Any]) -> np.ndarray[Any, Any]:
+        """The value of an atom, given those of its sources."""
+        needed = self._between(atom)
         for e in self.equations:
             if e.outputs[0] in needed:
                 args = [values[a] if isinstance(a, Var) else a.value for a in e.inputs]
-                result = e.op.evaluate(*args, **e.params)
+                with np.errstate(all="ignore"):
+                    result = e.op.evaluate(*args, **e.params)
                 values.update(zip(e.outputs, result if e.op.outputs > 1 else (result,), strict=True))
-        return np.asarray(values[atom])
+        return np.array(values[atom])
 
     def _between(self, var: Var) -> set[Var]:
         seen: set[Var] = set()

@@ -89,6 +89,9 @@ class Traced(ArrayMethods):
     def apply(self, op: Op, args: Sequence[Any], params: dict[str, Any]) -> Any:
         return self.recorder.apply(op, args, params)
 
+    def is_constant(self) -> bool:
+        return isinstance(self.atom, Const)
+
     def number(self) -> Any:
         if self.type.shape or self.type.dtype.kind not in "iub":
             return None
@@ -235,7 +238,11 @@ class Traced(ArrayMethods):
         return np.array(value, dtype)
 
     def value_for_index(self) -> np.ndarray[Any, Any]:
-        """A mask's values, if they never change."""
+        """A mask's values for the arguments at hand; for another mask the function is recorded anew."""
+        if self.recorder.open:
+            value = self.recorder.condition(self.atom)
+            if value is not None:
+                return value
         return self.ask(
             "the mask",
             "`{what}` has as many elements as the mask has true values, which are not known yet",

@@ -583,7 +583,6 @@ def test_reverse_is_what_a_reader_sees():
 
 def test_a_rule_is_called_by_a_word_and_not_by_a_sign() -> None:
     assert cr.derive("abs(x)*x").rules == ("product rule", "derivative of abs")
-    assert cr.derive("abs(log(x))").rules[:2] == ("derivative of abs", "derivative of ln")
     for op in OPS.values():
         types = tuple(ArrayType((), np.dtype(float)) for _ in range(getattr(op, "arity", 0)))
         if types:

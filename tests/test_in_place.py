@@ -426,6 +426,21 @@ def test_a_number_is_not_written_into(line):
             f(X)
 
 
+def test_whether_memory_is_shared_may_be_asked_and_the_answer_is_numpys_or_none():
+    asked = {
+        "a, a": True, "a, x": False, "a, a.copy()": False, "a, a * 2": False, "a, 1.0": False, "a[0], x[0]": False,
+        "a, a[0]": None, "a[0], a[1]": None, "a.T, a": None, "a.reshape(6), a": None, "a[0], a.reshape(6)": None,
+    }  # fmt: skip
+    for arrays, answer in asked.items():
+        user = module(f"def f(x):\n  a = x * 1.0\n  return np.sum(x) * (2 if np.shares_memory({arrays}) else 3)\n")
+        if answer is None:
+            with pytest.raises(NoRuleError) as letter:
+                cr.grad(user.f)(X)
+            assert letter.value.hint
+        else:
+            assert (user.f(X), cr.value_and_grad(user.f)(X)[0]) == (X.sum() * (2 if answer else 3),) * 2
+
+
 def test_a_mask_that_does_not_fit_raises_as_numpy_does():
     def f(x):
         a = x.copy()

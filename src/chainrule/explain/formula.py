@@ -106,7 +106,7 @@ def user_names(program: Program) -> dict[Var, str]:
 
 def is_view(e: Equation) -> bool:
     """Whether an equation only rearranges or repeats its operand: nothing that deserves a name."""
-    if notation_of(e).style in ("silent", "reshape"):
+    if notation_of(e).style == "silent":
         return True
     if isinstance(e.op, Contraction) and len(e.inputs) == 1:
         spec: Spec = e.params["spec"]
@@ -278,7 +278,7 @@ class Typesetter:
     def _form(self, e: Equation) -> tuple[Box | None, Axes | None]:
         """How an equation is written, or None if that is by its elements; and which axes that has, or None for all."""
         style = notation_of(e).style
-        if style in ("silent", "reshape"):
+        if style == "silent":
             return self._rearranged(e)
         if e.op.aligned:
             return self._aligned(e)

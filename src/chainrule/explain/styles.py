@@ -197,7 +197,6 @@ _STYLES: dict[str, Callable[[Equation, Notation, Parts], Box]] = {
     "connective": _connective,
     "defined": _call,
     "silent": lambda e, notation, parts: parts[0],
-    "reshape": lambda e, notation, parts: reshaped(e, parts[0]),
     "fraction": lambda e, notation, parts: fraction(*parts),
     "power": _power,
     "root": lambda e, notation, parts: root(parts[0], notation.tex, notation.symbol),

@@ -55,7 +55,7 @@ reshape: Linear = Linear(
     lambda x, *, old, new: np.reshape(x, np.shape(x)[: np.ndim(x) - len(old)] + new),
     lambda x, *, old, new: ArrayType(_lead(x, old) + new, x.dtype),
     lambda g, inputs, wanted, old, new: {0: apply(reshape, g, old=new, new=old)},
-    notation=Notation("reshape", "reshape", "", ""),
+    notation=Notation("silent", "reshape", "", ""),
     rule="rearrangement",
     examples=lambda rng: [
         ((rng.normal(size=old),), {"old": old, "new": new}) for old, new in [((2, 3), (3, 2)), ((1, 3), (3,))]

@@ -114,7 +114,20 @@ by_function[np.iscomplexobj] = lambda x: False
 by_function[np.isrealobj] = lambda x: True
 by_function[np.result_type] = lambda *xs: np.result_type(*[x.dtype if isinstance(x, Traced) else x for x in xs])
 by_function[np.array_equal] = lambda x, y: shape_of(x) == shape_of(y) and np.all(x == y)
-by_function[np.shares_memory] = by_function[np.may_share_memory] = lambda x, y, *rest: x is y
+
+
+@spelled(np.shares_memory, np.may_share_memory)
+def share_memory(x: Any, y: Any, max_work: Any = None) -> bool:
+    """Certain of an array and itself, and of arrays that have nothing to do with each other."""
+    if x is y:
+        return True
+    if not (isinstance(x, Traced) and isinstance(y, Traced)) or not x.kin() & y.kin():
+        return False
+    raise NoRuleError(
+        "whether two parts of one array share memory is not recorded", hint="ask outside, or take copies: x.copy()"
+    )
+
+
 
 # --- math: the same functions, of one number ------------------------------------------------------------------------
 

@@ -223,10 +223,9 @@ def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
     except Exception as error:
         if recorder.refusals:  # NumPy, or the user, made something else of it
             raise recorder.refusals[0] from None
-        spoken = type(error) in (TypeError, AttributeError, ValueError)
-        if (spoken and Traced.__name__ in str(error)) or (
-            spoken and "being recorded>" in str(error)
-        ):  # Python speaks of a class that the user never wrote
+        plain = type(error) in (TypeError, AttributeError, ValueError)
+        spoken = Traced.__name__ in str(error) or "being recorded>" in str(error)
+        if plain and (spoken or _met_a_stand_in(error)):  # Python speaks of a class that the user never wrote
             text = (
                 str(error)
                 .replace(f"'{Traced.__name__}' object", "an array that is being recorded")

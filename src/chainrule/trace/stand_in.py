@@ -340,6 +340,11 @@ class Traced(ArrayMethods):
             raise locate(NoRuleError("x.view(…) with another dtype or class is not recorded"))
         return self.part(self, lambda base: base, lambda base, v: v) if self.is_array else self
 
+    def kin(self) -> set[int]:
+        """This array, those that it is a view of, and those that may share memory with it; by id."""
+        family = {id(self), *(id(other()) for other in self.doubt if other() is not None)}
+        return family | self._view.base.kin() if self._view else family
+
     def view_of_transpose(self, order: tuple[int, ...]) -> Any:
         back = tuple(np.argsort(order).tolist())
         value = by_function[np.transpose](self, order)

@@ -468,7 +468,7 @@ MIXES = [
     "np.trace(np.outer(x, y))", "np.linalg.norm(np.atleast_1d(x)) * y", "np.sort(np.atleast_1d(x)) * y", "np.max(x) + y", "np.einsum('i,j->ij', np.atleast_1d(x), np.atleast_1d(y))",
     "np.array(x) * y", "np.asarray(x) * y", "x.astype(np.float32) * y if hasattr(x, 'astype') else x * y", "np.mean([np.sum(x), 1.0]) * y", "2 * x + y", "2.5 * x + y",
     "-x * y", "+x * y", "np.positive(x) * y", "np.round(x, -1) * y", "np.degrees(x) * y", "np.var(x) + y", "np.square(x) * y", "np.inner(x, y)", "np.where(True, x, x) * y",
-    "np.full((), np.sum(x)) * y", "np.squeeze(x) * y", "np.reshape(x, -1) * y", "np.transpose(x) * y", "np.clip(x, 0, 1) * y", "np.median(x) * y", "np.average(x) * y", "np.polyval([x, x], 2.0) * y if not np.ndim(x) else y",
+    "np.zeros(2, np.result_type(x, y))", "np.full((), np.sum(x)) * y", "np.squeeze(x) * y", "np.reshape(x, -1) * y", "np.transpose(x) * y", "np.clip(x, 0, 1) * y", "np.median(x) * y", "np.average(x) * y", "np.polyval([x, x], 2.0) * y if not np.ndim(x) else y",
 ]  # fmt: skip
 
 

@@ -21,9 +21,9 @@ from typing import Any
 from ..ir import Atom, Const, Equation, Program, Var
 from ..ops.contraction import Contraction, Labels, Spec
 from ..ops.notation import PRODUCT
-from .layout import Box, equation, fenced, letter, listed, lowered, number, product, raised, relation, summed, text
+from .layout import Box, beside, equation, fenced, letter, listed, lowered, number, product, raised, relation, summed, text
 from .matrix import Axes, contracted, index_letters, lifted, relettered
-from .names import base, fresh, iterate, shortened, symbol
+from .names import base, escaped, fresh, iterate, shortened, symbol
 from .styles import constant, laid_out, notation_of, reshaped, uniform
 
 REPEATED = 3  # a value that is used again gets a name when it is longer than this many names and numbers
@@ -87,6 +87,12 @@ class Formula:
 
 def user_names(program: Program) -> dict[Var, str]:
     """What the user calls values: unique, and short where a path is long."""
+    return _names_and_repeats(program)[0]
+
+
+def _names_and_repeats(program: Program) -> tuple[dict[Var, str], set[Var]]:
+    """The names, and the values whose name was used before, so that it got a number."""
+    repeats: set[Var] = set()
     named = [v for v in program.variables if v.name]
     short = shortened(dict.fromkeys(v.name for v in named))
     names: dict[Var, str] = {}
@@ -98,7 +104,9 @@ def user_names(program: Program) -> dict[Var, str]:
             used[name] += 1
         names[v] = name if used[name] == 1 else f"{name}_{used[name]}"
         used.setdefault(names[v], 1)
-    return names
+        if names[v] != name:
+            repeats.add(v)
+    return names, repeats
 
 
 # --- views: what rearranges without computing ------------------------------------------------------------------------
@@ -154,7 +162,7 @@ class Typesetter:
     ) -> None:  # fmt: skip
         self.program = program
         self.producer = {v: e for e in program.equations for v in e.outputs}
-        self.names = user_names(program)
+        self.names, self._repeats = _names_and_repeats(program)
         self.given = named or {}  # names that the caller wants
         self.boxes: dict[Var, Box] = {}
         self.own_axes: dict[Var, Axes] = {}
@@ -164,6 +172,7 @@ class Typesetter:
         self._fresh = self._new_names()
         self._source, self._uses = views(program)
         self._cut = set(cut)
+        self._symbols: dict[str, str] = {}  # what is written how
         self._long = long
         for v in program.inputs:
             self.boxes[v] = self.given.get(v) or self._name(v)
@@ -221,12 +230,14 @@ class Typesetter:
             own = self.definitions[output]
             if own[0] is not self.boxes[output]:
                 left = _entry_of(left, own[0].parts[1].sign)
-            right = own[1] if self.axes(output) in ((), long_axes(output)) else self.whole(output)
+            right = own[1] if self.axes(output) in ((), long_axes(output)) else self.shown(output)
             return Formula(((left, right),), tuple(d for d in self.where(right) if d is not own or right is not own[1]))
         if isinstance(output, Var) and output in self.elements:
             left, right = _entry_of(left, self.boxes[output].parts[1].sign), self.elements[output]
         else:
-            right = self.whole(output) if self.axes(output) else self.box(output)
+            right = self.shown(output)
+            if right.kind == "lowered" and right.parts[0].sign == "[ ]":
+                left, right = _entry_of(left, right.parts[1].sign), right.parts[0].parts[0]
         return Formula(((left, right),), self.where(right))
 
     def system(self, lefts: Sequence[Box], outputs: Sequence[Atom]) -> Formula:
@@ -264,7 +275,10 @@ class Typesetter:
         if v in self.given:
             return replace(self.given[v])
         name = self.names.get(v) or next(self._fresh)
-        return replace(symbol(name) if name == v.name or not v.type.shape else iterate(name))
+        box = iterate(name) if v.type.shape and v in self._repeats else symbol(name)
+        if self._symbols.setdefault(box.unicode, name) != name:  # w_1 and w1
+            box = letter(name, rf"\mathrm{{{escaped(name)}}}")
+        return replace(box)
 
     def _deserves_name(self, e: Equation, v: Var, body: Box) -> bool:
         if v in self._cut or len(e.outputs) > 1:
@@ -285,7 +299,10 @@ class Typesetter:
         if isinstance(e.op, Contraction):
             return self._contraction(e)
         silent = style in ("place", "update")  # what is repeated there is one number
-        return laid_out(e, [self.box(a) if silent and not self.axes(a) else self.whole(a) for a in e.inputs]), None
+        found = laid_out(e, [self.box(a) if silent and not self.axes(a) else self.whole(a) for a in e.inputs])
+        if style == "slice" and found.unicode in self._symbols:  # the user calls something else x₁
+            found = beside(found.parts[0], fenced("[", found.parts[1], "]"))
+        return found, None
 
     def _rearranged(self, e: Equation) -> tuple[Box | None, Axes | None]:
         """A value with other axes of length 1 is written the same."""
@@ -370,6 +387,10 @@ class Typesetter:
     def _inlined(self, a: Atom) -> Equation | None:
         """The equation that is written out where `a` stands; None for what has a name."""
         return self.producer.get(a) if isinstance(a, Var) and a not in self.definitions else None
+
+    def shown(self, a: Atom) -> Box:
+        """How a value is written where it stands alone: as a whole, but one number for many that are the same."""
+        return self.whole(a) if self.axes(a) else self.box(a)
 
     def whole(self, a: Atom) -> Box:
         """A value in its own shape: what is repeated is seen to be."""
@@ -464,5 +485,5 @@ def formula(program: Program) -> Formula:
     setter = Typesetter(program)
     if len(program.outputs) == 1:
         return setter.formula(title(program), program.outputs[0])
-    right = fenced("(", listed([setter.whole(a) if setter.axes(a) else setter.box(a) for a in program.outputs]), ")")
+    right = fenced("(", listed([setter.shown(a) for a in program.outputs]), ")")
     return Formula(((title(program), right),), setter.where(right))

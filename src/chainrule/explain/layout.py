@@ -12,7 +12,7 @@ differ between a page, where a fraction has a bar, and a line, where it has a sl
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from unicodedata import normalize
 
@@ -117,9 +117,17 @@ def equation(left: Box, right: Box) -> Box:
 
 def product(factors: Sequence[Box]) -> Box:
     """Factors written next to each other."""
-    if len(factors) == 1:
-        return factors[0]
-    return row(factors, " ", r"\,", level=PRODUCT, need=[PRODUCT] * (len(factors) - 1) + [BIG])
+    flat = [f for factor in factors[:-1] for f in (factor.parts if _ends_in_sum(factor) else (factor,))]
+    flat.append(factors[-1])
+    if len(flat) == 1:
+        return flat[0]
+    found = row(flat, " ", r"\,", level=PRODUCT, need=[PRODUCT] * (len(flat) - 1) + [BIG])
+    return replace(found, level=BIG) if flat[-1].level == BIG else found
+
+
+def _ends_in_sum(box: Box) -> bool:
+    """Whether it is a product such as 2 Σᵢ xᵢ, to which no factor can be added at the end."""
+    return box.kind == "row" and box.level == BIG
 
 
 def hadamard(factors: Sequence[Box]) -> Box:

@@ -26,7 +26,7 @@ from .layout import (
 
 ONES = letter("1", r"\mathbf{1}")
 IDENTITY = letter("I")
-INDICES = "ijklmnoxyzwfb"
+INDICES = "ijklmnoxyzwb"
 
 Axes = tuple[int, ...]
 
@@ -64,7 +64,13 @@ def contracted(ins: Sequence[Labels], out: Labels, parts: Sequence[Box]) -> Box 
         if rest is None or parts[i].sign == "1":
             return rest
         return product([parts[i], rest])
-    return _binary(*ins, out, *parts)
+    ins, parts = list(ins), list(parts)
+    for i, labels in enumerate(ins):  # a matrix that is summed on its own, before it meets the other
+        rest = tuple(n for n in labels if n in out or n in ins[1 - i])
+        if out and len(rest) < len(labels) == 2:
+            found = _unary(labels, rest, parts[i])
+            ins[i], parts[i] = (rest, found) if found else (labels, parts[i])
+    return _binary(ins[0], ins[1], out, parts[0], parts[1])
 
 
 # --- letters: a sum inside a sum counts with another letter ---

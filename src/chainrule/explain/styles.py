@@ -32,6 +32,7 @@ from .layout import (
     row,
     text,
     total,
+    transposed,
     word,
 )  # fmt: skip
 from .numbers import digits, written
@@ -153,7 +154,8 @@ def index_text(index: Sequence[tuple[int, int | None, int]], shape: tuple[int, .
 
 
 def _place_index(e: Equation, shape: tuple[int, ...]) -> Box:
-    return letter(index_text(e.params["index"], shape))
+    index = e.params["index"]
+    return letter(":," * (len(shape) - len(index)) + index_text(index, shape))
 
 
 def _slice(e: Equation, notation: Notation, parts: Parts) -> Box:
@@ -167,6 +169,20 @@ def _place(e: Equation, notation: Notation, parts: Parts) -> Box:
 
 def _update(e: Equation, notation: Notation, parts: Parts) -> Box:
     return applied(lowered(word("put"), _place_index(e, e.outputs[0].type.shape)), parts)
+
+
+def _sequence(e: Equation, notation: Notation, parts: Parts) -> Box:
+    """Arrays joined: [x, y] side by side, [A; B] under each other, where a vector is a row xᵀ."""
+    types = [a.type for a in e.inputs]
+    ndim, axis = types[0].ndim, e.params["axis"] % types[0].ndim
+    if len([n for n in e.output.type.shape if n != 1]) < 2:
+        return fenced("[", listed(parts), "]")
+    if ndim > 2:
+        return applied(word("concatenate"), [*parts, text(f"axis {axis}")])
+    if axis == 1:
+        return fenced("[", listed(parts), "]")
+    rows = [transposed(p) if 1 == t.shape[0] < t.shape[1] else p for p, t in zip(parts, types, strict=True)]
+    return fenced("[", row(rows, "; ", "; ", level=0, need=0), "]")
 
 
 def reshaped(e: Equation, part: Box) -> Box:
@@ -209,7 +225,7 @@ _STYLES: dict[str, Callable[[Equation, Notation, Parts], Box]] = {
     "place": _place,
     "update": _update,
     "index": lambda e, notation, parts: lowered(parts[0], parts[1]),
-    "sequence": lambda e, notation, parts: fenced("[", listed(parts), "]"),
+    "sequence": _sequence,
     "solve": _solve,
     "inverse": lambda e, notation, parts: _inverted(parts[0]),
 }  # fmt: skip

@@ -169,7 +169,7 @@ def _in_memory(function: Any, x: Any, args: Sequence[Any], options: dict[str, An
     if function in RESHAPING:
         if options.get("copy"):
             return result.copy()
-        if isinstance(result, tuple):  # np.atleast_1d of several
+        if issubclass(type(result), tuple):  # np.atleast_1d of several
             pairs = zip(args, result, strict=True)
             return tuple([a.view_of_reshape(y) if stands_in(a) else y for a, y in pairs])
         return x.view_of_reshape(result, contiguous=function in CONTIGUOUS)
@@ -219,10 +219,10 @@ def _guarded_views(function: Any, args: Sequence[Any], options: dict[str, Any], 
 
         return x.part(value, take, refuse)
 
-    if isinstance(result, tuple):  # one of each argument
+    if issubclass(type(result), tuple):  # one of each argument
         return tuple([part(x, value, itemgetter(i)) for i, (x, value) in enumerate(zip(args, result, strict=True))])
     x = next(a for a in args if stands_in(a))
-    if isinstance(result, list):
+    if issubclass(type(result), list):
         return [part(x, value, itemgetter(i)) for i, value in enumerate(result)]
     return part(x, result, lambda found: found)
 

@@ -112,7 +112,7 @@ by_function[np.isscalar] = lambda x: not issubclass(kind_of(x), np.ndarray)
 by_function[np.conjugate] = by_function[np.real] = lambda x: x
 by_function[np.iscomplexobj] = lambda x: False
 by_function[np.isrealobj] = lambda x: True
-by_function[np.result_type] = lambda *xs: np.result_type(*[x.dtype if isinstance(x, Traced) else x for x in xs])
+by_function[np.result_type] = lambda *xs: np.result_type(*[_known(x) if isinstance(x, Traced) else x for x in xs])
 by_function[np.array_equal] = lambda x, y: shape_of(x) == shape_of(y) and np.all(x == y)
 
 
@@ -126,7 +126,6 @@ def share_memory(x: Any, y: Any, max_work: Any = None) -> bool:
     raise NoRuleError(
         "whether two parts of one array share memory is not recorded", hint="ask outside, or take copies: x.copy()"
     )
-
 
 
 # --- math: the same functions, of one number ------------------------------------------------------------------------
@@ -224,7 +223,7 @@ class Handed:
 
 def _together(function: Any, argument: Any) -> Any:
     """A list that holds stand-ins as one array, or as a list of arrays where the function takes a list."""
-    if not isinstance(argument, (list, tuple)) or function not in by_function or involved(argument) is None:
+    if not issubclass(type(argument), (list, tuple)) or function not in by_function or involved(argument) is None:
         return argument
     if function in _SEQUENCES:
         return [array(v) if isinstance(v, (list, tuple)) else v for v in argument]

@@ -13,7 +13,7 @@ from ..ops.op import Interpreted, by_function, is_weak, shape_of
 from .dispatch import call, invoke, locate, located
 
 _NONE: dict[str, Any] = {}
-_OPERANDS = (int, float, complex, list, tuple, np.ndarray, np.generic, Interpreted)
+_OPERANDS = (Interpreted, int, float, complex, list, tuple, np.ndarray, np.generic)
 
 
 def _operator(function: Any, swapped: bool = False) -> Any:

@@ -6,6 +6,7 @@ import pytest
 from evidence import module
 
 import chainrule as cr
+from chainrule.errors import ValueNeededError
 
 INF, NAN = np.inf, np.nan
 
@@ -344,3 +345,36 @@ def test_float32_edges_are_edges_of_float32():
         for found in (cr.grad(f)(x), cr.jvp(f, (x,), (x,))[1], cr.hessian(f)(x)):
             assert found.dtype == np.float32
             assert np.isfinite(found).all()
+
+
+def test_a_function_that_picks_by_its_variables_values_has_no_one_formula():
+    """Its gradient follows the mask of each call; a formula or a derivation would hold for one mask only."""
+    gradient = cr.grad(lambda x: np.sum(x[x > 0] ** 2))
+    np.testing.assert_array_equal(gradient(np.array([1.0, -2.0])), [2.0, 0.0])
+    np.testing.assert_array_equal(gradient(np.array([-1.0, 2.0])), [0.0, 4.0])
+    with pytest.raises(ValueNeededError, match="one formula"):
+        cr.explain(lambda x: np.sum(x[x > 0] ** 2), np.ones(2))
+    with pytest.raises(ValueNeededError, match="one formula"):
+        cr.derive(lambda x: np.sum(np.stack([x, 2 * x])[np.stack([x, 2 * x]) > 1]))
+
+
+ROOTS = {
+    "the square of a norm": lambda x: np.linalg.norm(x) ** 2,
+    "a norm times itself": lambda x: np.linalg.norm(x) * np.linalg.norm(x),
+    "the square of an absolute value": lambda x: np.sum(np.abs(x) ** 2),
+    "the square of hypot": lambda x: np.hypot(x[0], x[1]) ** 2,
+    "the square of half a norm, four times": lambda x: 4 * (np.linalg.norm(x) / 2) ** 2,
+}
+
+
+@pytest.mark.parametrize("f", ROOTS.values(), ids=ROOTS)
+def test_a_square_that_removes_a_kink_is_smooth_at_it(f):
+    for x in (np.zeros(2), np.array([3.0, -4.0])):
+        np.testing.assert_allclose(cr.hessian(f)(x), 2 * np.eye(2), atol=1e-12)
+        np.testing.assert_allclose(cr.grad(f)(x), 2 * x, atol=1e-12)
+        np.testing.assert_allclose(cr.hvp(f)(x, np.array([1.0, 2.0])), [2.0, 4.0], atol=1e-12)
+
+
+def test_the_variance_of_equal_numbers_from_their_deviation_is_smooth():
+    truth = cr.hessian(np.var)(np.ones(3))
+    np.testing.assert_allclose(cr.hessian(lambda x: np.std(x) ** 2)(np.ones(3)), truth, atol=1e-12)

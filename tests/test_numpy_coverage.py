@@ -317,6 +317,7 @@ np.transpose(t, (1, 0, 2))
 np.transpose(t, (-1, 0, 1))
 np.permute_dims(t, (2, 0, 1))
 np.matrix_transpose(t)
+np.linalg.matrix_transpose(t)
 x.T
 t.T
 t.mT

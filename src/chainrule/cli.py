@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 import typer
 
-from .errors import ArgumentError, ChainruleError
+from .errors import ChainruleError
 
 WRONG, BAD_INPUT, OURS, INTERRUPTED = 1, 2, 70, 130
 
@@ -171,34 +171,19 @@ def check(file: File, wrt: Wrt = None, json_: Json = False, traceback: Traceback
 @command
 def derive(
     expression: Annotated[str, typer.Argument(help='A formula of NumPy functions, like "log(1 + exp(x))".')],
-    wrt: Annotated[str | None, typer.Option(help="The variable; needed only if there are several.")] = None,
+    wrt: Annotated[str | None, typer.Option(help="The variable: its only name, or x.")] = None,
     json_: Json = False,
     traceback: Traceback = False,
 ) -> int:
     """The derivative of an expression, step by step."""
-    from .api import trace
-    from .explain.derive import derivation
-    from .explain.parse import parse
+    from .api import derive as derived
 
-    f = parse(expression)
-    found = derivation(trace(f, *[1.0] * len(f.names)), f.names.index(_variable(f.names, wrt)))
+    found = derived(expression, wrt=wrt)
     if json_:
         print_json(found.as_dict())
     else:
         print(found)
     return 0
-
-
-def _variable(names: tuple[str, ...], wrt: str | None) -> str:
-    """The variable to differentiate with respect to: the one that is named, or the only one."""
-    if not names:
-        raise ArgumentError("there is no variable in the expression: its derivative is 0")
-    if wrt is None and len(names) == 1:
-        return names[0]
-    if wrt not in names:
-        what = f"there is no variable `{wrt}`" if wrt else "there are several variables"
-        raise ArgumentError(f"{what} in the expression", hint=f"say --wrt {' or --wrt '.join(names)}")
-    return wrt
 
 
 @app.callback(invoke_without_command=True)

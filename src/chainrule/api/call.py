@@ -11,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ChainruleError, DtypeError, ShapeError
+from ..errors import ArgumentError, ChainruleError, DtypeError, ShapeError, ValueNeededError
 from ..execute import Executable, derived, executable, inputs_of, recording_of
 from ..ir import Const, Program
 from ..trace.record import Static, argument_names, leaf_of, parameters_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import flatten
 from ..transform.forward import Derived
+from ..transform.smooth import smooth
 
 Wrt = int | str | tuple[int | str, ...]
 Function = Callable[..., Any]
@@ -72,7 +73,8 @@ class Call:
         return inputs_of(self.recording, self.leaves)
 
     def derived(self, key: Any, make: Callable[[Program], Any]) -> Any:
-        return derived(self.recording, key, make)
+        """What `make` makes of the Program to be differentiated, kept with the recording."""
+        return derived(self.recording, key, lambda program: make(smooth(program)))
 
     def arranged(self, leaves: Sequence[Any]) -> Any:
         """Leaves, one for each differentiated one, in the structure of the arguments."""
@@ -85,6 +87,17 @@ class Call:
     def types(self) -> list[Any]:
         """Types of the differentiated leaves."""
         return [type_of(self.leaves[i]) for i in self.wrt_leaves]
+
+    def one_course(self, what: str) -> None:
+        """Raise if what the function does depends on the values differentiated: no one formula says it."""
+        for program, _ in self.recording.conditions:
+            read = {a for e in program.equations for a in e.inputs} | set(program.outputs)
+            if any(program.inputs[i] in read for i in self.wanted):
+                raise ValueNeededError(
+                    f"{what} needs one formula for all values, and the function picks elements by a mask that depends"
+                    " on them",
+                    hint="write np.where(mask, x, 0) instead of x[mask]",
+                )
 
     def scalar(self, what: str) -> None:
         """Raise unless the function returns one real number."""

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
-from ..execute import Executable, evaluate, executable
+from ..execute import Executable, derived, evaluate, executable
 from ..ir import Const, Program
 from ..trace.tree import flatten
 from ..transform.forward import Derived, forward
@@ -114,7 +114,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
         raise ArgumentError("vjp(f, *args) needs at least one argument")
     moving = tuple(i for i, a in enumerate(args) if has_reals(a))
     call = Call(f, args, {}, moving or None)
-    value = call.recording.result.build(evaluate(call.derived("value", executable), call.inputs))
+    value = call.recording.result.build(evaluate(derived(call.recording, "value", executable), call.inputs))
     if not moving:
         return value, lambda g: (None,) * len(args)
     inputs = call.inputs

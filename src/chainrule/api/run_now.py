@@ -24,7 +24,7 @@ from .matrices import hvp
 
 @public
 def trace(f: Function, *args: Any, **options: Any) -> Program:
-    """The Program that `f` runs on arguments like these: print it, transform it.
+    """The Program that `f` runs on arguments like these (with masks, on these arguments): print it, transform it.
 
     >>> print(trace(lambda x: np.tanh(x) * 2, 0.5))  # doctest: +ELLIPSIS
     <lambda>(x: float64[]):
@@ -107,6 +107,7 @@ def explain(f: Function, *args: Any, wrt: Wrt = 0) -> Explanation:
     """
     call = Call(f, args, {}, wrt)
     call.scalar("an explanation")
+    call.one_course("an explanation")
     values = call.inputs
     known = None if any(isinstance(v, Traced) for v in values) else values
     return explanation(name_variables(call.program), call.wanted, known)
@@ -126,4 +127,5 @@ def derive(f: Function | str, *, wrt: int | str | None = None) -> Derivation:
     function: Function = parse(f) if isinstance(f, str) else f
     call = Call(function, (0.5,) * numbers_taken(function), {}, variable_of(function) if wrt is None else wrt)
     call.scalar("a derivation")
+    call.one_course("a derivation")
     return derivation(name_variables(call.program), call.wanted[0], call.inputs[len(call.recording.dynamic) :])

@@ -88,12 +88,22 @@ def of(atom: Atom) -> Term:
 
 
 def exact(value: Any) -> Exact | None:
-    """The number as it was written; None for what is not a finite real number."""
+    """The number as it was written, or the small fraction that it is but for its last digit.
+
+    None for what is not a finite real number.
+
+    >>> exact(0.1), exact(1 / 3), exact(1 / 3 - 1)
+    (Fraction(1, 10), Fraction(1, 3), Fraction(-2, 3))
+    """
     if value is None or isinstance(value, (bool, np.bool_)) or not isfinite(value):
         return None
     if value == int(value) and abs(value) < 2**53:
         return int(value)
     written = Fraction(str(value))
+    if written.denominator > 10**12:
+        simple = Fraction(float(value)).limit_denominator(1000)
+        if simple and abs(float(simple) / float(value) - 1) < 3e-16:
+            return simple
     return written if _bits(written) < _BITS else None
 
 

@@ -4,11 +4,11 @@
 >>> from chainrule import trace
 >>> def loss(w, x, y):
 ...     z = x @ w
-...     return np.mean((z - y) ** 2)
+...     return np.sum((z - y) ** 2)
 >>> for step in differentials(trace(loss, np.ones(3), np.ones((5, 3)), np.ones(5)), [0]):
 ...     print(step)
 z = x w: dz = x dw   (constant multiple rule)
-loss = (1/n) ‖z − y‖²: dloss = (2/n) Σᵢ (zᵢ − yᵢ) dzᵢ   (constant multiple rule, power rule, sum rule, chain rule)
+loss = ‖z − y‖²: dloss = 2 Σᵢ (zᵢ − yᵢ) dzᵢ   (power rule, sum rule, chain rule)
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from ..ir import Program, Var
 from ..transform.forward import forward
 from ..transform.reverse import reached_from
-from .formula import Typesetter, title
+from .formula import Formula, Typesetter, title
 from .layout import Box, number
 from .lines import Line, names_for, short, written_lines
 from .names import differential
@@ -31,7 +31,7 @@ from .tidy import tidy
 
 @dataclass(frozen=True)
 class Differential:
-    """A value, how it is computed, how it changes, and the rules that say so."""
+    """A value, how it is computed, how it changes, and the rules that say so; `where` defines other names in it."""
 
     name: Box
     value: Box
@@ -39,9 +39,11 @@ class Differential:
     differential: Box
     rules: tuple[str, ...]
     line: str
+    where: tuple[tuple[Box, Box], ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.unicode}   ({', '.join(self.rules)})"
+        where = "".join(f", where {a} = {b}" for a, b in self.where)
+        return f"{self.unicode}{where}   ({', '.join(self.rules)})"
 
     @property
     def unicode(self) -> str:
@@ -60,6 +62,7 @@ class Differential:
             "latex": self.latex,
             "rules": list(self.rules),
             "line": self.line,
+            "where": [{"name": str(a), "unicode": str(b)} for a, b in self.where],
         }
 
 
@@ -73,29 +76,44 @@ def differentials(program: Program, wanted: Sequence[int]) -> tuple[Differential
         if isinstance(a, Var) and not a.name and len(p.outputs) == 1 and a not in p.inputs:
             names[a] = title(program)
     active = reached_from(p, wanted)
-    return tuple(_step(line, names, active) for line in lines if any(v in active for v in line.values))
+    steps = []
+    told: set[Var] = set()
+    for line in lines:
+        if any(v in active for v in line.values):
+            new = [v for v in counted.counts if v in line.program.inputs and v not in told]
+            told.update(new)
+            steps.append(_step(line, names, active, [(names[v], number(str(counted.counts[v]))) for v in new]))
+    return tuple(steps)
 
 
-def _step(line: Line, names: Mapping[Var, Box], active: set[Var]) -> Differential:
+def _step(line: Line, names: Mapping[Var, Box], active: set[Var], counts: Sequence[tuple[Box, Box]]) -> Differential:
     v = next(v for v in line.values if v in active)
     moving = [i for i, x in enumerate(line.program.inputs) if x in active]
     found = forward(line.program, moving)
     tangents = found.program.inputs[len(line.program.inputs) :]
     dots = {t: differential(names[line.program.inputs[i]]) for t, i in zip(tangents, moving, strict=True)}
     at = found.present[line.values.index(v)]
-    value = _box(Program(line.program.inputs, line.program.equations, (v,)), names)
-    change = number("0") if at is None else _change(found.program, at, line, {**names, **dots}, tangents)
+    value = _formula(Program(line.program.inputs, line.program.equations, (v,)), names)
+    change = _change(found.program, at, line, {**names, **dots}, tangents)
     place = short(line.where) if line.where else ""
-    return Differential(names[v], value, differential(names[v]), change, named(line.program.equations, active), place)
+    where = {str(a): (a, b) for a, b in (*counts, *value.where, *change.where)}
+    return Differential(
+        names[v], value.right, differential(names[v]), change.right, named(line.program.equations, active), place,
+        tuple(where.values()),
+    )  # fmt: skip
 
 
-def _change(program: Program, at: int, line: Line, names: Mapping[Var, Box], tangents: Sequence[Var]) -> Box:
+def _change(
+    program: Program, at: int | None, line: Line, names: Mapping[Var, Box], tangents: Sequence[Var]
+) -> Formula:
     """The differential, in which the line's own value goes by its name."""
+    if at is None:
+        return Formula(((number("0"), number("0")),))
     equations = tuple(e for e in program.equations if e.outputs != line.values)
-    return _box(Program((*program.inputs, *line.values), equations, (program.outputs[at],)), names, tangents)
+    return _formula(Program((*program.inputs, *line.values), equations, (program.outputs[at],)), names, tangents)
 
 
-def _box(program: Program, names: Mapping[Var, Box], last: Sequence[Var] = ()) -> Box:
+def _formula(program: Program, names: Mapping[Var, Box], last: Sequence[Var] = ()) -> Formula:
+    """All that a line says in one formula: names are those of lines and inputs."""
     tidied = tidy(program, last)
-    setter = Typesetter(tidied, named={v: names[v] for v in tidied.inputs})
-    return setter.formula(number("0"), tidied.outputs[0]).right
+    return Typesetter(tidied, named=names, inline=True).formula(number("0"), tidied.outputs[0])

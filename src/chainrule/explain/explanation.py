@@ -17,6 +17,7 @@ from .backprop import Backprop, backprop
 from .cost import Cost, cost
 from .differentials import Differential, differentials
 from .formula import Formula
+from .layout import equation
 from .source import Source
 from .textbook import gradient, value
 from .verified import verified
@@ -52,8 +53,17 @@ class Explanation:
         return self.program.text(describe)
 
     def __str__(self) -> str:
-        steps = [f"{step.name} = {step.value}\n    {step.differential_name} = {step.differential}\n"
-                 f"    {', '.join(step.rules)}" for step in self.steps]  # fmt: skip
+        steps = [
+            "\n    ".join(
+                [
+                    f"{step.name} = {step.value}",
+                    f"{step.differential_name} = {step.differential}",
+                    *(f"where {a} = {b}" for a, b in step.where),
+                    ", ".join(step.rules),
+                ]
+            )
+            for step in self.steps
+        ]
         sections = [
             ("Value", str(self.value)),
             ("Gradient", str(self.gradient)),
@@ -69,10 +79,7 @@ class Explanation:
         return f"$$\\begin{{aligned}} {_aligned(self.value)} \\\\ {_aligned(self.gradient)} \\end{{aligned}}$$"
 
     def _repr_html_(self) -> str:
-        steps = "".join(
-            f"<li>{step.value.mathml}<br>{step.differential.mathml}<br>{escape(', '.join(step.rules))}</li>"
-            for step in self.steps
-        )
+        steps = "".join(map(_item, self.steps))
         return (
             f"<h3>Value</h3>{self.value.mathml}<h3>Gradient</h3>{self.gradient.mathml}"
             f"<h3>How it is derived</h3><ol>{steps}</ol>"
@@ -95,6 +102,11 @@ class Explanation:
             "steps": [step.as_dict() for step in self.steps],
             "backprop": self.backprop.as_dict(),
         }
+
+
+def _item(step: Differential) -> str:
+    lines = [(step.name, step.value), (step.differential_name, step.differential), *step.where]
+    return f"<li>{'<br>'.join(equation(a, b).mathml for a, b in lines)}<br>{escape(', '.join(step.rules))}</li>"
 
 
 def _indented(body: str) -> str:

@@ -11,7 +11,6 @@ loss = ‖X w − y‖² / 5
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,10 +20,28 @@ from typing import Any
 from ..ir import Atom, Const, Equation, Program, Var
 from ..ops.contraction import Contraction, Labels, Spec
 from ..ops.notation import PRODUCT
-from .layout import Box, beside, equation, fenced, letter, listed, lowered, number, product, raised, relation, summed, text
+from .layout import (
+    Box,
+    beside,
+    equation,
+    fenced,
+    letter,
+    listed,
+    lowered,
+    number,
+    product,
+    raised,
+    relation,
+    summed,
+    text,
+)
 from .matrix import Axes, contracted, index_letters, lifted, relettered
-from .names import base, escaped, fresh, iterate, shortened, symbol
-from .styles import constant, laid_out, notation_of, reshaped, uniform
+from .names import base, escaped, fresh, iterate, symbol
+from .styles import constant, laid_out, notation_of, one_of, placed, reshaped, uniform
+from .views import is_view as is_view
+from .views import names_and_repeats
+from .views import user_names as user_names
+from .views import views as views
 
 REPEATED = 3  # a value that is used again gets a name when it is longer than this many names and numbers
 LONG = 24  # and any value that is longer than this
@@ -82,62 +99,6 @@ class Formula:
         return {"formulas": [pair(line) for line in self.heads], "where": [pair(line) for line in self.where]}
 
 
-# --- names ------------------------------------------------------------------------------------------------------------
-
-
-def user_names(program: Program) -> dict[Var, str]:
-    """What the user calls values: unique, and short where a path is long."""
-    return _names_and_repeats(program)[0]
-
-
-def _names_and_repeats(program: Program) -> tuple[dict[Var, str], set[Var]]:
-    """The names, and the values whose name was used before, so that it got a number."""
-    repeats: set[Var] = set()
-    named = [v for v in program.variables if v.name]
-    short = shortened(dict.fromkeys(v.name for v in named))
-    names: dict[Var, str] = {}
-    used: Counter[str] = Counter()
-    for v in named:
-        name = short[v.name]
-        used[name] += 1
-        while used[name] > 1 and f"{name}_{used[name]}" in used:
-            used[name] += 1
-        names[v] = name if used[name] == 1 else f"{name}_{used[name]}"
-        used.setdefault(names[v], 1)
-        if names[v] != name:
-            repeats.add(v)
-    return names, repeats
-
-
-# --- views: what rearranges without computing ------------------------------------------------------------------------
-
-
-def is_view(e: Equation) -> bool:
-    """Whether an equation only rearranges or repeats its operand: nothing that deserves a name."""
-    if notation_of(e).style == "silent":
-        return True
-    if isinstance(e.op, Contraction) and len(e.inputs) == 1:
-        spec: Spec = e.params["spec"]
-        size = spec.sizes([e.inputs[0].type.shape])
-        return all(label in spec.out or size[label] == 1 for label in spec.ins[0]) and len(set(spec.out)) == len(
-            spec.out
-        )
-    return False
-
-
-def views(program: Program) -> tuple[dict[Atom, Atom], Counter[Atom]]:
-    """What each view shows, and how often each value is read, looking through views."""
-    source: dict[Atom, Atom] = {}
-    count: Counter[Atom] = Counter()
-    for e in program.equations:
-        if is_view(e):
-            source[e.outputs[0]] = source.get(e.inputs[0], e.inputs[0])
-        else:
-            count.update(source.get(a, a) for a in e.inputs)
-    count.update(source.get(a, a) for a in program.outputs)
-    return source, count
-
-
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 At = Mapping[int, str]  # the letter for each axis of a value
@@ -158,11 +119,11 @@ class Typesetter:
 
     def __init__(
         self, program: Program, *, named: Mapping[Var, Box] | None = None, cut: Iterable[Var] = (),
-        counts: Mapping[Var, int] | None = None, long: int = LONG,
+        counts: Mapping[Var, int] | None = None, inline: bool = False,
     ) -> None:  # fmt: skip
         self.program = program
         self.producer = {v: e for e in program.equations for v in e.outputs}
-        self.names, self._repeats = _names_and_repeats(program)
+        self.names, self._repeats = names_and_repeats(program)
         self.given = named or {}  # names that the caller wants
         self.boxes: dict[Var, Box] = {}
         self.own_axes: dict[Var, Axes] = {}
@@ -173,7 +134,7 @@ class Typesetter:
         self._source, self._uses = views(program)
         self._cut = set(cut)
         self._symbols: dict[str, str] = {}  # what is written how
-        self._long = long
+        self._inline = inline  # give no names to what is shared or long
         for v in program.inputs:
             self.boxes[v] = self.given.get(v) or self._name(v)
         for v, n in (counts or {}).items():
@@ -196,7 +157,9 @@ class Typesetter:
     @cached_property
     def _whole(self) -> set[Atom]:
         """What is taken as a whole somewhere, and not by its elements."""
-        taking = [e for e in self.program.equations if not (e.op.aligned or isinstance(e.op, Contraction) or is_view(e))]
+        taking = [
+            e for e in self.program.equations if not (e.op.aligned or isinstance(e.op, Contraction) or is_view(e))
+        ]
         return {self._source.get(a, a) for e in taking for a in e.inputs}
 
     def box(self, a: Atom) -> Box:
@@ -259,7 +222,7 @@ class Typesetter:
                 at = dict(zip(self.axes(v), self._letters(), strict=False))
                 body, index = self._element(e, at, set(at.values())), ",".join(at.values())
             if len(e.outputs) > 1:
-                body = lowered(body, number(str(k + 1)))
+                body = one_of(e, k, body, [self.whole(a) for a in e.inputs])
             if self._deserves_name(e, v, body) or (index and self._source.get(v, v) in self._whole):
                 name = self._name(v)
                 self.boxes[v] = name
@@ -283,7 +246,9 @@ class Typesetter:
     def _deserves_name(self, e: Equation, v: Var, body: Box) -> bool:
         if v in self._cut or len(e.outputs) > 1:
             return True
-        if body.size > self._long:
+        if self._inline:
+            return False
+        if body.size > LONG:
             return True
         if is_view(e) or self._uses[v] < 2:
             return False
@@ -298,8 +263,11 @@ class Typesetter:
             return self._aligned(e)
         if isinstance(e.op, Contraction):
             return self._contraction(e)
-        silent = style in ("place", "update")  # what is repeated there is one number
-        found = laid_out(e, [self.box(a) if silent and not self.axes(a) else self.whole(a) for a in e.inputs])
+        parts = [self.box(a) if style == "update" and not self.axes(a) else self.whole(a) for a in e.inputs]
+        unit = "" if "e" in self._bases else "e"
+        found = (placed(e, parts[0], unit) if style == "place" and "I" not in self._taken else None) or laid_out(
+            e, parts
+        )
         if style == "slice" and found.unicode in self._symbols:  # the user calls something else x₁
             found = beside(found.parts[0], fenced("[", found.parts[1], "]"))
         return found, None
@@ -453,7 +421,7 @@ class Typesetter:
 
     def _constant(self, a: Const) -> Box:
         short = constant(a)
-        if short is not None:
+        if short is not None and (short.sign != "I" or "I" not in self._taken):
             return short
         if id(a.value) not in self.constants:
             base = next(c for c in "CKMBDE" if c not in self._bases)

@@ -161,6 +161,8 @@ def lowered(base: Box, index: Box) -> Box:
 
 
 def transposed(part: Box) -> Box:
+    if part.kind == "raised" and part.parts[1].unicode == "−1":
+        return raised(part.parts[0], letter("-T", r"-\mathsf{T}"))
     return Box("transposed", (part,), level=POWER, needs=(ATOM,))
 
 

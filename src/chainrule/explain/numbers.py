@@ -1,7 +1,7 @@
 """How a number is read: 3.141592653589793 as π, 1e-08 as 10⁻⁸, 0.5 as it stands.
 
->>> print(written(2 * 3.141592653589793), written(0.25), written(1e-8), written(float("inf")))
-2 π 0.25 10⁻⁸ ∞
+>>> print(written(2 * 3.141592653589793), written(0.25), written(1 / 6), written(1e-8), written(float("inf")))
+2 π 0.25 1/6 10⁻⁸ ∞
 """
 
 from __future__ import annotations
@@ -55,7 +55,10 @@ def written(value: Any) -> Box:
 
 @lru_cache(maxsize=1024)
 def _recognized(x: float) -> Box | None:
-    """A small multiple or fraction of a famous number."""
+    """A fraction, or a small multiple or fraction of a famous number."""
+    simple = Fraction(x).limit_denominator(100)
+    if simple and simple.denominator > 1 and abs(float(simple) / x - 1) < 3e-16:
+        return fraction(number(str(simple.numerator)), number(str(simple.denominator)))
     for constant, box in FAMOUS:
         for ratio, below in ((x / constant, False), (x * constant, True)):
             nice = Fraction(ratio).limit_denominator(12)

@@ -41,7 +41,7 @@ LARGEST = 1e300
 _NUMPY = (
     "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log "
     "log2 log10 log1p "
-    "logaddexp sqrt cbrt square hypot sign floor ceil maximum minimum where power abs"
+    "logaddexp sqrt cbrt square hypot sign floor ceil maximum minimum where power abs clip"
 )
 FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in _NUMPY.split()} | {
     "ln": np.log, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2, "asinh": np.arcsinh,
@@ -49,10 +49,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {name: getattr(np, name) for name in 
     "absolute": np.abs, "sigmoid": scipy.special.expit, "expit": scipy.special.expit, "erf": scipy.special.erf,
     "erfc": scipy.special.erfc, "gammaln": scipy.special.gammaln, "lgamma": scipy.special.gammaln,
     "digamma": scipy.special.digamma, "psi": scipy.special.digamma, "xlogy": scipy.special.xlogy,
-    "relu": lambda x: np.maximum(x, 0.0), "softplus": lambda x: np.logaddexp(0.0, x),
+    "logsumexp": np.logaddexp, "relu": lambda x: np.maximum(x, 0.0), "softplus": lambda x: np.logaddexp(0.0, x),
 }  # fmt: skip
-_ARITY = {"arctan2": 2, "atan2": 2, "logaddexp": 2, "hypot": 2, "power": 2, "pow": 2, "xlogy": 2, "where": 3}
-_SEVERAL = {"max", "min", "maximum", "minimum"}
+_ARITY = {"arctan2": 2, "atan2": 2, "logaddexp": 2, "hypot": 2, "power": 2, "pow": 2, "xlogy": 2, "where": 3, "clip": 3}
+_SEVERAL = {"max", "min", "maximum", "minimum", "logsumexp"}
+_VECTORS = {"softmax": "one of them is exp(x)/(exp(x) + exp(y)); explain takes functions of arrays"}
 CONSTANTS = {"pi": np.pi, "π": np.pi, "e": np.e, "tau": 2 * np.pi, "inf": float("inf")}
 MODULES = {"np", "numpy", "math", "special", "scipy"}
 
@@ -150,7 +151,12 @@ class _Parser:
         self.names: dict[str, None] = {}
 
     def expression(self, written: str) -> Expression:
-        node = self._node(self._tree(), 0)
+        tree = self._tree()
+        if isinstance(tree, ast.Compare):
+            raise self._refuse(
+                tree.comparators[0], "a comparison is true or false, not a number", "write where(x > 0, a, b)"
+            )
+        node = self._node(tree, 0)
         return Expression(written, tuple(self.names), node)
 
     def _tree(self) -> ast.expr:
@@ -262,7 +268,7 @@ class _Parser:
         expected = _ARITY.get(name, 1)
         if name in _SEVERAL:
             if len(arguments) < 2:
-                raise self._refuse(node, f"{name} compares two or more values")
+                raise self._refuse(node, f"{name} takes two or more values")
             return self._folded(node, FUNCTIONS[name], arguments)
         if len(arguments) != expected:
             raise self._refuse(node, f"{name} takes {expected} value{'s' * (expected > 1)}, not {len(arguments)}")
@@ -285,6 +291,8 @@ class _Parser:
             return name
         if len(name) == 1 or name in CONSTANTS:
             raise self._refuse(function, f"{name} is not a function", f"write {name}*(…) for a product")
+        if name in _VECTORS:
+            raise self._refuse(function, f"{name} gives several numbers", _VECTORS[name])
         close = difflib.get_close_matches(name.lower(), FUNCTIONS, 1, 0.6)
         hint = f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(FUNCTIONS)[:12])}, …"
         raise self._refuse(function, f"no function is called {name[:40]}", hint)

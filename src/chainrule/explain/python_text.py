@@ -237,6 +237,7 @@ _STYLES: dict[str, Callable[[Equation, Notation, Parts], Text]] = {
     "bars": _call,
     "norm": _norm,
     "floor": _call,
+    "floor of a quotient": _call,
     "ceil": _call,
     "cases": _call,
     "slice": _slice,

@@ -79,7 +79,7 @@ def derivative_of(op: Elementwise) -> tuple[Box, Box]:
     slope = tidy(
         Program(found.program.inputs, found.program.equations, (found.program.outputs[found.present[0]],)), dots
     )
-    setter = Typesetter(slope, named=boxes, long=1000)
+    setter = Typesetter(slope, named=boxes, inline=True)
     return value, setter.formula(number("0"), slope.outputs[0]).right
 
 

@@ -238,9 +238,10 @@ class LineSteps:
         return without_dead_code(Program(inputs, tuple(recorder.equations), (derivative or zero,)))
 
     def _typeset(self, program: Program, names: Mapping[Var, Box]) -> Box:
-        tidied = tidy(program, last=(*names, *self.primes.values()))
+        # a step that waits for others stands as the rule says it
+        tidied = tidy(program, last=(*names, *self.primes.values()), expand=not names)
         known = {v: b for v, b in self.names.items() if v in tidied.inputs}
-        setter = Typesetter(tidied, named={**known, **self.prime_names, **names}, long=1000)
+        setter = Typesetter(tidied, named={**known, **self.prime_names, **names}, inline=True)
         return setter.formula(number("0"), tidied.outputs[0]).right
 
 
@@ -270,5 +271,5 @@ def _stated(op: Op, params: Any, types: tuple[ArrayType, ...], moving: tuple[boo
     zero = Const(np.zeros((), output.type.dtype))
     whole = tidy(Program((*inputs, *symbols), tuple(recorder.equations), (change or zero,)), last=tuple(symbols))
     left = Typesetter(Program(whole.inputs, (recorder.equations[0],), (output,)), named=boxes | symbols)
-    right = Typesetter(whole, named=boxes | symbols, long=1000)
+    right = Typesetter(whole, named=boxes | symbols, inline=True)
     return f"{prime(fenced('(', left.box(output), ')'))} = {right.formula(number('0'), whole.outputs[0]).right}"

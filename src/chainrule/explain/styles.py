@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Const, Equation
-from ..ops.notation import PRODUCT, SUM, Notation
+from ..ops.notation import ATOM, POWER, PRODUCT, SUM, Notation
 from .layout import (
     Box,
     applied,
@@ -65,6 +65,8 @@ def _infix(e: Equation, notation: Notation, parts: Parts) -> Box:
     if notation.level == SUM:
         return total(left, right, minus=notation.text == "-")
     if notation.level == PRODUCT:
+        if left.sign == "1" or right.sign == "1":  # a condition that always holds
+            return right if left.sign == "1" else left
         return hadamard([left, right]) if e.output.type.shape else product([left, right])
     return relation(left, notation.symbol, notation.tex, right)
 
@@ -103,12 +105,22 @@ def _connective(e: Equation, notation: Notation, parts: Parts) -> Box:
     return row(parts, f" {notation.symbol} ", f" {notation.tex} ", level=notation.level, need=need)
 
 
+def _quotient(e: Equation, notation: Notation, parts: Parts) -> Box:
+    top, bottom = parts
+    if top.kind == "fraction" and top.parts[0].sign == "1" and not e.output.type.shape:  # (1/c)/x is 1/(c x)
+        return fraction(top.parts[0], product([top.parts[1], bottom]))
+    return fraction(top, bottom)
+
+
 def _power(e: Equation, notation: Notation, parts: Parts) -> Box:
     base = parts[0]
     n = e.params.get("n")
     exponent = exponent_box(n) if n is not None else parts[1]
     if n == 0.5:
         return root(base)
+    if n is not None and n < 0 and e.output.type.shape:  # A⁻¹ is the inverse
+        above = raised(base, exponent_box(-n)) if n != -1 else base
+        return fraction(number("1"), above)
     if _is_call(base) and isinstance(n, int) and n > 1:  # cos² x
         return beside(raised(base.parts[0], exponent), base.parts[1])
     return raised(base, exponent)
@@ -126,8 +138,37 @@ def _is_call(box: Box) -> bool:
     return box.kind == "row" and len(box.parts) == 2 and box.parts[0].kind == "function"
 
 
+def _condition(condition: Box, yes: Box, no: Box) -> Box:
+    """A choice between truths, as a condition: {A if C, false otherwise} is C ∧ A."""
+    yes, no = (_TRUE if yes == condition else yes), (_FALSE if no == condition else no)
+    if yes == no or condition in (_TRUE, _FALSE):
+        return no if condition == _FALSE else yes
+    if _TRUE in (yes, no) and _FALSE in (yes, no):
+        return condition if yes == _TRUE else _not(condition)
+    if yes in (_TRUE, _FALSE):
+        return _joined("∨", r"\lor", condition, no) if yes == _TRUE else _joined("∧", r"\land", _not(condition), no)
+    if no in (_TRUE, _FALSE):
+        return _joined("∨", r"\lor", _not(condition), yes) if no == _TRUE else _joined("∧", r"\land", condition, yes)
+    return cases([(yes, condition), (no, None)])
+
+
+_TRUE, _FALSE = text("true"), text("false")
+
+
+def _not(condition: Box) -> Box:
+    return Box("prefix", (condition,), "¬", r"\lnot ", SUM, (SUM,))
+
+
+def _joined(sign: str, tex: str, left: Box, right: Box) -> Box:
+    return row([left, right], f" {sign} ", f" {tex} ", level=0, need=0.5)
+
+
 def _cases(e: Equation, notation: Notation, parts: Parts) -> Box:
     condition, yes, no = parts
+    if e.output.type.dtype.kind == "b":
+        return _condition(condition, yes, no)
+    if condition in (_TRUE, _FALSE):
+        return yes if condition == _TRUE else no
     if (yes.sign, no.sign) == ("1", "0"):  # Iverson's bracket
         return fenced("[", condition, "]")
     return cases([(yes, condition), (no, None)])
@@ -153,6 +194,16 @@ def index_text(index: Sequence[tuple[int, int | None, int]], shape: tuple[int, .
     return ",".join(one(b, n) for b, n in zip(index, core, strict=True))
 
 
+def one_of(e: Equation, k: int, body: Box, parts: Parts) -> Box:
+    """One of several results."""
+    each = notation_of(e).each
+    if not each:
+        return lowered(body, number(str(k + 1)))
+    (before, _, after), (tex, _, tex_after) = (written_.partition("·") for written_ in each[k])
+    around = [word(before, tex), parts[0], word(after, tex_after)]
+    return Box("row", tuple(around if after else around[:2]), level=ATOM if after else PRODUCT, needs=(0, POWER, 0))
+
+
 def _place_index(e: Equation, shape: tuple[int, ...]) -> Box:
     index = e.params["index"]
     return letter(":," * (len(shape) - len(index)) + index_text(index, shape))
@@ -160,6 +211,38 @@ def _place_index(e: Equation, shape: tuple[int, ...]) -> Box:
 
 def _slice(e: Equation, notation: Notation, parts: Parts) -> Box:
     return lowered(parts[0], _place_index(e, e.inputs[0].type.shape))
+
+
+def placed(e: Equation, part: Box, unit: str) -> Box | None:
+    """Zeros, but for the part: 3 e₀, e₁ vᵀ, and where there are more, with columns of the identity: I[:,2:4] v."""
+    shape, index = e.output.type.shape, e.params["index"]
+    axes = [(n, b) for n, b in zip(shape, index, strict=False) if n != 1]
+    if len(shape) > len(index) or len(axes) > 2:
+        return None
+    factors: list[Box] = []
+    single = [len(range(n)[slice(*b)]) == 1 for n, b in axes]
+    for (n, b), one in zip(axes, single, strict=True):
+        place = index_text([b], (n,))
+        if place == ":":
+            factors.append(number("1"))
+        elif one and unit:
+            factors.append(lowered(letter(unit, rf"\mathbf{{{unit}}}"), letter(place)))
+        else:
+            factors.append(lowered(letter("I"), letter(f":,{place}")))
+    if len(axes) == 1:
+        return _chain(part, *factors) if single[0] else _chain(*factors, part)
+    rows, columns = factors
+    if all(single):
+        return _chain(part, rows, transposed(columns))
+    if single[0]:
+        return _chain(rows, transposed(_chain(columns, part)))
+    return _chain(rows, part, columns if columns.sign == "1" else transposed(columns))
+
+
+def _chain(*factors: Box) -> Box:
+    """A matrix product."""
+    kept = [f for f in factors if f.sign != "1"] or [number("1")]
+    return kept[0] if len(kept) == 1 else row(kept, " ", r"\,", level=PRODUCT, need=PRODUCT)
 
 
 def _place(e: Equation, notation: Notation, parts: Parts) -> Box:
@@ -176,7 +259,8 @@ def _sequence(e: Equation, notation: Notation, parts: Parts) -> Box:
     types = [a.type for a in e.inputs]
     ndim, axis = types[0].ndim, e.params["axis"] % types[0].ndim
     if len([n for n in e.output.type.shape if n != 1]) < 2:
-        return fenced("[", listed(parts), "]")
+        glue = ", " if all(t.size == 1 for t in types) else "; "
+        return fenced("[", row(parts, glue, glue, level=0, need=0), "]")
     if ndim > 2:
         return applied(word("concatenate"), [*parts, text(f"axis {axis}")])
     if axis == 1:
@@ -213,12 +297,13 @@ _STYLES: dict[str, Callable[[Equation, Notation, Parts], Box]] = {
     "connective": _connective,
     "defined": _call,
     "silent": lambda e, notation, parts: parts[0],
-    "fraction": lambda e, notation, parts: fraction(*parts),
+    "fraction": _quotient,
     "power": _power,
     "root": lambda e, notation, parts: root(parts[0], notation.tex, notation.symbol),
     "bars": _fence("|", "|", (r"\lvert", r"\rvert")),
     "norm": _fence("‖", "‖", (r"\lVert", r"\rVert")),
     "floor": _fence("⌊", "⌋", (r"\lfloor", r"\rfloor")),
+    "floor of a quotient": lambda e, notation, parts: fenced("⌊", fraction(*parts), "⌋", (r"\lfloor", r"\rfloor")),
     "ceil": _fence("⌈", "⌉", (r"\lceil", r"\rceil")),
     "cases": _cases,
     "slice": _slice,
@@ -237,8 +322,8 @@ def constant(a: Const) -> Box | None:
     if value is not None:
         return written(value)
     array = a.value
-    if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, np.eye(len(array))):
-        return letter("I")
+    if array.ndim == 2 and array.shape[0] == array.shape[1] and np.array_equal(array, array[0, 0] * np.eye(len(array))):
+        return letter("I") if array[0, 0] == 1 else product([written(array[0, 0]), letter("I")])
     if array.ndim == 1 and array.size <= 4:
         return fenced("(", listed([constant(Const(x)) or text("?") for x in array]), ")")
     return None

@@ -21,7 +21,7 @@ import numpy as np
 
 from ..ir import ArrayType, Atom, Const, Equation, Program, Var
 from ..ops.contraction import Contraction, Spec, canonical, contract
-from ..ops.op import Elementwise, Op
+from ..ops.op import Elementwise, General, Op
 from ..transform.reverse import reverse
 from .formula import Formula, Typesetter, is_view, title
 from .layout import Box, beside, fraction, letter, nabla, number
@@ -42,6 +42,9 @@ class Counted(NamedTuple):
 @lru_cache(maxsize=512)
 def _twin(op: Op) -> Op:
     """The op with the derivative that books state, on its domain."""
+    if isinstance(op, General) and op.textbook is not None:
+        pushforward, pullback = op.textbook
+        return dataclasses.replace(op, pushforward=pushforward, pullback=pullback)
     if not isinstance(op, Elementwise) or (op.textbook is None and not op.cut):
         return op
     return dataclasses.replace(op, derivative=op.textbook or op.derivative, cut=())

@@ -28,12 +28,15 @@ from .styles import uniform
 from .term_writer import TermWriter, Value, constant
 
 
-def tidy(program: Program, last: Sequence[Var] = ()) -> Program:
-    """The same function, written for a reader; of the factors of a product, those in `last` come last."""
+def tidy(program: Program, last: Sequence[Var] = (), *, expand: bool = True) -> Program:
+    """The same function, written for a reader; of the factors of a product, those in `last` come last.
+
+    With `expand`, sums are multiplied out where that makes them shorter.
+    """
     program = without_dead_code(_with_table_ops(program))
     if any(v.type.shape for v in program.variables):  # of numbers, all that it does is done here too
         program = simplify(program)
-    return without_dead_code(_Tidier(program, last).program())
+    return without_dead_code(_Tidier(program, last, expand).program())
 
 
 def _with_table_ops(program: Program) -> Program:
@@ -47,8 +50,8 @@ def _with_table_ops(program: Program) -> Program:
 class _Tidier:
     """Goes through a program once; every value is kept as a sum of terms, and written down when an op needs it."""
 
-    def __init__(self, program: Program, last: Sequence[Var]) -> None:
-        self.old = program
+    def __init__(self, program: Program, last: Sequence[Var], expand: bool) -> None:
+        self.old, self.expand = program, expand
         self.values: dict[Var, Value] = {v: (of(v),) for v in program.inputs}
         order = {v: i / len(program.inputs) for i, v in enumerate(program.inputs)}
         self.out = TermWriter(order | dict.fromkeys(last, 2))
@@ -249,7 +252,7 @@ class _Tidier:
 
     def _multiplied_out(self, term: Term) -> Value:
         """(a/p − b/q) · p q is a q − b p: a product with sums is multiplied out where that makes it shorter."""
-        above = {a for a, n in term.powers if n > 0}
+        above = {a for a, n in term.powers if n > 0 and self.expand}
         for atom, n in term.powers:
             if n == 1 and any(m < 0 and a in above for t in self.out.parts.get(atom, ()) for a, m in t.powers):
                 rest = without(term, Term(ONE, ((atom, n),)))
@@ -260,7 +263,7 @@ class _Tidier:
 
     def _shortest(self, value: Value) -> Value:
         """2 x (x + 1) − x² is x² + 2 x: a sum is multiplied out where that makes it shorter."""
-        if len(value) < 2 or not any(n == 1 and a in self.out.parts for t in value for a, n in t.powers):
+        if not self.expand or len(value) < 2 or not any(n == 1 and a in self.out.parts for t in value for a, n in t.powers):
             return value
         return min((value, self._expanded(value)), key=self._length)
 

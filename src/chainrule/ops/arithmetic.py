@@ -9,7 +9,21 @@ import numpy as np
 
 from ..errors import DtypeError, InPlaceError, NoRuleError
 from ..ir import ArrayType
-from .notation import BARS, CASES, CEIL, FLOOR, FRACTION, POWER_OF, PRODUCT, SUM, Notation, call, infix, prefix
+from .notation import (
+    BARS,
+    CASES,
+    CEIL,
+    FLOOR,
+    FLOOR_OF_QUOTIENT,
+    FRACTION,
+    POWER_OF,
+    PRODUCT,
+    SUM,
+    Notation,
+    call,
+    infix,
+    prefix,
+)
 from .op import Cases, Linear, Value, apply, dtype_of, elementwise, is_weak, number_of, promotes_as, register, spelled
 from .sets import NONNEGATIVE, POSITIVE, REALS, TRUTHS, WHOLE, Interval
 
@@ -104,11 +118,12 @@ remainder = elementwise(
     notation=Notation("connective", "remainder", r"\bmod", "mod", PRODUCT), rule="remainder",
 )  # fmt: skip
 floor_divide = elementwise(
-    np.floor_divide, domain=(REALS, POSITIVE), image=WHOLE, notation=call("floor_divide"), rule="step"
+    np.floor_divide, domain=(REALS, POSITIVE), image=WHOLE, notation=FLOOR_OF_QUOTIENT, rule="step"
 )
 hypot = elementwise(
     np.hypot, lambda x, y, z: (x / np.where(z == 0, 1, z), y / np.where(z == 0, 1, z)),
     domain=BOTH, image=NONNEGATIVE, notation=call("hypot"), rule="hypot",
+    squared=lambda x, y: x**2 + y**2,
     textbook=lambda x, y, z: (x / z, y / z),
 )  # fmt: skip
 
@@ -174,8 +189,9 @@ sign = elementwise(
     notation=call("sign", r"\operatorname{sign}"), rule="step",
 )  # fmt: skip
 absolute = elementwise(
-    np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value"
-)
+    np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value",
+    squared=lambda x: x**2,
+)  # fmt: skip
 spelled(np.fabs)(lambda x: np.absolute(converted(np.fabs, x)))
 
 

@@ -61,9 +61,7 @@ def dot(a: Value, b: Value) -> Any:
         return strong(a) * strong(b)  # to NumPy's products a Python number is an array
     if n <= 2 and m <= 2:
         return matmul(a, b)
-    _fits(
-        shape_of(a)[-1] == shape_of(b)[-2 if n > 1 else 0], "np.dot($0, $1): the summed axes differ in length", a, b
-    )
+    _fits(shape_of(a)[-1] == shape_of(b)[-2 if n > 1 else 0], "np.dot($0, $1): the summed axes differ in length", a, b)
     left, right = list(range(m)), list(range(m, m + n))
     right[-2 if n > 1 else 0] = left[-1]
     return contraction(a, b, ins=[left, right], out=left[:-1] + [q for q in right if q != left[-1]])
@@ -166,9 +164,7 @@ def _unstretched(operands: Sequence[Value], ins: Sequence[list[int]]) -> tuple[l
 def _parse_einsum(text: str, operands: Sequence[Value]) -> tuple[list[list[int]], list[int], list[Value]]:
     left, arrow, right = text.partition("->")
     words = left.split(",")
-    _fits(
-        len(words) == len(operands), f"np.einsum({text!r}) names {len(words)} operands, {len(operands)} are given"
-    )
+    _fits(len(words) == len(operands), f"np.einsum({text!r}) names {len(words)} operands, {len(operands)} are given")
     extra = max(
         (ndim_of(x) - len(w.replace("...", "")) for w, x in zip(words, operands, strict=True) if "..." in w), default=0
     )
@@ -324,7 +320,10 @@ slogdet = General(
     lambda g, inputs, outputs, wanted: {
         0: None if g[1] is None else _grown(g[1], inputs[0]) * T(apply(inv, inputs[0]))
     },
-    results=2, notation=call("linalg.slogdet"), rule="determinant", cost=lambda a: 2 / 3 * a.size * a.shape[-1],
+    results=2, notation=Notation(
+        "call", "linalg.slogdet", r"\operatorname{slogdet}", "slogdet",
+        each=(("sign det ·", r"\operatorname{sign}\det ·"), ("ln|det ·|", r"\ln\lvert\det ·\rvert")),
+    ), rule="determinant", cost=lambda a: 2 / 3 * a.size * a.shape[-1],
     examples=lambda rng: [((_well_conditioned(rng),), {})],
 )  # fmt: skip
 det = General(
@@ -383,13 +382,9 @@ def spell_cholesky(a: Value, *, upper: bool = False) -> Any:
 
 
 @spelled(scipy.linalg.cholesky)
-def spell_scipy_cholesky(
-    a: Value, lower: bool = False, overwrite_a: Any = False, check_finite: Any = True
-) -> Any:
+def spell_scipy_cholesky(a: Value, lower: bool = False, overwrite_a: Any = False, check_finite: Any = True) -> Any:
     a = _as_float(a)
     return apply(cholesky, a) if lower else T(apply(cholesky, T(a)))  # SciPy reads the upper triangle
-
-
 
 
 @spelled(scipy.linalg.solve)

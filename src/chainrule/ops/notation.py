@@ -15,7 +15,8 @@ class Notation:
     """One way of writing an application.
 
     `style` is the layout (infix, prefix, call, fraction, power, root, bars, …); `text` its NumPy name or sign; `tex`
-    its LaTeX name or sign; `symbol` its Unicode sign in mathematics.
+    its LaTeX name or sign; `symbol` its Unicode sign in mathematics. Where there are several results, `each` says how
+    one of them is written, in Unicode and in LaTeX, with · for the operand.
     """
 
     style: str
@@ -23,6 +24,7 @@ class Notation:
     tex: str
     symbol: str
     level: int = ATOM
+    each: tuple[tuple[str, str], ...] = ()
 
 
 def infix(sign: str, level: int, tex: str | None = None, symbol: str | None = None) -> Notation:
@@ -45,5 +47,6 @@ POWER_OF = Notation("power", "**", "^", "^", POWER)
 ROOT = Notation("root", "sqrt", r"\sqrt", "√")
 BARS = Notation("bars", "abs", r"\lvert", "|")
 FLOOR = Notation("floor", "floor", r"\lfloor", "⌊")
+FLOOR_OF_QUOTIENT = Notation("floor of a quotient", "floor_divide", r"\lfloor", "⌊")
 CEIL = Notation("ceil", "ceil", r"\lceil", "⌈")
 CASES = Notation("cases", "where", r"\begin{cases}", "if")

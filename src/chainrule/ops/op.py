@@ -35,6 +35,7 @@ class Op:
     name: str
     evaluate: Callable[..., Any]
     notation: Notation | None = field(default=None, kw_only=True)
+    squared: Callable[..., Any] | None = field(default=None, kw_only=True)  # y² from the operands, where y has a kink
     rule: str | None = field(default=None, kw_only=True)  # the calculus book's name for its derivative rule
     # flops for each element, or a function of the operands' types and the params that gives them all
     cost: float | Callable[..., float] = field(default=1.0, kw_only=True)
@@ -381,6 +382,10 @@ class General(Op):
     pullback: Callable[..., dict[int, Value | None]] | None = None
     results: int = field(default=1, kw_only=True)
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
+    # both rules as books write them, where the accurate ones read otherwise; for display only
+    textbook: tuple[Callable[..., Tangents], Callable[..., dict[int, Value | None]]] | None = field(
+        default=None, kw_only=True
+    )
 
     @property
     def outputs(self) -> int:  # type: ignore[override]

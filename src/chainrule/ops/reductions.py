@@ -407,6 +407,11 @@ norm = General(
     lambda t, inputs, outputs, axes: (np.sum(t[0] * _unit(inputs[0], outputs[0], axes), axis=axes),),
     lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * _unit(inputs[0], outputs[0], axes)},
     notation=Notation("norm", "linalg.norm", r"\lVert", "‖"), rule="norm",
+    textbook=(
+        lambda t, inputs, outputs, axes: (np.sum(inputs[0] * t[0], axis=axes) / outputs[0],),
+        lambda g, inputs, outputs, wanted, axes: {0: inputs[0] * keep(g[0] / outputs[0], inputs[0], axes)},
+    ),
+    squared=lambda x, axes: np.sum(x**2, axis=axes),
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
 )  # fmt: skip
 register(norm)

@@ -44,7 +44,7 @@ def _math(box: Box) -> Math:
 
 def _step(step: Differential) -> Step:
     value, change = equation(step.name, step.value), equation(step.differential_name, step.differential)
-    return Step(_math(value), _math(change), ", ".join(step.rules), step.line)
+    return Step(_math(value), _math(change), ", ".join(step.rules), step.line, _equations(step.where))
 
 
 def _row(row: Backpropagated) -> Row:

@@ -205,7 +205,7 @@ def _lookup(function: Callable[..., Any], variables: Mapping[str, Any], path: Pa
 def _chosen(module: ModuleType, names: tuple[str, ...], option: str | None) -> tuple[tuple[str, ...], str]:
     """What to vary, and who says so."""
     if option is not None:
-        wanted, who = [name.strip() for name in option.split(",") if name.strip()], "--wrt"
+        wanted, who = _listed(option), "--wrt"
     elif hasattr(module, "WRT"):
         wanted, who = _wrt_variable(module.WRT), "WRT in the file"
     else:
@@ -217,8 +217,12 @@ def _chosen(module: ModuleType, names: tuple[str, ...], option: str | None) -> t
     return tuple(known(name, names, who) for name in wanted), who
 
 
+def _listed(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def _wrt_variable(value: Any) -> list[str]:
-    names = [value] if isinstance(value, str) else value
+    names = _listed(value) if isinstance(value, str) else value
     if not isinstance(names, (tuple, list)) or not all(isinstance(name, str) for name in names):
         raise ArgumentError(f"WRT is {value!r}; it should be a name or a tuple of names", hint='WRT = ("w", "b")')
     return list(names)

@@ -185,7 +185,8 @@ def _gradient(explained: Explained) -> str:
 
 def _derivation(explained: Explained) -> str:
     steps = "".join(
-        f'<li><div class="formula"><p>{step.value.mathml}</p><p>{step.change.mathml}</p></div>'
+        f'<li><div class="formula"><p>{step.value.mathml}</p><p>{step.change.mathml}</p>'
+        f"{''.join(f'<p>{math.mathml}</p>' for math in step.names)}</div>"
         f"<p class='soft'>by {escape(step.rules)}; {_code(step.where)}</p></li>"
         for step in explained.steps
     )

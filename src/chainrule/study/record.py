@@ -51,12 +51,13 @@ class Formula:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the derivation: a value, how it changes, by which rules, and where the user wrote it."""
+    """One step of the derivation: a value, how it changes, by which rules, where it was written, and names in it."""
 
     value: Math
     change: Math
     rules: str
     where: str
+    names: tuple[Math, ...] = ()
 
 
 @dataclass(frozen=True)

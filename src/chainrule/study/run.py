@@ -13,6 +13,7 @@ import numpy as np
 
 from ..api import trace
 from ..errors import ArgumentError, ChainruleError
+from ..explain.operations import operations
 from ..ir import Program
 from ..numeric.check import COMPONENTS, GradientCheck, check_gradient
 from ..numeric.layout import Layout
@@ -124,19 +125,11 @@ def program_lines(program: Program) -> tuple[Line, ...]:
     """A recorded program, a line for each value that it computes.
 
     >>> program_lines(trace(lambda x: np.tanh(x) * 2, 0.5))[0].computed
-    'tanh(x)'
+    'np.tanh(x)'
     """
     names = program.names()
-
-    def show(atom: Any) -> str:
-        if atom in names:
-            return names[atom]
-        return f"{float(atom.value):.6g}" if atom.value.ndim == 0 else f"constant {atom.type}"
-
     lines = []
-    for e in program.equations:
-        details = ", ".join(f"{key}={value}" for key, value in e.params.items())
-        computed = f"{e.op.name}({', '.join(map(show, e.inputs))})" + (f" with {details}" if details else "")
+    for e, computed in operations(program):
         name = ", ".join(names[v] for v in e.outputs)
         types = ", ".join(str(v.type) for v in e.outputs)
         written, where = (segment(e.where), describe(e.where)) if e.where else ("", "")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
+from typing import IO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
@@ -24,9 +26,24 @@ _NARROWEST = 100  # of what is written into a pipe
 def console(stderr: bool = False) -> Console:
     """Where to print: as wide as the terminal, wide enough in a pipe. What looks like markup is the user's own text."""
     found = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not found.is_terminal:
-        found.width = max(_NARROWEST, found.width)
-    return found
+    if found.is_terminal:
+        return found
+    stream = cast(IO[str], _Pipe(found.file))
+    return Console(file=stream, width=max(_NARROWEST, found.width), highlight=False, markup=False, emoji=False)
+
+
+class _Pipe:
+    """A stream that takes the blanks off the ends of lines: rich fills every line up with them."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        self.stream.write(re.sub(r"[ ]+$", "", text, flags=re.MULTILINE))
+        return len(text)
+
+    def flush(self) -> None:
+        self.stream.flush()
 
 
 class Printer:
@@ -52,6 +69,8 @@ def sections(study: Study) -> Iterator[tuple[str, str, RenderableType]]:
     yield "head", "", _head(study)
     if study.program:
         yield "program", "1. The program", _program(study)
+        if study.explained is not None:
+            yield "cost", "", _indented(Text(f"\n{study.explained.cost}"))
     if study.explained is not None:
         yield "gradient", "2. The gradient", _gradient(study.explained)
         yield "derivation", "3. The derivation", _derivation(study.explained)
@@ -99,13 +118,15 @@ def _program(study: Study) -> RenderableType:
 def _gradient(explained: Explained) -> RenderableType:
     code = Syntax(explained.code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
     formulas = [Text(f"{math.unicode}\n") for math in (explained.value, explained.gradient)]
-    return _indented(Group(*formulas, Text("The gradient as NumPy code:\n"), code, Text(f"\n{explained.cost}")))
+    return _indented(Group(*formulas, Text("The gradient as NumPy code:\n"), code))
 
 
 def _derivation(explained: Explained) -> RenderableType:
     steps: list[RenderableType] = []
     for step in explained.steps:
-        steps += [Text(step.value.unicode), Text(f"  {step.change.unicode}"), Text(f"  by {step.rules}\n", style="dim")]
+        steps += [Text(step.value.unicode), Text(f"  {step.change.unicode}")]
+        steps += [Text(f"  where {math.unicode}") for math in step.names]
+        steps.append(Text(f"  by {step.rules}\n", style="dim"))
     rows = [(r.value.unicode, r.shape, r.adjoint.unicode if r.adjoint else "–", r.where) for r in explained.table]
     where = [Text(f"where {math.unicode}") for math in explained.where]
     table = _table(("value", "shape", "how the result changes with it", "written at"), rows)

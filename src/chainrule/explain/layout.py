@@ -257,6 +257,8 @@ def _unicode_raised(box: Box, write: Write, at: Callable[[int], str]) -> str:
 def _unicode_lowered(box: Box, write: Write, at: Callable[[int], str]) -> str:
     index = write(box.parts[1])
     plain = f"_{index}" if len(index) == 1 else f"[{index}]"
+    if "," in index and any(len(place) > 1 for place in index.split(",")):  # x[1,12] is not x[11,2]
+        return at(0) + plain
     if box.parts[0].kind == "lowered" and index[0].isdigit():
         return f"{at(0)}[{index}]"
     return at(0) + (subscript(index.replace(",", "").replace(" ", "")) or plain)

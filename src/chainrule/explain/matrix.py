@@ -1,7 +1,7 @@
 """A contraction as it is written with vectors and matrices: `ij,j->i` is X w, `ij,i->j` is Xᵀ r, `i,j->ij` is a bᵀ.
 
-Vectors are columns, and an axis along which a vector is repeated is written with the vector of ones: 1 bᵀ has b in every
-row. What has no form in matrices is None here, and written with indices in `formula.py`: Σⱼ Aᵢⱼₖ Bⱼₗ.
+Vectors are columns, and an axis along which a vector is repeated is written with the vector of ones: 1 bᵀ has b in
+every row. What has no form in matrices is None here, and written with indices in `formula.py`: Σⱼ Aᵢⱼₖ Bⱼₗ.
 """
 
 from __future__ import annotations
@@ -66,10 +66,9 @@ def contracted(ins: Sequence[Labels], out: Labels, parts: Sequence[Box]) -> Box 
         return product([parts[i], rest])
     ins, parts = list(ins), list(parts)
     for i, labels in enumerate(ins):  # a matrix that is summed on its own, before it meets the other
-        rest = tuple(n for n in labels if n in out or n in ins[1 - i])
-        if out and len(rest) < len(labels) == 2:
-            found = _unary(labels, rest, parts[i])
-            ins[i], parts[i] = (rest, found) if found else (labels, parts[i])
+        own = tuple(n for n in labels if n in out or n in ins[1 - i])
+        if out and len(own) < len(labels) == 2 and (found := _unary(labels, own, parts[i])):
+            ins[i], parts[i] = own, found
     return _binary(ins[0], ins[1], out, parts[0], parts[1])
 
 

@@ -120,6 +120,11 @@ def identifier(name: str) -> str:
     return found
 
 
+def verbatim(name: str) -> Box:
+    """A name just as it is in the code."""
+    return letter(name, rf"\mathrm{{{escaped(name)}}}")
+
+
 def base(name: str) -> str:
     """The letter that carries a name's marks and indices: `w_1` and `w1` are elements, or versions, of a w."""
     stem = name.strip("_").split("_")[0]

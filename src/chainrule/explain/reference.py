@@ -116,13 +116,13 @@ def public_page(module: Any) -> str:
         value = getattr(module, name)
         if not callable(value):
             continue
-        parts += [f"## {name}", "", f"```python\n{name}{_signature(value)}\n```", "", _docstring(value), ""]
+        parts += [f"## {name}", "", f"`{name}{_signature(value)}`", "", _docstring(value), ""]
     return "\n".join(parts)
 
 
 def _signature(value: Any) -> str:
     try:
-        return re.sub(r" at 0x[0-9a-f]+", "", str(inspect.signature(value)))
+        return re.sub(r" at 0x[0-9a-f]+|'", "", str(inspect.signature(value)))
     except (TypeError, ValueError):
         return "(…)"
 

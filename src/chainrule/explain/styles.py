@@ -95,9 +95,10 @@ def _axes(e: Equation) -> list[Box]:
     """Along which axes, where that is not all of them."""
     axes = e.params.get("axes", (e.params["axis"],) if "axis" in e.params else ())
     ndim = e.inputs[0].type.ndim
+    backwards = [text("from the end")] if e.params.get("reverse") else []
     if not axes or len(axes) == ndim:
-        return []
-    return [text(f"axis {', '.join(str(a % ndim) for a in axes)}")]
+        return backwards
+    return [text(f"axis {', '.join(str(a % ndim) for a in axes)}"), *backwards]
 
 
 def _connective(e: Equation, notation: Notation, parts: Parts) -> Box:

@@ -1,11 +1,12 @@
 """What a formula says, computed: names are columns and matrices, and whatever could be read in two ways raises.
 
-A vector is a column; x y of two columns means nothing, a column beside a matrix in a sum means nothing, 1 has the length
-that its surroundings give it. Elements are looped over, with the range of what the letter indexes.
+A vector is a column; x y of two columns means nothing, a column beside a matrix in a sum means nothing, 1 has the
+length that its surroundings give it. Elements are looped over, with the range of what the letter indexes.
 """
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -100,13 +101,9 @@ def times(x: Any, y: Any) -> Any:
     """A product as it is written: a number times anything, or of matrices that fit."""
     if isinstance(x, Eye) or isinstance(y, Eye):
         eye, other = (x, y) if isinstance(x, Eye) else (y, x)
-        return (
-            Eye(eye.c * other.c)
-            if isinstance(other, Eye)
-            else Eye(eye.c * other)
-            if np.ndim(getattr(other, "a", other)) == 0
-            else each(lambda a: eye.c * a, other)
-        )
+        if isinstance(other, Matrix):
+            return each(lambda a: eye.c * a, other)
+        return Eye(eye.c * (other.c if isinstance(other, Eye) else other))
     if isinstance(x, Matrix) and isinstance(y, Matrix):
         if x.open[1] and y.open[0]:
             raise Ambiguous("1ᵀ 1 of no length")
@@ -164,7 +161,7 @@ def _softmax(x: Any, axis: str | None = None) -> Any:
 
 
 FUNCTIONS: dict[str, Any] = {
-    name: (lambda f: lambda *xs: each(f, *xs))(f)
+    name: functools.partial(each, f)
     for name, f in {
         "exp": np.exp, "ln": np.log, "tanh": np.tanh, "sin": np.sin, "cos": np.cos, "σ": scipy.special.expit,
         "sign": np.sign, "cosh": np.cosh, "logaddexp": np.logaddexp, "log1p": np.log1p, "tan": np.tan,
@@ -217,8 +214,12 @@ class Reader:
         sizes = [self.range(letter, body, at, set()) for letter in letters]
         sizes = [m or n for m, n in zip(sizes, asked or sizes, strict=True)]
         found = np.empty([1 if n is None else n for n in sizes])
+        condition = False
         for place in itertools.product(*map(range, found.shape)):
-            found[place] = self.read(body, at | dict(zip(letters, place, strict=True)))
+            entry = self.read(body, at | dict(zip(letters, place, strict=True)))
+            found[place], condition = entry, np.asarray(entry).dtype == bool
+        if condition:
+            found = found.astype(bool)
         if None in sizes:
             if len(sizes) > 2:
                 raise Ambiguous(f"no range for {index}")
@@ -322,10 +323,7 @@ class Reader:
             return np.sum(both(x, y)[0] * both(x, y)[1])
         if box.sign == "[ ]" and box.parts[0].kind == "row" and box.parts[0].sign in (", ", "; "):
             parts = [np.atleast_2d(getattr(self.read(p, at), "a", self.read(p, at))) for p in box.parts[0].parts]
-            upright = box.parts[0].sign == "; " or (
-                all(p.shape[1] == 1 for p in parts) and len({len(p) for p in parts}) > 1
-            )
-            return value_of(np.concatenate(parts, axis=0 if upright else 1))
+            return value_of(np.concatenate(parts, axis=0 if box.parts[0].sign == "; " else 1))
         x = self.read(box.parts[0], at)
         if box.sign == "[ ]":
             assert np.asarray(getattr(x, "a", x)).dtype == bool, f"{box} is no condition"

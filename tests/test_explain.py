@@ -213,8 +213,8 @@ def test_a_gradient_reads_as_in_a_textbook():
         "∇b₂ network = (2/n) pᵀ 1",
         "  where n = 40",
         "        q = p W₂ᵀ ⊙ (1 − H²)",
-        "        p = H W₂ + b₂ − Y",
-        "        H = tanh(X W₁ + b₁)",
+        "        p = H W₂ + 1 b₂ᵀ − Y",
+        "        H = tanh(X W₁ + 1 b₁ᵀ)",
     ]
     assert "p = (h v − y) vᵀ ⊙ [z > 0]" in "\n".join(written("rectified"))
 

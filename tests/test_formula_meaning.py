@@ -35,9 +35,10 @@ CORPUS = {
     # axes that are inserted
     "pairwise": (lambda x: np.sum((x[:, None] - x[None, :]) ** 2), x),
     "pairwise matrix": (lambda x: x[:, None] - x[None, :], x),
-    "kernel": (lambda x, l: np.exp(-l * (x[:, None] - x[None, :]) ** 2), x, 0.7),
+    "kernel": (lambda x, k: np.exp(-k * (x[:, None] - x[None, :]) ** 2), x, 0.7),
     "gaussian process": (
-        lambda l, x, y: y @ np.linalg.solve(np.exp(-l * (x[:, None] - x[None, :]) ** 2) + 0.1 * np.eye(4), y), 0.7, x, y,
+        lambda k, x, y: y @ np.linalg.solve(np.exp(-k * (x[:, None] - x[None, :]) ** 2) + 0.1 * np.eye(4), y),
+        0.7, x, y,
     ),
     "squared distances": (lambda C, X: np.sum((X[:, None] - C[None]) ** 2, axis=2), n(2, 3), X),
     "k-means": (lambda C, X: np.sum(np.min(np.sum((X[:, None] - C[None]) ** 2, axis=2), axis=1)), n(2, 3), X),
@@ -208,4 +209,4 @@ def test_a_new_value_of_an_array_is_not_an_element_of_the_old():
             h = np.tanh(h + np.exp(h)) * h
         return h * h
 
-    assert [left.unicode for left, _ in formula(cr.trace(f, x)).where][0] in ("h⁽²⁾", "h⁽³⁾")
+    assert next(left.unicode for left, _ in formula(cr.trace(f, x)).where) in ("h⁽²⁾", "h⁽³⁾")

@@ -31,7 +31,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..execute import run
 from ..ir import Array, ArrayType, Atom, Const, Program, Var
 from ..ops.arithmetic import add
 from ..trace.recorder import Recorder
@@ -234,13 +233,28 @@ def _values(
     values: Sequence[Any],
     counts: Mapping[Var, int],
 ) -> dict[Var, tuple[Array, Array | None]]:
-    known: dict[Var, Any] = dict(zip(program.inputs, [*values, *counts.values()], strict=True))
-    for line in lines:
-        known.update(zip(line.values, run(line.program, [known[v] for v in line.program.inputs]), strict=True))
-    bars: dict[Var, Any] = {}
-    for v, (adjoint, of) in adjoints.items():
-        (bars[v],) = run(adjoint, [bars[of[a]] if a in of else known[a] for a in adjoint.inputs])
-    return {v: (np.asarray(x), bars.get(v)) for v, x in known.items()}
+    known: dict[Atom, Any] = dict(zip(program.inputs, [*values, *counts.values()], strict=True))
+    with np.errstate(all="ignore"):
+        for line in lines:
+            _compute(line.program, known)
+        bars: dict[Var, Any] = {}
+        for v, (adjoint, of) in adjoints.items():
+            given: dict[Atom, Any] = {a: bars[of[a]] if a in of else known[a] for a in adjoint.inputs}
+            bars[v] = _compute(adjoint, given)
+    shown = (*program.inputs, *(v for line in lines for v in line.values))
+    return {v: (np.asarray(known[v]), bars.get(v)) for v in shown}
+
+
+def _compute(program: Program, known: dict[Atom, Any]) -> Any:
+    """The first output; `known` has the inputs, and gets every value. Each line runs once, so it is not compiled."""
+
+    def value(a: Atom) -> Any:
+        return a.value if isinstance(a, Const) else known[a]
+
+    for e in program.equations:
+        found = e.op.evaluate(*map(value, e.inputs), **e.params)
+        known.update(zip(e.outputs, found if len(e.outputs) > 1 else (found,), strict=True))
+    return value(program.outputs[0])
 
 
 def _sizes(pair: tuple[Array, Array | None] | None) -> tuple[float | None, float | None]:

@@ -44,16 +44,24 @@ from .tidy import tidy
 MANY = 48  # of more equations than this, each line is one step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Derivation:
-    """A function, its derivative, and the steps between; calling it evaluates the derivative."""
+    """A function, its derivative, and the steps between; calling it evaluates the derivative.
+
+    The steps are worked out when they are first read.
+    """
 
     function: Formula
     variable: Box
-    steps: tuple[Step, ...]
     result: Formula
-    program: Program = field(repr=False, compare=False)
-    hidden: tuple[Any, ...] = field(default=(), repr=False, compare=False)  # arrays that the function reads itself
+    program: Program = field(repr=False)
+    hidden: tuple[Any, ...] = field(repr=False)  # arrays that the function reads itself
+    recorded: Program = field(repr=False)
+    wanted: int
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        return steps(self.recorded, self.wanted)
 
     def __call__(self, *values: Any) -> Any:
         """The derivative at a point."""
@@ -138,30 +146,31 @@ def walk(steps: Sequence[Step], place: str = "") -> Iterator[tuple[str, Step]]:
 
 def derivation(program: Program, wanted: int = 0, hidden: Sequence[Any] = ()) -> Derivation:
     """The derivation of a program with one real result, in one input that is a number; `hidden` are its last inputs."""
-    x = program.inputs[wanted]
     p = with_book_rules(simplify(program))
+    x = p.inputs[wanted]
+    whole = _forward(p, x, reached_from(p, [wanted]))
+    names = names_for(p, ())
+    left, name = _names(title(program), [names[v] for v in p.inputs], wanted)
+    setter, value = Typesetter(whole), Typesetter(tidy(p))
+    return Derivation(
+        value.formula(name, value.program.outputs[0]), names[x], setter.formula(left, whole.outputs[0]), whole,
+        tuple(hidden), p, wanted,
+    )  # fmt: skip
+
+
+def steps(p: Program, wanted: int) -> tuple[Step, ...]:
+    """The steps of a program whose ops are differentiated by the book, a line at a time."""
+    x = p.inputs[wanted]
     lines = written_lines(p)
     names = dict(names_for(p, lines, "uvhgabcdek"))
     (output,) = p.outputs
-    name = title(program)
     if isinstance(output, Var) and not output.name and output not in p.inputs:
-        names[output] = name
+        names[output] = title(p)
     active = reached_from(p, [wanted])
-    lines = tuple(line for line in lines if any(v in active for v in line.values))
-    steps = [
-        LineSteps(line, x, names, active, len(p.inputs) == 1, output in line.values, len(p.equations) <= MANY).step()
-        for line in lines
-    ]
-    if not steps:
-        steps.append(no_step(output is x, names[x]))
-    whole = _forward(p, x, active)
-    left, name = _names(name, [names[v] for v in p.inputs], wanted)
-    setter = Typesetter(whole)
-    value = Typesetter(tidy(p))
-    return Derivation(
-        value.formula(name, value.program.outputs[0]), names[x], tuple(steps), setter.formula(left, whole.outputs[0]),
-        whole, tuple(hidden),
-    )  # fmt: skip
+    short = len(p.equations) <= MANY
+    moving = [line for line in lines if any(v in active for v in line.values)]
+    found = [LineSteps(line, x, names, active, len(p.inputs) == 1, output in line.values, short) for line in moving]
+    return tuple(line.step() for line in found) or (no_step(output is x, names[x]),)
 
 
 def _names(function: Box, variables: Sequence[Box], wanted: int) -> tuple[Box, Box]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from html import escape
 from typing import Any
 
@@ -20,27 +21,58 @@ from .formula import Formula
 from .layout import equation
 from .source import Source
 from .textbook import gradient, value
-from .verified import verified
+from .verified import Shown, verified
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
-    """What `cr.explain` answers. Print it, or take what you need.
+    """What `cr.explain` answers. Print it, or take what you need; each part is worked out when it is first read.
 
     `value` and `gradient` are formulas (`.unicode`, `.latex`, `.mathml`), `gradients` one formula for each input that
     was asked for, `code` NumPy source that computes the gradient, `steps` its derivation line by line, `backprop` the
     table of adjoints; `cost` and `gradient_cost` count flops and bytes.
     """
 
-    name: str
     program: Program
-    cost: Cost
-    gradient_cost: Cost
-    value: Formula
-    gradient: Formula
-    code: Source
-    steps: tuple[Differential, ...]
-    backprop: Backprop
+    wanted: tuple[int, ...]
+    values: tuple[Any, ...] | None = field(default=None, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.program.name if self.program.name.isidentifier() else "f"
+
+    @cached_property
+    def cost(self) -> Cost:
+        return cost(self.program)
+
+    @cached_property
+    def gradient_cost(self) -> Cost:
+        one = Const(np.ones((), self.program.outputs[0].type.dtype))
+        return cost(simplify(reverse(self.program, self.wanted, [one]).program))
+
+    @cached_property
+    def _shown(self) -> Shown:
+        return verified(self.program, self.wanted, self.values)
+
+    @cached_property
+    def value(self) -> Formula:
+        return value(self.program)
+
+    @cached_property
+    def gradient(self) -> Formula:
+        return gradient(self.program, self.wanted, self._shown.derived)
+
+    @property
+    def code(self) -> Source:
+        return self._shown.code
+
+    @cached_property
+    def steps(self) -> tuple[Differential, ...]:
+        return differentials(self.program, self.wanted)
+
+    @cached_property
+    def backprop(self) -> Backprop:
+        return backprop(self.program, self.wanted, self.values)
 
     @property
     def gradients(self) -> tuple[Formula, ...]:
@@ -124,16 +156,5 @@ def explanation(program: Program, wanted: Sequence[int], values: Sequence[Any] |
     With `values` for its inputs, formula and code are compared with the gradient there before they are shown, and the
     backpropagation table also says how large everything is.
     """
-    shown = verified(program, wanted, values)
-    one = Const(np.ones((), program.outputs[0].type.dtype))
-    return Explanation(
-        name=program.name if program.name.isidentifier() else "f",
-        program=program,
-        cost=cost(program),
-        gradient_cost=cost(simplify(reverse(program, wanted, [one]).program)),
-        value=value(program),
-        gradient=gradient(program, wanted, shown.derived),
-        code=shown.code,
-        steps=differentials(program, wanted),
-        backprop=backprop(program, wanted, values),
-    )
+    held = None if values is None else tuple(np.array(v) for v in values)  # the caller's own may change
+    return Explanation(program, tuple(wanted), held)

@@ -12,18 +12,18 @@ loss = ‖X w − y‖² / 5
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from math import prod
-from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var
 from ..ops.contraction import Contraction, Labels, Spec
+from ..ops.indexing import scatter_add
 from ..ops.notation import PRODUCT
+from .equations import Formula as Formula
 from .layout import (
     Box,
     beside,
-    equation,
     fenced,
     letter,
     listed,
@@ -36,7 +36,8 @@ from .layout import (
     text,
 )
 from .matrix import Axes, contracted, index_letters, lifted, relettered
-from .names import base, escaped, fresh, iterate, symbol
+from .names import base, fresh, iterate, symbol, verbatim
+from .selection import Picked, counts_up, picked, scattered
 from .styles import constant, laid_out, notation_of, one_of, placed, reshaped, uniform
 from .views import is_view as is_view
 from .views import names_and_repeats
@@ -45,58 +46,6 @@ from .views import views as views
 
 REPEATED = 3  # a value that is used again gets a name when it is longer than this many names and numbers
 LONG = 24  # and any value that is longer than this
-
-
-@dataclass(frozen=True)
-class Formula:
-    """Equations `left = right` under each other, and what the names in them stand for."""
-
-    heads: tuple[tuple[Box, Box], ...]
-    where: tuple[tuple[Box, Box], ...] = ()
-
-    @property
-    def left(self) -> Box:
-        return self.heads[0][0]
-
-    @property
-    def right(self) -> Box:
-        return self.heads[0][1]
-
-    @property
-    def unicode(self) -> str:
-        heads = [f"{a.unicode} = {b.unicode}" for a, b in self.heads]
-        rest = [f"{a.unicode} = {b.unicode}" for a, b in self.where]
-        return "\n".join([*heads, *(f"  {'     ' if i else 'where'} {line}" for i, line in enumerate(rest))])
-
-    @property
-    def latex(self) -> str:
-        """What goes inside a display: one equation, or an `aligned` block of them."""
-        if len(self.heads) == 1 and not self.where:
-            return f"{self.left.latex} = {self.right.latex}"
-        heads = [f"{a.latex} &= {b.latex}" for a, b in self.heads]
-        rest = [f"{a.latex} &= {b.latex}" for a, b in self.where]
-        lines = [*heads, *(line if i else rf"\text{{where }} {line}" for i, line in enumerate(rest))]
-        return r"\begin{aligned} " + r" \\ ".join(lines) + r" \end{aligned}"
-
-    @property
-    def mathml(self) -> str:
-        """A `<math>` element for each line."""
-        return "\n".join(equation(a, b).mathml for a, b in (*self.heads, *self.where))
-
-    def __str__(self) -> str:
-        return self.unicode
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex}$"
-
-    def _repr_html_(self) -> str:
-        return self.mathml
-
-    def as_dict(self) -> dict[str, Any]:
-        def pair(line: tuple[Box, Box]) -> dict[str, str]:
-            return {"name": line[0].unicode, "unicode": line[1].unicode, "latex": line[1].latex}
-
-        return {"formulas": [pair(line) for line in self.heads], "where": [pair(line) for line in self.where]}
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -133,6 +82,7 @@ class Typesetter:
         self._fresh = self._new_names()
         self._source, self._uses = views(program)
         self._cut = set(cut)
+        self._index_tex: dict[str, str] = {}  # elements of index arrays, where they are an index
         self._symbols: dict[str, str] = {}  # what is written how
         self._inline = inline  # give no names to what is shared or long
         for v in program.inputs:
@@ -157,10 +107,11 @@ class Typesetter:
     @cached_property
     def _whole(self) -> set[Atom]:
         """What is taken as a whole somewhere, and not by its elements."""
-        taking = [
-            e for e in self.program.equations if not (e.op.aligned or isinstance(e.op, Contraction) or is_view(e))
-        ]
-        return {self._source.get(a, a) for e in taking for a in e.inputs}
+        found: set[Atom] = set()
+        for e in self.program.equations:
+            if not (e.op.aligned or isinstance(e.op, Contraction) or is_view(e)):
+                found.update(self._source.get(a, a) for a in e.inputs)
+        return found
 
     def box(self, a: Atom) -> Box:
         """How a value is written where it is used."""
@@ -195,7 +146,7 @@ class Typesetter:
                 left = _entry_of(left, own[0].parts[1].sign)
             right = own[1] if self.axes(output) in ((), long_axes(output)) else self.shown(output)
             return Formula(((left, right),), tuple(d for d in self.where(right) if d is not own or right is not own[1]))
-        if isinstance(output, Var) and output in self.elements:
+        if isinstance(output, Var) and output in self.elements and self.axes(output) == long_axes(output):
             left, right = _entry_of(left, self.boxes[output].parts[1].sign), self.elements[output]
         else:
             right = self.shown(output)
@@ -216,11 +167,11 @@ class Typesetter:
         for k, v in enumerate(e.outputs):
             if axes is not None:
                 self.own_axes[v] = axes
-            index = ""
-            body = form
+            index, body = "", form
             if body is None:  # by its elements
                 at = dict(zip(self.axes(v), self._letters(), strict=False))
                 body, index = self._element(e, at, set(at.values())), ",".join(at.values())
+                assert body is not None
             if len(e.outputs) > 1:
                 body = one_of(e, k, body, [self.whole(a) for a in e.inputs])
             if self._deserves_name(e, v, body) or (index and self._source.get(v, v) in self._whole):
@@ -240,7 +191,7 @@ class Typesetter:
         name = self.names.get(v) or next(self._fresh)
         box = iterate(name) if v.type.shape and v in self._repeats else symbol(name)
         if self._symbols.setdefault(box.unicode, name) != name:  # w_1 and w1
-            box = letter(name, rf"\mathrm{{{escaped(name)}}}")
+            box = verbatim(name)
         return replace(box)
 
     def _deserves_name(self, e: Equation, v: Var, body: Box) -> bool:
@@ -250,7 +201,7 @@ class Typesetter:
             return False
         if body.size > LONG:
             return True
-        if is_view(e) or self._uses[v] < 2:
+        if is_view(e) or self._uses[v] < 2 or e.op is scatter_add:  # what is scattered is written where it is reshaped
             return False
         return body.size > (1 if v in self.names else REPEATED)
 
@@ -263,11 +214,14 @@ class Typesetter:
             return self._aligned(e)
         if isinstance(e.op, Contraction):
             return self._contraction(e)
+        if picked(e, self.producer):
+            return None, long_axes(e.output)
+        if style == "slice" and not self.axes(e.inputs[0]):
+            return self.box(e.inputs[0]), ()
         parts = [self.box(a) if style == "update" and not self.axes(a) else self.whole(a) for a in e.inputs]
         unit = "" if "e" in self._bases else "e"
-        found = (placed(e, parts[0], unit) if style == "place" and "I" not in self._taken else None) or laid_out(
-            e, parts
-        )
+        found = placed(e, parts[0], unit) if style == "place" and "I" not in self._taken else None
+        found = found or laid_out(e, parts)
         if style == "slice" and found.unicode in self._symbols:  # the user calls something else x₁
             found = beside(found.parts[0], fenced("[", found.parts[1], "]"))
         return found, None
@@ -279,6 +233,8 @@ class Typesetter:
         if [a.type.shape[i] for i in old] != [out.type.shape[i] for i in new]:
             if not self.axes(a):
                 return self.box(a), ()
+            if scattered(a, out.type.shape, self.producer):
+                return None, new
             return reshaped(e, self.whole(a)), None
         if isinstance(a, Var) and a in self.elements:
             return None, tuple(new[old.index(i)] for i in sorted(self.axes(a)))
@@ -382,7 +338,7 @@ class Typesetter:
             if found is not None:
                 return found
         box = relettered(self.box(a), bound, self._letters())
-        return box if box.kind == "number" else lowered(box, letter(",".join(at[i] for i in own)))
+        return box if box.kind == "number" else lowered(box, self._index(at, own))
 
     def _element(self, e: Equation, at: At, bound: set[str]) -> Box | None:
         """One element of an equation's result; None where it is only said of the whole."""
@@ -390,11 +346,46 @@ class Typesetter:
             return laid_out(e, [self._entry(a, at, bound) for a in e.inputs], elements=True)
         if isinstance(e.op, Contraction):
             return self._contracted_element(e, at, bound)
-        (a,) = e.inputs
+        if (found := picked(e, self.producer)) is not None:
+            return self._picked(found, at, bound)
+        a = e.inputs[0]
+        if (found := scattered(a, e.outputs[0].type.shape, self.producer)) is not None:
+            return self._scattered(found, at, bound)
+        if not is_view(e):
+            return None
         old, new = long_axes(a), long_axes(e.outputs[0])
         if [a.type.shape[i] for i in old] != [e.outputs[0].type.shape[i] for i in new]:
             return None
         return self._entry(a, {i: at[j] for i, j in zip(old, new, strict=True) if j in at}, bound)
+
+    def _picked(self, found: Picked, at: At, bound: set[str]) -> Box:
+        """z[i, y[i]]"""
+        (place,) = at.values() or ("",)
+        inner = {i: self._position(a, place, bound) for i, a in enumerate(found.indices)}
+        return self._entry(found.table, inner, bound)
+
+    def _position(self, a: Atom, place: str, bound: set[str]) -> str:
+        box = letter(place) if counts_up(a) and place else self._entry(a, {0: place} if place else {}, bound)
+        self._index_tex[box.unicode] = box.latex
+        return box.unicode
+
+    def _scattered(self, found: Picked, at: At, bound: set[str]) -> Box:
+        """Where the elements of a value were added to: Σₖ vₖ [yₖ = j]"""
+        own = next((i for i, a in enumerate(found.indices) if counts_up(a) and i in at), None)
+        place = at[own] if own is not None else next(c for c in self._letters() if c not in bound)
+        inside = bound | {place}
+        factors = [self._entry(found.table, {0: place}, inside)]
+        for i, a in enumerate(found.indices):
+            if i != own and i in at:
+                equal = relation(self._entry(a, {0: place}, inside), "=", "=", letter(at[i]))
+                factors.append(fenced("[", equal, "]"))
+        body = product([f for f in factors if f.sign != "1"] or factors)
+        return body if own is not None else summed(place, body)
+
+    def _index(self, at: At, axes: Axes) -> Box:
+        """The index of an element: letters, numbers, and elements of index arrays."""
+        names = [at[i] for i in axes]
+        return letter(",".join(names), ",".join(self._index_tex.get(name, name) for name in names))
 
     def _contracted_element(self, e: Equation, at: At, bound: set[str]) -> Box:
         spec: Spec = e.params["spec"]

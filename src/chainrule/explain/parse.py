@@ -152,7 +152,7 @@ class _Parser:
 
     def expression(self, written: str) -> Expression:
         tree = self._tree()
-        if isinstance(tree, ast.Compare):
+        if isinstance(tree, ast.Compare) and len(tree.ops) == 1:
             raise self._refuse(
                 tree.comparators[0], "a comparison is true or false, not a number", "write where(x > 0, a, b)"
             )
@@ -355,5 +355,7 @@ def variable_of(function: Callable[..., Any]) -> int:
         return function.names.index("x")
     if not function.names:
         raise ParseError(f"{function} has no name in it: it is a number", hint="its derivative is 0")
-    names = ", ".join(function.names)
-    raise ParseError(f"{function} has several names: {names}", hint=f'say which one varies: wrt="{function.names[0]}"')
+    raise ParseError(
+        f"{function} has several names: {', '.join(function.names)}",
+        hint=f"say which one varies: {' or '.join(function.names)}",
+    )

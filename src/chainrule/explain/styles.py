@@ -207,7 +207,9 @@ def one_of(e: Equation, k: int, body: Box, parts: Parts) -> Box:
 
 def _place_index(e: Equation, shape: tuple[int, ...]) -> Box:
     index = e.params["index"]
-    return letter(":," * (len(shape) - len(index)) + index_text(index, shape))
+    whole = [(0, n, 1) for n in shape[: len(shape) - len(index)]]
+    long = [(n, b) for n, b in zip(shape, (*whole, *index), strict=True) if n != 1]
+    return letter(index_text([b for _, b in long], tuple(n for n, _ in long)))
 
 
 def _slice(e: Equation, notation: Notation, parts: Parts) -> Box:

@@ -263,7 +263,9 @@ class _Tidier:
 
     def _shortest(self, value: Value) -> Value:
         """2 x (x + 1) − x² is x² + 2 x: a sum is multiplied out where that makes it shorter."""
-        if not self.expand or len(value) < 2 or not any(n == 1 and a in self.out.parts for t in value for a, n in t.powers):
+        if not self.expand or len(value) < 2:
+            return value
+        if not any(n == 1 and a in self.out.parts for t in value for a, n in t.powers):
             return value
         return min((value, self._expanded(value)), key=self._length)
 

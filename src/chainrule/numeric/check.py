@@ -19,7 +19,8 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..ir import Array
-from .differences import Line, Slope, noise_of, slope
+from .differences import FIRST_STEP, Line, Slope, noise_of, slope
+from .doubt import STAIRS, doubt
 from .verdict import Comparison, GradientCheck, against, excess, judge, overall, sentence
 
 __all__ = ["COMPONENTS", "Comparison", "GradientCheck", "check_gradient"]
@@ -29,6 +30,7 @@ Value = Callable[[list[Array]], float]
 COMPONENTS = 64  # looked at one by one
 _DIRECTIONS = 4  # for all arrays together, and half as many for each
 _NAMED = 8  # arrays with directions of their own
+_HEARINGS = 4  # of a gradient that seems wrong, each at finer steps
 
 
 # --- the function around a point --------------------------------------------------------------------------------------
@@ -47,6 +49,7 @@ class _Around:
         self.starts = np.cumsum([0, *(a.size for a in at)])
         self.evaluations = 0
         self.noise = 0.0
+        self.middle = self.value(self.at)
 
     @property
     def size(self) -> int:
@@ -86,11 +89,26 @@ class _Around:
         return lambda t: self.value([a + v * v.dtype.type(t) for a, v in zip(self.at, moves, strict=True)])
 
     def _compare(self, name: str, line: Line, g: float, terms: float, scale: float, rounded: bool) -> Comparison:
+        """A verdict on the slope `g`; before it is "wrong", finer steps are heard."""
         precision = self.precision if rounded else 0.0
-        found = slope(line, noise=self.noise, precision=precision)
         rules = 16 * self.precision * terms if math.isfinite(terms) else 0.0
-        entitled = rules + (4 * precision * found.curvature / scale if math.isfinite(found.curvature) else 0.0)
-        return judge(name, g, _per_unit(found, scale), entitled)
+        noise, first, reason = self.noise, FIRST_STEP, ""
+        for _ in range(_HEARINGS):
+            found = slope(line, noise=noise, precision=precision, first=first)
+            entitled = rules + (4 * precision * found.curvature / scale if math.isfinite(found.curvature) else 0.0)
+            comparison = judge(name, g, _per_unit(found, scale), entitled)
+            if reason and (found.kind != "smooth" or comparison.verdict == "hidden"):
+                break  # the finer steps tell no slope either
+            if comparison.verdict != "wrong" or not math.isfinite(g):
+                return comparison
+            floor = self.precision * abs(self.middle)
+            heard = doubt(line, found, g * scale, noise=noise, floor=floor, precision=self.precision)
+            if heard is None:
+                return comparison
+            reason, first, noise = heard.reason, heard.step, 3 * floor
+            if not first or reason == STAIRS:
+                break
+        return replace(comparison, verdict="unreliable", note=reason)
 
     def measure_noise(self, rng: np.random.Generator) -> None:
         """Three standard deviations of the values near the point, and what two calls differ by."""
@@ -145,9 +163,9 @@ def check_gradient(
     names = list(names) if names is not None else [f"argument {i}" for i in range(len(at))]
     _validate(gradient, at, names)
     around = _Around(value, gradient, at, names)
-    middle = around.value(list(at))
-    if not math.isfinite(middle):
-        found = [Comparison("", math.nan, math.nan, math.inf, "unreliable", note=f"the function's value is {middle}")]
+    if not math.isfinite(around.middle):
+        note = f"the function's value is {around.middle}"
+        found = [Comparison("", math.nan, math.nan, math.inf, "unreliable", note=note)]
         singles = directions = 0
     else:
         rng = np.random.default_rng(seed)

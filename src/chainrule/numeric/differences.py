@@ -39,7 +39,8 @@ class Slope:
 
     `kind` is "kink" (the slopes `left` and `right` differ), "jump", "steep" (no finite slope), "edge" (defined on one
     side at most), "flat" (the values don't change at all) or "smooth". A smooth slope may still have a bar larger than
-    itself: then noise hides it.
+    itself: then noise hides it. It comes from differences down to `step`, where the central one was off by `bend`;
+    `swing` is the largest change of the values met on the way.
     """
 
     value: float
@@ -48,7 +49,9 @@ class Slope:
     left: float
     right: float
     curvature: float
-    evaluations: int
+    step: float
+    bend: float
+    swing: float
 
 
 @dataclass(frozen=True)
@@ -145,18 +148,6 @@ def _best(rows: Sequence[_Row]) -> _Estimate:
     return best
 
 
-class _Count:
-    """A line that counts how often it is asked."""
-
-    def __init__(self, line: Line) -> None:
-        self.line = line
-        self.calls = 0
-
-    def __call__(self, t: float) -> float:
-        self.calls += 1
-        return self.line(t)
-
-
 def slope(line: Line, *, noise: float, precision: float = 0.0, first: float = FIRST_STEP) -> Slope:
     """The derivative of `line` at 0, with an error bar.
 
@@ -168,12 +159,11 @@ def slope(line: Line, *, noise: float, precision: float = 0.0, first: float = FI
     >>> abs(found.value - 0.5 / math.sqrt(1e-7)) < found.bar < 1e-4
     True
     """
-    counted = _Count(line)
-    middle = counted(0.0)
-    rows = _downwards(counted, middle, first, noise, precision)
+    middle = line(0.0)
+    rows = _downwards(line, middle, first, noise, precision)
     if len(rows) < 2:
-        return Slope(math.nan, math.inf, "edge", math.nan, math.nan, math.nan, counted.calls)
-    rows = _upwards(counted, middle, rows, noise, precision)
+        return Slope(math.nan, math.inf, "edge", math.nan, math.nan, math.nan, first, math.nan, math.nan)
+    rows = _upwards(line, middle, rows, noise, precision)
     best = _best(rows)
     marked = _with_unevenness(rows)
     row = marked[best.row]
@@ -181,7 +171,9 @@ def slope(line: Line, *, noise: float, precision: float = 0.0, first: float = FI
     kind = _kind(marked, best)
     if kind == "kink":
         row = [r for r in marked if r.resolved][-1]
-    return Slope(best.value, best.bar, kind, row.backward, row.forward, curvature, counted.calls)
+    finest = marked[best.row]
+    bend, swing = abs(finest.central - best.value), max(r.step * max(abs(r.forward), abs(r.backward)) for r in rows)
+    return Slope(best.value, best.bar, kind, row.backward, row.forward, curvature, finest.step, bend, swing)
 
 
 def _downwards(line: Line, middle: float, first: float, noise: float, precision: float) -> list[_Row]:
@@ -207,6 +199,8 @@ def _upwards(line: Line, middle: float, rows: list[_Row], noise: float, precisio
     best, without_gain = _best(rows), 0
     if best.row >= _COLUMNS:
         return rows  # the first step was too large already
+    if abs(rows[0].central) <= 2 * rows[0].noise and rows[0].gap <= 2 * rows[0].noise:
+        return rows  # nothing is seen yet: what appears further out is some other place's slope
     for _ in range(_STEPS_UP):
         if best.bar <= _TARGET * abs(best.value) or best.noise <= best.truncation or without_gain > 2:
             break

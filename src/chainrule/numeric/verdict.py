@@ -97,7 +97,7 @@ _EXCUSES = {
 def judge(name: str, gradient: float, found: Slope, entitled: float) -> Comparison:
     """A verdict on one number. `entitled` is the rounding error that an exact rule may still make.
 
-    >>> found = Slope(2.0, 1e-9, "smooth", 2.0, 2.0, 0.0, 11)
+    >>> found = Slope(2.0, 1e-9, "smooth", 2.0, 2.0, 0.0, 1e-3, 0.0, 1.0)
     >>> judge("x", 2.0 + 1e-10, found, 0.0).verdict
     'agrees'
     >>> print(judge("x", 2.001, found, 0.0))

@@ -125,6 +125,10 @@ class Contraction(Op):
             found[i] = apply(self, *(cotangents[0] if j < 0 else inputs[j] for j in order), spec=swapped)
         return found
 
+    def only_moves(self, *, spec: Spec) -> bool:  # type: ignore[override]
+        (labels, *others) = spec.ins
+        return not others and set(labels) <= set(spec.out)
+
     def batched(self, params: dict[str, Any], mapped: tuple[bool, ...]) -> dict[str, Any] | None:
         """One more label, on the mapped operands and the result."""
         spec: Spec = params["spec"]

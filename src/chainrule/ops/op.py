@@ -56,6 +56,10 @@ class Op:
             return self.cost(*types, **params)
         return self.cost * max((t.size for t in (*types, *results)), default=0)
 
+    def only_moves(self, **params: Any) -> bool:
+        """Whether every element of the result is an element of the one operand, or zero."""
+        return False
+
     def operand_dtypes(self, dtypes: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
         """The dtypes to which the operands are converted first; a Python scalar type stands for a weak operand."""
         return tuple(_strong(d) for d in dtypes)
@@ -338,11 +342,15 @@ class Linear(Op):
     shape: Callable[..., ArrayType]
     adjoint: Callable[..., dict[int, Value]]
     along: tuple[int, ...] | None = field(default=None, kw_only=True)  # None: all operands
+    moves: bool = field(default=False, kw_only=True)  # every element of the result is one of the operand, or zero
     cost: float | Callable[..., float] = field(default=0.0, kw_only=True)  # most only move numbers
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
 
     def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
         return (self.shape(*types, **params),)
+
+    def only_moves(self, **params: Any) -> bool:
+        return self.moves
 
     def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
         along = range(len(inputs)) if self.along is None else self.along

@@ -55,7 +55,7 @@ reshape: Linear = Linear(
     lambda x, *, old, new: np.reshape(x, np.shape(x)[: np.ndim(x) - len(old)] + new),
     lambda x, *, old, new: ArrayType(_lead(x, old) + new, x.dtype),
     lambda g, inputs, wanted, old, new: {0: apply(reshape, g, old=new, new=old)},
-    notation=Notation("silent", "reshape", "", ""),
+    moves=True, notation=Notation("silent", "reshape", "", ""),
     rule="rearrangement",
     examples=lambda rng: [
         ((rng.normal(size=old),), {"old": old, "new": new}) for old, new in [((2, 3), (3, 2)), ((1, 3), (3,))]
@@ -266,14 +266,14 @@ slice_: Linear = Linear(
     lambda x, *, index: x[_slices(index)],
     lambda x, *, index: ArrayType(x.shape[: x.ndim - len(index)] + _sliced(core(x.shape, len(index)), index), x.dtype),
     lambda g, inputs, wanted, index: {0: apply(place, g, index=index, size=core(shape_of(inputs[0]), len(index)))},
-    notation=Notation("slice", "", "", ""), rule="selection",
+    moves=True, notation=Notation("slice", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(4, 5)),), {"index": ((1, 4, 2), (4, None, -2))})],
 )  # fmt: skip
 place: Linear = Linear(
     "place", _place,
     lambda x, *, index, size: ArrayType(x.shape[: x.ndim - len(size)] + size, x.dtype),
     lambda g, inputs, wanted, index, size: {0: apply(slice_, g, index=index)},
-    notation=Notation("place", "", "", ""), rule="selection",
+    moves=True, notation=Notation("place", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"index": ((1, 4, 2), (4, None, -2)), "size": (4, 5)})],
 )  # fmt: skip
 update: Linear = Linear(

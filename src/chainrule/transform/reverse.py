@@ -11,7 +11,7 @@ from ..ir import ArrayType, Atom, Const, Equation, Program, Var, Where
 from ..ops.arithmetic import add, where
 from ..trace.recorder import Recorder
 from .forward import Derived, spread
-from .rules import pullback, splice
+from .rules import Rule, pullback, splice
 
 _NONE: dict[str, Any] = {}
 
@@ -81,15 +81,24 @@ def _pull(recorder: Recorder, e: Equation, given: Sequence[Atom | None], wanted:
     A cotangent that was selected, `where(c, g, 0)`, is exactly zero where the branch was not taken, whatever the slope
     there. So the selection is moved behind the rule: the infinite slope of log at 0 never meets that zero.
     """
-    mask = _mask(recorder, given[0]) if e.op.aligned else None
-    if mask is not None:
-        given = [mask.inner]
     rule = pullback(e.op, e.inputs, e.outputs, tuple([g is not None for g in given]), wanted, e.params)
-    atoms = [*e.inputs, *e.outputs, *[g for g in given if g is not None]]
-    found = splice(recorder, rule, e.op, atoms, e.outputs[0].type, e.where)
-    if mask is None:
-        return found
-    return [None if g is None else mask.select(recorder, g, e.where) for g in found]
+    known = [*e.inputs, *e.outputs]
+    mask = _mask(recorder, given[0]) if len(given) == 1 else None
+    if mask is None or not (e.op.aligned or rule.moves(len(known))):
+        atoms = [*known, *[g for g in given if g is not None]]
+        return splice(recorder, rule, e.op, atoms, e.outputs[0].type, e.where)
+    inner = mask.inner if e.op.aligned else spread(recorder, mask.inner, e.outputs[0])
+    found = splice(recorder, rule, e.op, [*known, inner], e.outputs[0].type, e.where)
+    masks = [mask] * len(found) if e.op.aligned else _moved(recorder, rule, len(known), mask)
+    return [None if g is None else m.select(recorder, g, e.where) for g, m in zip(found, masks, strict=True)]
+
+
+def _moved(recorder: Recorder, rule: Rule, start: int, mask: _Mask) -> list[_Mask]:
+    """The mask where a rule that only moves elements puts each of them."""
+    values: list[Atom] = [mask.condition] * (start + 1)
+    for op, operands, _, params in rule.steps:
+        values += recorder.emit(op, tuple([values[a] for a in operands if isinstance(a, int)]), dict(params), None)
+    return [mask._replace(condition=values[a]) if isinstance(a, int) else mask for a in rule.outputs]
 
 
 class _Mask(NamedTuple):

@@ -38,6 +38,13 @@ class Rule:
         ]
         self.outputs = [None if i is None else name(program.outputs[i]) for i in results]
 
+    def moves(self, start: int) -> bool:
+        """Whether all it does is to move elements of its inputs from number `start` on."""
+        return all(
+            op.only_moves(**params) and all([isinstance(a, int) and a >= start for a in operands])
+            for op, operands, _, params in self.steps
+        )
+
 
 Flags = tuple[bool, ...]
 Types = tuple[ArrayType, ...]

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import scipy.special
 
+from chainrule.explain.layout import subscript
+
 
 class Ambiguous(Exception):
     """It could be read in two ways, or in none."""
@@ -169,6 +171,7 @@ FUNCTIONS: dict[str, Any] = {
 } | {
     "tr": lambda x: np.trace(closed(x)), "diag": diag, "max": _reduced(np.max), "min": _reduced(np.min),
     "logsumexp": _reduced(scipy.special.logsumexp), "softmax": _softmax,
+    "cumsum": lambda x, *way: value_of(np.cumsum(closed(x)[:: -1 if way else 1])[:: -1 if way else 1]),
     "det": lambda x: np.linalg.det(closed(x)),
 }  # fmt: skip
 SIGNS: dict[str, Any] = {
@@ -183,6 +186,7 @@ class Reader:
     def __init__(self, names: dict[str, Any], where: Any) -> None:
         self.names = {name: value_of(v) for name, v in names.items()}
         self.where: dict[str, Any] = {}
+        self.summing = False
         for left, right in where:
             indexed = left.kind == "lowered" and left.unicode not in self.names and not left.parts[1].sign.isdigit()
             name = (left.parts[0] if indexed else left).unicode
@@ -228,7 +232,10 @@ class Reader:
 
     def range(self, letter: str, box: Any, at: dict[str, int], seen: set[int]) -> int | None:
         """How far an index runs: as far as what it indexes goes."""
+        self.any_value = False
         sizes = self.ranges(letter, box, at)
+        if not sizes and self.any_value:  # only asked whether it equals something
+            return 99 if self.summing else None
         if len(sizes) > 1:
             raise Ambiguous(f"{letter} runs to {sizes}")
         return next(iter(sizes), None)
@@ -238,7 +245,7 @@ class Reader:
             raise Ambiguous(f"{letter} is counted with twice")
         found: set[int] = set()
         if box.kind == "lowered" and letter in box.parts[1].sign.split(","):
-            if box.parts[0].sign == "[ ]":
+            if box.parts[0].sign == "[ ]" and box.parts[0].parts[0].sign not in ("; ", ", "):
                 raise Ambiguous("an element of a bracket")
             x = self.read(box.parts[0], {})
             if isinstance(x, Eye):
@@ -247,7 +254,12 @@ class Reader:
             array = closed(x)
             if array.ndim != len(box.parts[1].sign.split(",")):
                 raise Ambiguous(f"{box} has {array.ndim} axes")
-            return {array.shape[i] for i in axes}
+            found = {array.shape[i] for i in axes}
+        if box.kind == "lowered":  # elements of index arrays
+            places = [p for p in box.parts[1].sign.split(",") if p != letter and p.endswith(subscript(letter) or "?")]
+            found.update(len(closed(self.name(p.removesuffix(subscript(letter))))) for p in places)
+        if box.kind == "row" and box.sign == " = " and letter in (box.parts[0].sign, box.parts[1].sign):
+            self.any_value = True
         return found.union(*(self.ranges(letter, part, at) for part in box.parts))
 
     # --- boxes ---
@@ -300,7 +312,9 @@ class Reader:
         letters = box.parts[0].sign.split(",")
         if set(letters) & set(at):
             raise Ambiguous(f"{letters} are bound outside")
+        self.summing = True
         sizes = [self.range(letter, box.parts[1], at, set()) for letter in letters]
+        self.summing = False
         if None in sizes:
             raise Ambiguous(f"{box}: a letter is not used")
         places = itertools.product(*map(range, sizes))
@@ -348,19 +362,26 @@ class Reader:
         if base.sign == "‖ ‖" and index == "F":
             return np.linalg.norm(closed(self.read(base.parts[0], at)))
         letters = index.split(",")
-        if all(letter in at for letter in letters):
+        if any(p in at or (":" not in p and p.endswith(tuple(map(subscript, at)))) for p in letters):
             x = self.read(base, {})
             if isinstance(x, Eye):
                 return x.c * (at[letters[0]] == at[letters[1]])
             array = closed(x)
             if array.ndim != len(letters):
                 raise Ambiguous(f"{box} has {array.ndim} axes")
-            return array[tuple(at[letter] for letter in letters)]
+            return array[tuple(self.place(letter, at) for letter in letters)]
         if base.sign == "[ ]":
             return self.by_elements(index, base.parts[0], at)
         place = tuple(slice(*[int(n) if n else None for n in p.split(":")]) if ":" in p else int(p) for p in letters)
         array = closed(self.read(base, at))
         return value_of(array[place])
+
+    def place(self, written: str, at: dict[str, int]) -> int:
+        """A letter, a number, or the element yᵢ of an index array."""
+        if written in at or written.isdigit():
+            return at[written] if written in at else int(written)
+        (letter,) = [c for c in at if written.endswith(subscript(c))]
+        return int(closed(self.name(written.removesuffix(subscript(letter))))[at[letter]])
 
     def _row(self, box: Any, at: dict[str, int]) -> Any:
         if box.sign == "":
@@ -375,6 +396,8 @@ class Reader:
         if box.parts[0].sign == "ln|det ":
             return np.log(np.abs(np.linalg.det(closed(self.read(box.parts[1], at)))))
         function, fence = box.parts
+        if fence.sign == "[ ]":
+            return value_of(closed(self.read(function, at))[closed(self.read(fence.parts[0], at)).astype(int)])
         inside = fence.parts[0]
         split = inside.kind == "row" and inside.sign == ", "
         arguments = [self.read(part, at) for part in (inside.parts if split else (inside,))]

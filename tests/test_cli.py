@@ -32,6 +32,7 @@ SLOW = """
         return valley + 1e-9 * np.mean((X @ w) ** 2)
     X = np.random.default_rng(0).normal(size=(50_000, 60))
     w = np.zeros(60)
+    print("the file has been run", flush=True)
 """
 
 SINGULAR = "import numpy as np\ndef loss(a):\n    return np.sum(np.linalg.inv(a))\na = np.zeros((2, 2))\n"
@@ -205,8 +206,10 @@ def test_ctrl_c_leaves_a_valid_partial_report(folder, as_json):
     with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=ENVIRONMENT
     ) as process:
-        if as_json:
-            time.sleep(5)
+        if as_json:  # nothing is printed on the way: wait until the file has been run, and a little
+            while "the file has been run" not in process.stderr.readline():
+                assert process.poll() is None, "the study ended too early"
+            time.sleep(3)
         else:
             while "4. The check" not in process.stdout.readline():
                 assert process.poll() is None, "the study ended too early"

@@ -318,6 +318,12 @@ DERIVATIVES = {
     "x": "1",
     "abs(x)": "sign(x)",
     "max(x, 0)": "[x > 0]",
+    "x/2/3": "1/6",
+    "x**(1/3)": "1 / (3 x^(2/3))",
+    "log2(x)": "1 / (ln(2) x)",
+    "erf(x)": "(2/√π) exp(−x²)",
+    "clip(x, 0, 1)": "[x > 0] [max(x, 0) < 1]",
+    "logsumexp(x, 0)": "σ(x)",
 }
 
 
@@ -360,6 +366,22 @@ def test_each_step_is_true(text):
         assert slope == pytest.approx(0.0 if at is None else outputs[at], rel=1e-12)
         high, low = (run(step.function, [np.asarray(v + h) for v in x])[0] for h in (1e-6, -1e-6))
         assert slope == pytest.approx((high - low) / 2e-6, rel=1e-6, abs=1e-6)
+
+
+def test_the_quotient_rule_is_applied_as_it_is_stated():
+    first = cr.derive("(x + 1) * (x - 1) / (x**2 + 4)").steps[0]
+    assert str(first.applied) == "((x² + 4) d/dx [(x + 1) (x − 1)] − (x + 1) (x − 1) d/dx [x² + 4]) / (x² + 4)²"
+    assert str(first.result) == "10 x / (x² + 4)²"
+
+
+def test_a_step_says_all_in_one_formula():
+    assert str(cr.derive("sin(x) / (1 + x + x**2)").steps[0].result) == (
+        "(cos(x) (1 + x + x²) − sin(x) (1 + 2 x)) / (1 + x + x²)²"
+    )
+
+
+def test_a_whole_quotient_is_written_with_floors():
+    assert str(cr.derive("x // 2").function) == "f(x) = ⌊x/2⌋"
 
 
 def test_a_derivation_is_of_numbers_arrays_and_names():
@@ -451,6 +473,8 @@ REFUSED = {
     "sin(x=1)": "only values",
     "x\n+ 1": "one line",
     "1 < x < 2": "two values at a time",
+    "x == 1": "true or false, not a number",
+    "softmax(x)": "several numbers",
     "x\x00": "",
 }
 

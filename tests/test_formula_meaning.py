@@ -10,6 +10,7 @@ import scipy.special
 from meaning import Ambiguous, Reader, array_of
 
 import chainrule as cr
+from chainrule.errors import ChainruleError
 from chainrule.explain.formula import formula
 from chainrule.explain.names import symbol
 from chainrule.explain.textbook import gradient, value
@@ -74,6 +75,14 @@ CORPUS = {
     "an element": (lambda x: x[0] ** 2 * x[1], x),
     "a row and a column": (lambda S: S[0] @ S[:, 1], S),
     "a column as matrix": (lambda A, b: np.sum((A @ b[:, None]) ** 2), A, b),
+    "joined": (lambda x, b: np.sum(np.exp(np.concatenate([x, b]))), x, b),
+    "joined rows": (lambda A, P: np.sum(np.exp(np.concatenate([A, P]))), A, n(2, 3)),
+    "joined columns": (lambda A, P: np.sum(np.exp(np.concatenate([A, P], axis=1))), A, n(4, 2)),
+    "stacked": (lambda x, y: np.sum(np.exp(np.stack([x, y])) @ x), x, y),
+    "running sums": (lambda x: np.sum(np.cumsum(x) ** 2), x),
+    "an array inside an element": (
+        lambda x, y, w: np.sum(np.exp(np.reshape(x[:, None] - y, 16)) * np.tanh(w)), x, y, n(16),
+    ),
     # contractions
     "ijk,kj": (lambda T, P: np.sum(np.einsum("ijk,kj->i", T, P) ** 2), T, n(5, 4)),
     "iji->j": (lambda U: np.sum(np.einsum("iji->j", U)), U),
@@ -99,6 +108,18 @@ CORPUS = {
     "attention": (
         lambda Q, K, V: np.sum(np.tanh(scipy.special.softmax(Q @ K.T, axis=1) @ V)), n(4, 3), n(5, 3), n(5, 2),
     ),
+    # elements that are picked
+    "labels": (lambda z, c: -np.mean(scipy.special.log_softmax(z, axis=1)[np.arange(5), c]), n(5, 3), np.arange(5) % 3),
+    "labels of a linear model": (
+        lambda W, X, c: np.mean(scipy.special.logsumexp(X @ W, axis=1) - (X @ W)[np.arange(5), c]),
+        n(3, 4), X, np.array([0, 2, 1, 1, 3]),
+    ),
+    "pairs": (lambda S, i, j: np.sum(S[i, j] ** 2), S, np.array([0, 1, 1]), np.array([2, 1, 1])),
+    "embedded": (lambda A, i: np.sum(np.tanh(A[i])), A, np.array([3, 0, 3])),
+    "two embeddings": (
+        lambda P, Q, i, j: np.sum((P[i] * Q[j]) ** 2), n(4, 3), n(5, 3), np.array([0, 1, 2]), np.array([1, 1, 2]),
+    ),
+    "repeated": (lambda x, c, b: np.sum(x[c] * b), x, np.array([1, 3, 3]), b),
     # the usual losses
     "least squares": (lambda w, X, c: np.mean((X @ w - c) ** 2), b, X, c),
     "logistic": (lambda w, X, c, k: -np.mean(c * np.log(s := scipy.special.expit(X @ w + k)) + (1 - c) * np.log(1 - s)),
@@ -130,7 +151,7 @@ def readings(name):
     yield formula(program), [expected], arrays
     yield value(program), [expected], arrays
     if expected.shape == ():
-        wrt = tuple(range(len(args)))
+        wrt = tuple(i for i, a in enumerate(args) if np.asarray(a).dtype.kind == "f")
         yield gradient(program, wrt), cr.grad(f, wrt=wrt)(*args) if len(wrt) > 1 else [cr.grad(f)(*args)], arrays
 
 
@@ -143,6 +164,61 @@ def test_a_formula_means_what_the_program_computes(name):
                 array_of(said, np.shape(wanted)), wanted, rtol=1e-9, atol=1e-11, err_msg=f"{found}"
             )
 
+
+# --- programs that nobody wrote ---------------------------------------------------------------------------------------
+
+PAIRS = [
+    np.add, np.subtract, np.multiply, lambda p, q: p / (2 + np.cos(q)), lambda p, q: np.where(p > q, p**2, -q),
+]  # fmt: skip
+SINGLES = [
+    np.exp, np.tanh, np.abs, lambda a: a**2, lambda a: -a, lambda a: np.mean(a) * a, lambda a: np.swapaxes(a, 0, -1),
+    lambda a: a[None], lambda a: a[:, None], np.ravel, lambda a: np.sum(a, 0), lambda a: np.sum(a, -1, keepdims=True),
+    np.diag, lambda a: np.reshape(a, (2, -1)),
+]  # fmt: skip
+SPECS = ["ij,jk->i", "ij,kj->ki", "ij,ij->j", "ij,k->ijk", "ij,i->j", "i,j->ji", "ijk,kj->i", "ijk,ik->ij", "ii->i"]
+
+
+def random_function(seed):
+    """Arrays of one to three axes, put together wherever their shapes allow it."""
+    draw = np.random.default_rng(seed)
+    steps = draw.random((6, 4)).tolist()
+
+    def f(x, y, A, B, T):
+        made = [x, y, A, B, T]
+        for kind, u, v, w in steps:
+            a, b = (made[-7:][int(t * len(made[-7:]))] for t in (u, v))
+            try:
+                if kind < 0.4:
+                    new = PAIRS[int(w * len(PAIRS))](a[..., None] if kind < 0.2 else a, b)
+                elif kind < 0.6:
+                    spec = SPECS[int(w * len(SPECS))]
+                    new = np.einsum(spec, *(a, b)[: spec.count(",") + 1])
+                else:
+                    new = SINGLES[int(w * len(SINGLES))](a * 0.3)
+            except (ValueError, IndexError, ChainruleError):
+                continue
+            if 0 < new.ndim <= 3 and new.size <= 100:
+                made.append(new)
+        return sum(np.sum(np.cos(m)) for m in made[-2:])
+
+    return f
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_formulas_of_random_programs_mean_what_they_compute(seed):
+    draw = np.random.default_rng(seed)
+    args = [draw.normal(size=shape) for shape in [(4,), (3,), (4, 3), (3, 3), (2, 4, 3)]]
+    f = random_function(seed)
+    program = cr.trace(f, *args)
+    arrays = {symbol(v.name).unicode: a for v, a in zip(program.inputs, args, strict=True)}
+    gradients = cr.grad(f, wrt=(0, 1, 2, 3, 4))(*args)
+    for found, expected in ((value(program), [f(*args)]), (gradient(program, range(5)), gradients)):
+        for (left, right), wanted in zip(found.heads, expected, strict=True):
+            said = array_of(Reader(arrays, found.where).head(left, right, np.shape(wanted)), np.shape(wanted))
+            np.testing.assert_allclose(said, wanted, rtol=1e-7, atol=1e-9, err_msg=f"{found}")
+
+
+# --- two programs, two formulas ---------------------------------------------------------------------------------------
 
 DIFFERENT = [
     [lambda A, b: A + b, lambda A, b: A + b[:, None]],

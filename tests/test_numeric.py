@@ -419,6 +419,52 @@ def test_what_cannot_be_varied_is_refused():
         cr.minimize(lambda x: np.sum(x), np.zeros(0))
 
 
+def test_no_iterations_means_that_x0_is_judged():
+    for method in METHODS:
+        found = cr.minimize(lambda x: x**2, 1.0, method=method, max_iter=0)
+        assert (found.x, found.nit, found.status, found.success) == (1.0, 0, "max_iter", False)
+        assert "max_iter=0" in found.message
+        assert cr.minimize(lambda x: x**2, 0.0, method=method, max_iter=0).success
+    for wrong in (-1, 2.5):
+        with pytest.raises(ArgumentError, match="counts iterations"):
+            cr.minimize(lambda x: x**2, 1.0, max_iter=wrong)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("f", [np.sum, lambda x: -np.sum(x**2), lambda x: -np.sum(np.exp(x)), lambda x: -np.sum(x**4)])
+def test_what_is_unbounded_below_is_noticed_early(method, f):
+    found = cr.minimize(f, np.ones(3), method=method)
+    assert (found.status, found.success) == ("unbounded", False)
+    assert "unbounded below" in found.message
+    assert found.nfev < 300
+    assert np.isfinite(found.x).all()
+
+
+def test_a_minimum_far_away_is_not_taken_for_a_bottomless_pit():
+    for far in (1e6, 1e9):
+        found = cr.minimize(lambda x, far=far: np.sum(np.sqrt(1 + (x - far) ** 2)), np.zeros(2), max_iter=200)
+        assert found.status != "unbounded"
+    assert cr.minimize(lambda x: -np.log(x), 1.0).status != "unbounded"
+    boxed = cr.minimize(np.sum, np.zeros(2), bounds=[(-1e9, None)] * 2)
+    assert boxed.success
+    np.testing.assert_allclose(boxed.x, -1e9)
+
+
+def test_a_single_argument_needs_no_tuple():
+    assert cr.minimize(lambda x, a: (x - a) ** 2, 1.0, args=3.0).x == pytest.approx(3)
+    a = np.array([1.0, 2.0])
+    np.testing.assert_allclose(cr.minimize(lambda x, a: np.sum((x - a) ** 2), np.zeros(2), args=a).x, a)
+
+
+def test_odd_starts_get_clear_messages():
+    assert "does not depend on x" in cr.minimize(lambda x: 0 * x + 3.0, 1.0).message
+    assert cr.minimize(lambda x: x**2, np.nan).message == "x0 is not finite: it is nan"
+    two = cr.minimize(lambda x: np.sum(x**2), np.array([1.0, np.inf]))
+    assert (two.message, two.success) == ("x0 is not finite: number 2 of 2 is inf", False)
+    assert cr.minimize(lambda x: (x - 1) ** 2, 3).x == 1.0
+    np.testing.assert_allclose(cr.minimize(lambda x: np.sum(x**2), [1, 2]).x, 0, atol=1e-6)
+
+
 def test_the_path_of_a_long_run_stays_small():
     found = cr.minimize(rosenbrock, np.array([-1.2, 1.0]), method="gd", learning_rate=1e-4, max_iter=5000)
     assert len(found.path.iterations) <= 2001

@@ -1,7 +1,8 @@
-"""The code and formulas that `explain` shows: copied, they run and agree with the gradient; if not, they are not shown."""
+"""What `explain` shows of a gradient: copied, the code runs and agrees with it; what does not agree is not shown."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,12 @@ from test_explain import LOSSES, every_loss
 import chainrule as cr
 from chainrule.api.call import Call
 from chainrule.execute import run
-from chainrule.explain import python_text, verified
+from chainrule.explain import derive, explanation, python_text, verified
 from chainrule.explain.literals import literal
+from chainrule.explain.names import symbol
+from chainrule.explain.operations import operations
 from chainrule.explain.source import Source, gradient_source, source
-from chainrule.explain.textbook import gradient, gradient_program
+from chainrule.explain.textbook import gradient, gradient_program, typesetter
 from chainrule.ir import Equation, Program
 from chainrule.ops.table import OPS
 
@@ -182,7 +185,7 @@ def test_a_wrong_rewrite_is_not_shown(monkeypatch):
     monkeypatch.setattr(verified, "gradient_program", spoiled)
     program = cr.trace(loss, POINT)
     shown = cr.explain(loss, POINT)
-    assert str(shown.gradient) != str(gradient(program, [0], spoiled(program, [0])))
+    assert str(shown.gradient) != str(gradient(program, [0], typesetter(spoiled(program, [0]))))
     assert_code_agrees(shown)
 
 
@@ -212,3 +215,95 @@ def test_at_a_minimum_roundings_are_no_reason_to_hide_the_code():
         return np.mean((X @ w - y) ** 2)
 
     assert "X.T @ (X @ w - y)" in cr.explain(squares, w).code.text
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def loop(p, t):
+    m = 0.0
+    for z in t:
+        s = np.exp(-m) + p
+        m = m + (z - m) * s + np.sin(s) / (1 + s * s) * z
+    return m**2
+
+
+STEPS = {**LOSSES, "loop": (loop, (0.5, np.array([1.0, 2.0, 4.0])), (0,))}
+LETTER = re.compile(r"[^\W\d_]['\u0304]*[₀-₉]*")
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_every_name_in_a_derivation_is_defined(name):
+    """Each is an input, a value of an earlier line, its own change, or said beside it."""
+    f, args, wrt = STEPS[name]
+    found = cr.explain(f, *args, wrt=wrt)
+    known = {v.name for v in found.program.inputs}
+    own = {str(symbol(n)) for n in known}
+    for step in found.steps:
+        for a, _ in step.where:
+            own.add(str(a))
+        for box in (step.value, step.differential):
+            used = {str(b) for b in letters(box)}
+            here = {*own, str(step.name), "d", "F", *"ijkT"}
+            strangers = {u for u in used if LETTER.fullmatch(u) and not {u, u.rstrip("₀₁₂₃")} & here}
+            assert not strangers, f"{step}: {strangers}"
+        own.add(str(step.name))
+
+
+def letters(box):
+    """Every name in a box: t₁ is one."""
+    if box.kind == "letter" or (box.kind == "lowered" and box.parts[1].unicode.isdigit()):
+        yield box
+    else:
+        for part in box.parts:
+            yield from letters(part)
+
+
+def test_a_value_has_one_name_in_the_formula_and_in_the_code():
+    f, args, wrt = LOSSES["network"]
+    found = cr.explain(f, *args, wrt=wrt)
+    assert "q = p W₂ᵀ ⊙ (1 − H²)" in str(found.gradient)
+    assert "q = p @ W2.T * (1 - H ** 2)" in found.code.text
+
+
+# --- operations -------------------------------------------------------------------------------------------------------
+
+
+def test_operations_are_written_in_numpys_words():
+    def f(theta, b, X):
+        return np.sum(np.tanh(X @ theta + b)) * theta[0]
+
+    written = [text for _, text in operations(cr.trace(f, np.ones(2), 1.0, np.ones((400, 2))))]
+    assert written[:3] == ["X @ theta", "np.full((400,), b)", "a + c"]
+    assert "theta[0]" in written
+
+
+@every_loss
+def test_operations_as_written_compute_the_value(name):
+    f, args, _ = LOSSES[name]
+    program = cr.trace(f, *args)
+    scope = {"np": np, "special": scipy.special}
+    scope |= {v.name: np.asarray(a) for v, a in zip(program.inputs, args, strict=True)}
+    scope["flat_index"] = OPS["flat_index"].evaluate
+    names = program.names()
+    for e, text in operations(program):
+        found = eval(text, scope)
+        scope |= zip([names[v] for v in e.outputs], found if len(e.outputs) > 1 else [found], strict=True)
+    np.testing.assert_allclose(scope[names[program.outputs[0]]], f(*args))
+
+
+# --- time -------------------------------------------------------------------------------------------------------------
+
+
+def test_what_nobody_reads_of_an_explanation_is_not_worked_out(monkeypatch):
+    monkeypatch.setattr(explanation, "backprop", lambda *args: pytest.fail("the table was made"))
+    monkeypatch.setattr(derive, "steps", lambda *args: pytest.fail("steps were made"))
+    assert str(cr.explain(loss, POINT).gradient)
+    assert cr.derive("sin(x)").derivative(0.0) == 1.0
+
+
+def test_an_explanation_is_of_the_values_at_the_call():
+    x = np.ones(2)
+    found = cr.explain(lambda x: np.sum(x**2), x)
+    x *= 100
+    assert found.backprop.rows[0].size == pytest.approx(np.sqrt(2))

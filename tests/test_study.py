@@ -62,6 +62,7 @@ def test_wrt_is_the_option_else_the_files_wrt_else_the_first_argument(file):
     assert (load(path, "b").wrt, load(path, "b").chosen) == (("b",), "--wrt")
     assert load(path, "b, w").wrt == ("b", "w")
     assert load(file(LOSS + "    WRT = 'b'\n")).wrt == ("b",)
+    assert load(file(LOSS + "    WRT = 'w, b'\n")).wrt == ("w", "b")
 
 
 def test_defaults_and_keyword_only_arguments_are_respected(file):
@@ -343,6 +344,8 @@ def test_a_terminal_shows_the_same_in_plain_text(found, capsys):
     for title in ("1. The program", "2. The gradient", "3. The derivation", "4. The check", "5. The minimum"):
         assert title in text
     assert "gradient agrees" in text
+    assert not [line for line in text.split("\n") if line != line.rstrip()]
+    assert text.index("The value costs") < text.index("2. The gradient")
 
 
 def test_data_survives_json(found):

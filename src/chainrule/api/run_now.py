@@ -67,7 +67,7 @@ def check(f: Function, *args: Any, wrt: Wrt = 0, components: int = COMPONENTS) -
 def minimize(
     f: Function,
     x0: Any,
-    args: tuple[Any, ...] = (),
+    args: Any = (),
     *,
     method: str = "l-bfgs",
     tol: float | None = None,
@@ -81,15 +81,17 @@ def minimize(
     `x0` may be an array, a number, or a nested structure of them; the result's `x` has the same structure. Methods:
     "gradient descent" (with `learning_rate`, or a line search), "l-bfgs" (the one that takes `bounds`), "bfgs",
     "newton-cg", "trust-ncg". Success means that the largest component of the gradient is at most `tol` (1e-6, or 1e-3
-    in float32), or as small as rounding lets it be. Ctrl-C gives the best point so far.
+    in float32), or as small as rounding lets it be. Ctrl-C gives the best point so far. `args` that are no tuple are
+    taken for a single argument.
 
     >>> found = minimize(lambda p: (p["a"] - 1) ** 2 + np.sum(p["b"] ** 4), {"a": 0.0, "b": np.ones(2)})
     >>> found.success, round(found.x["a"], 4)
     (True, 1.0)
     """
     differentiated, product = value_and_grad(f), hvp(f)
+    further = args if isinstance(args, tuple) else (args,)
     return _minimize(
-        lambda x: differentiated(x, *args), x0, hvp=lambda x, v: product(x, *args, v),
+        lambda x: differentiated(x, *further), x0, hvp=lambda x, v: product(x, *further, v),
         method=method, tol=tol, max_iter=max_iter, callback=callback, bounds=bounds, learning_rate=learning_rate,
     )  # fmt: skip
 

@@ -76,18 +76,22 @@ def differentials(program: Program, wanted: Sequence[int]) -> tuple[Differential
         if isinstance(a, Var) and not a.name and len(p.outputs) == 1 and a not in p.inputs:
             names[a] = title(program)
     active = reached_from(p, wanted)
+    used = {a for line in lines for a in line.program.inputs} | set(p.outputs)
     steps = []
     told: set[Var] = set()
     for line in lines:
-        if any(v in active for v in line.values):
-            new = [v for v in counted.counts if v in line.program.inputs and v not in told]
-            told.update(new)
-            steps.append(_step(line, names, active, [(names[v], number(str(counted.counts[v]))) for v in new]))
+        new = [v for v in counted.counts if v in line.program.inputs and v not in told]
+        for v in line.values:
+            if v in active and v in used:
+                told.update(new)
+                steps.append(_step(line, v, names, active, [(names[n], number(str(counted.counts[n]))) for n in new]))
     return tuple(steps)
 
 
-def _step(line: Line, names: Mapping[Var, Box], active: set[Var], counts: Sequence[tuple[Box, Box]]) -> Differential:
-    v = next(v for v in line.values if v in active)
+def _step(
+    line: Line, v: Var, names: Mapping[Var, Box], active: set[Var], counts: Sequence[tuple[Box, Box]]
+) -> Differential:
+    """How one value of a line is computed, and how it changes."""
     moving = [i for i, x in enumerate(line.program.inputs) if x in active]
     found = forward(line.program, moving)
     tangents = found.program.inputs[len(line.program.inputs) :]
@@ -103,9 +107,7 @@ def _step(line: Line, names: Mapping[Var, Box], active: set[Var], counts: Sequen
     )  # fmt: skip
 
 
-def _change(
-    program: Program, at: int | None, line: Line, names: Mapping[Var, Box], tangents: Sequence[Var]
-) -> Formula:
+def _change(program: Program, at: int | None, line: Line, names: Mapping[Var, Box], tangents: Sequence[Var]) -> Formula:
     """The differential, in which the line's own value goes by its name."""
     if at is None:
         return Formula(((number("0"), number("0")),))

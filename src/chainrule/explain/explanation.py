@@ -60,7 +60,7 @@ class Explanation:
 
     @cached_property
     def gradient(self) -> Formula:
-        return gradient(self.program, self.wanted, self._shown.derived)
+        return gradient(self.program, self.wanted, self._shown.setter)
 
     @property
     def code(self) -> Source:

@@ -37,7 +37,7 @@ from .layout import (
 )
 from .matrix import Axes, contracted, index_letters, lifted, relettered
 from .names import base, fresh, iterate, symbol, verbatim
-from .selection import Picked, counts_up, picked, scattered
+from .selection import Picked, added, counts_up, is_position, picked, rows, scattered
 from .styles import constant, laid_out, notation_of, one_of, placed, reshaped, uniform
 from .views import is_view as is_view
 from .views import names_and_repeats
@@ -70,7 +70,7 @@ class Typesetter:
         self, program: Program, *, named: Mapping[Var, Box] | None = None, cut: Iterable[Var] = (),
         counts: Mapping[Var, int] | None = None, inline: bool = False,
     ) -> None:  # fmt: skip
-        self.program = program
+        self.program, self.counts = program, counts or {}
         self.producer = {v: e for e in program.equations for v in e.outputs}
         self.names, self._repeats = names_and_repeats(program)
         self.given = named or {}  # names that the caller wants
@@ -87,7 +87,7 @@ class Typesetter:
         self._inline = inline  # give no names to what is shared or long
         for v in program.inputs:
             self.boxes[v] = self.given.get(v) or self._name(v)
-        for v, n in (counts or {}).items():
+        for v, n in self.counts.items():
             self.definitions[v] = (self.boxes[v], number(str(n)))
         for e in program.equations:
             self._read(e)
@@ -201,7 +201,7 @@ class Typesetter:
             return False
         if body.size > LONG:
             return True
-        if is_view(e) or self._uses[v] < 2 or e.op is scatter_add:  # what is scattered is written where it is reshaped
+        if is_view(e) or self._uses[v] < 2 or (e.op is scatter_add and not added(e, self.producer)):
             return False
         return body.size > (1 if v in self.names else REPEATED)
 
@@ -214,7 +214,9 @@ class Typesetter:
             return self._aligned(e)
         if isinstance(e.op, Contraction):
             return self._contraction(e)
-        if picked(e, self.producer):
+        if is_position(e):
+            return self.box(e.inputs[0]), self.axes(e.inputs[0])
+        if picked(e, self.producer) or added(e, self.producer):
             return None, long_axes(e.output)
         if style == "slice" and not self.axes(e.inputs[0]):
             return self.box(e.inputs[0]), ()
@@ -333,7 +335,7 @@ class Typesetter:
         if not own:
             return relettered(self.box(a), bound, self._letters())
         e = self._inlined(a)
-        if e is not None and (e.op.aligned or a in self.elements or is_view(e)):
+        if e is not None and (e.op.aligned or a in self.elements or is_view(e) or rows(e, self.producer)):
             found = self._element(e, at, bound)
             if found is not None:
                 return found
@@ -348,8 +350,13 @@ class Typesetter:
             return self._contracted_element(e, at, bound)
         if (found := picked(e, self.producer)) is not None:
             return self._picked(found, at, bound)
+        if (found := rows(e, self.producer)) is not None:
+            along = {1: at[1]} if 1 in at else {}
+            return self._entry(found.table, {0: self._position(found.indices[0], at.get(0, ""), bound), **along}, bound)
         a = e.inputs[0]
         if (found := scattered(a, e.outputs[0].type.shape, self.producer)) is not None:
+            return self._scattered(found, at, bound)
+        if (found := added(e, self.producer)) is not None:
             return self._scattered(found, at, bound)
         if not is_view(e):
             return None
@@ -374,7 +381,8 @@ class Typesetter:
         own = next((i for i, a in enumerate(found.indices) if counts_up(a) and i in at), None)
         place = at[own] if own is not None else next(c for c in self._letters() if c not in bound)
         inside = bound | {place}
-        factors = [self._entry(found.table, {0: place}, inside)]
+        along = {1: at[1]} if len(found.indices) == 1 and 1 in at else {}  # whole rows are added
+        factors = [self._entry(found.table, {0: place, **along}, inside)]
         for i, a in enumerate(found.indices):
             if i != own and i in at:
                 equal = relation(self._entry(a, {0: place}, inside), "=", "=", letter(at[i]))

@@ -143,6 +143,8 @@ def total(left: Box, right: Box, minus: bool) -> Box:
 
 
 def negated(part: Box) -> Box:
+    if part.kind == "prefix" and part.sign == "−":
+        return part.parts[0]
     return Box("prefix", (part,), "−", "-", SIGN, (QUOTIENT,))
 
 

@@ -70,7 +70,7 @@ def _corners(size: int) -> Iterator[Guess]:
     for n, k in (((root - 1) // 2, 0), ((root + 1) // 2, 1)):
         for half, sign in (("triu", k), ("tril", -k)):
             yield (
-                f"np.flatnonzero(np.{half}(np.ones(({n}, {n})), {sign}))",
+                f"np.flatnonzero(np.{half}(np.ones(({n}, {n})){f', {sign}' if sign else ''}))",
                 lambda half=half, n=n, sign=sign: np.flatnonzero(getattr(np, half)(np.ones((n, n)), sign)),  # type: ignore[misc]
             )
 

@@ -76,8 +76,10 @@ def contracted(ins: Sequence[Labels], out: Labels, parts: Sequence[Box]) -> Box 
 
 
 def sums(box: Box) -> set[str]:
-    """The letters that are counted with inside a box."""
+    """The letters that are counted with inside a box: those of Σᵢ, and of an array [xᵢ − yⱼ]ᵢⱼ."""
     found = set(box.parts[0].sign.split(",")) if box.kind == "summed" else set()
+    if box.kind == "lowered" and box.parts[0].sign == "[ ]":
+        found = set(box.parts[1].sign.split(","))
     return found.union(*map(sums, box.parts))
 
 

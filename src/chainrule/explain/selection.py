@@ -51,6 +51,31 @@ def scattered(a: Atom, shape: tuple[int, ...], producer: Producers) -> Picked | 
     return None
 
 
+def rows(e: Equation, producer: Producers) -> Picked | None:
+    """The table, and which of its rows a reading takes."""
+    if e.op is not gather or e.output.type.ndim != 2:
+        return None
+    flat = _flat(e.inputs[1], producer)
+    if flat is not None and len(flat.inputs) > 1:
+        return None
+    return Picked(e.inputs[0], flat.inputs if flat is not None else (e.inputs[1],))
+
+
+def added(e: Equation, producer: Producers) -> Picked | None:
+    """The rows that an equation adds into a table, and where to."""
+    if e.op is not scatter_add or e.output.type.ndim != 2:
+        return None
+    flat = _flat(e.inputs[1], producer)
+    if flat is not None and len(flat.inputs) > 1:
+        return None
+    return Picked(e.inputs[0], flat.inputs if flat is not None else (e.inputs[1],))
+
+
+def is_position(e: Equation) -> bool:
+    """Whether it is the position in a table with one axis: the index itself."""
+    return e.op is flat_index and len(e.inputs) == 1
+
+
 def counts_up(a: Atom) -> bool:
     """Whether it is 0, 1, 2, …: its elements are their own index."""
     return isinstance(a, Const) and a.type.ndim == 1 and np.array_equal(a.value, np.arange(a.type.size))

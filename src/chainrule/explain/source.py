@@ -22,14 +22,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from textwrap import wrap
 from typing import Any
+from unicodedata import normalize
 
 from ..ir import Array, Atom, Const, Equation, Program, Var
 from ..ops.contraction import Contraction, Spec
-from .formula import is_view, user_names, views
+from .formula import Typesetter, is_view, user_names, views
+from .layout import Box
 from .names import fresh, identifier
 from .python_text import Text, array, contraction, element, helper, number, statements, stretched, written
 from .styles import notation_of
-from .textbook import Counted, gradient_program
+from .textbook import gradient_program, typesetter
 
 WIDE = 72  # an expression longer than this is assigned to a variable
 SHORT = 48  # a constant array longer than this stands above the function
@@ -68,27 +70,47 @@ class Source:
 
 
 def source(
-    program: Program, name: str | None = None, results: Sequence[str] = (), counts: Mapping[Var, int] | None = None
+    program: Program,
+    name: str | None = None,
+    results: Sequence[str] = (),
+    counts: Mapping[Var, int] | None = None,
+    letters: Mapping[Var, str] | None = None,
 ) -> Source:
-    """The program as a NumPy function; `results` are names for what it returns, `counts` inputs that are known."""
+    """The program as a NumPy function.
+
+    `results` are names for what it returns, `counts` inputs that are known, `letters` what a formula calls values.
+    """
     own = identifier(program.name) if program.name.isidentifier() else "f"
-    return _Writer(program, name or own, results, counts or {}).source()
+    return _Writer(program, name or own, results, counts or {}, letters or {}).source()
 
 
 def gradient_source(
-    program: Program, wanted: Sequence[int], name: str = "gradient", derived: Counted | None = None
+    program: Program, wanted: Sequence[int], name: str = "gradient", setter: Typesetter | None = None
 ) -> Source:
-    """The gradient in the wanted inputs as a NumPy function: the formula that `textbook.gradient` shows, in code."""
-    counted = derived or gradient_program(program, wanted)
+    """The gradient in the wanted inputs as a NumPy function: the formula that `textbook.gradient` shows, in code.
+
+    `setter` has typeset that formula: a value has the same name in both.
+    """
+    setter = setter or typesetter(gradient_program(program, wanted))
     names = user_names(program)
     results = [f"d{names.get(program.inputs[i], '')}" for i in wanted]
-    return source(counted.program, name, results, counted.counts)
+    letters = {v: _letter(box) for v, (box, _) in setter.definitions.items()}
+    return source(setter.program, name, results, setter.counts, letters)
+
+
+def _letter(box: Box) -> str:
+    """A name in mathematics as one in code: t1 for t₁, q for the elements qᵢⱼ."""
+    if box.kind == "lowered" and not box.parts[1].unicode.isdigit():
+        box = box.parts[0]
+    return normalize("NFKC", box.unicode)
 
 
 class _Writer:
     """Goes through a program once; a value is written where it is used, or assigned when it is shared or long."""
 
-    def __init__(self, program: Program, name: str, results: Sequence[str], counts: Mapping[Var, int]) -> None:
+    def __init__(
+        self, program: Program, name: str, results: Sequence[str], counts: Mapping[Var, int], letters: Mapping[Var, str]
+    ) -> None:
         self.program = program
         self.name = name
         self.producer = {v: e for e in program.equations for v in e.outputs}
@@ -105,6 +127,7 @@ class _Writer:
         for v, result in zip(program.outputs, self.results, strict=False):
             if isinstance(v, Var) and v not in program.inputs:
                 self.names.setdefault(v, result)
+        self.names |= {v: self._free(identifier(n)) for v, n in letters.items() if v not in self.names}
         self._fresh = fresh(self.taken)
         self._uses = views(program)[1]
 
@@ -124,7 +147,8 @@ class _Writer:
         outputs = [self._result(a, i) for i, a in enumerate(self.program.outputs)]
         self.lines.append("return " + ", ".join(outputs))
         body = "\n".join("    " + line for line in self.lines)
-        function = f"def {self.name}({', '.join((*parameters, *self.constants))}):\n{body}\n"
+        told = [f"# {n}: {x.dtype}[{','.join(map(str, x.shape))}], a constant\n" for n, x in self.constants.items()]
+        function = f"{''.join(told)}def {self.name}({', '.join((*parameters, *self.constants))}):\n{body}\n"
         arrays = ["\n".join(self.arrays)] if self.arrays else []
         blocks = [*arrays, *(h + "\n" for h in self.helpers.values()), function]
         used = "\n".join(blocks)

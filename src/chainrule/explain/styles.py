@@ -13,6 +13,7 @@ import numpy as np
 from ..ir import Const, Equation
 from ..ops.notation import ATOM, POWER, PRODUCT, SUM, Notation
 from .layout import (
+    BIG,
     Box,
     applied,
     beside,
@@ -49,8 +50,17 @@ def laid_out(e: Equation, parts: Parts, *, elements: bool = False) -> Box:
     """The box of `e.op` applied to parts that are laid out already; `elements` if a product is one of numbers."""
     notation = notation_of(e)
     if elements and notation.style == "infix" and notation.level == PRODUCT:
-        return product(parts)
+        return _over_its_length(*parts) or product(parts)
     return _STYLES[notation.style](e, notation, parts)
+
+
+def _over_its_length(front: Box, back: Box) -> Box | None:
+    """(1/‖x‖) x is x / ‖x‖."""
+    if front.kind != "fraction" or front.parts[0].sign != "1":
+        return None
+    below = front.parts[1]
+    last = below.parts[-1] if below.kind == "row" else below
+    return fraction(back, below) if last.sign == "‖ ‖" else None
 
 
 def is_number(box: Box) -> bool:
@@ -63,12 +73,43 @@ def is_number(box: Box) -> bool:
 def _infix(e: Equation, notation: Notation, parts: Parts) -> Box:
     left, right = parts
     if notation.level == SUM:
-        return total(left, right, minus=notation.text == "-")
+        minus = notation.text == "-"
+        return _joined_cases(left, right, minus) or total(left, right, minus=minus)
     if notation.level == PRODUCT:
         if left.sign == "1" or right.sign == "1":  # a condition that always holds
             return right if left.sign == "1" else left
         return hadamard([left, right]) if e.output.type.shape else product([left, right])
     return relation(left, notation.symbol, notation.tex, right)
+
+
+def _joined_cases(left: Box, right: Box, minus: bool) -> Box | None:
+    """{0 if C, v otherwise} + w [C] is {w if C, v otherwise}."""
+    for here, there in ((left, right), (right, left)):
+        if here.kind != "cases" or len(here.parts) != 4 or here.parts[0].sign != "0":
+            continue
+        rest = _without(there, fenced("[", here.parts[1], "]"))
+        if rest is not None:
+            other = here.parts[2]
+            rest, other = (negated(b) if minus and side is right else b for b, side in ((rest, there), (other, here)))
+            return cases([(rest, here.parts[1]), (other, None)])
+    return None
+
+
+def _without(box: Box, factor: Box) -> Box | None:
+    """A product of numbers, or of elements, without one of its factors; None if that is not in it."""
+    if box == factor:
+        return number("1")
+    if box.kind == "prefix":
+        inside = _without(box.parts[0], factor)
+        return None if inside is None else negated(inside)
+    if box.kind != "row" or (box.sign != " ⊙ " and (box.sign != " " or box.needs[-1] != BIG)):
+        return None
+    for i, part in enumerate(box.parts):
+        found = _without(part, factor)
+        if found is not None:
+            rest = [*box.parts[:i], *([] if found.sign == "1" else [found]), *box.parts[i + 1 :]]
+            return rest[0] if len(rest) == 1 else hadamard(rest) if box.sign == " ⊙ " else product(rest)
+    return None
 
 
 def uniform(a: Const) -> Any:
@@ -274,13 +315,13 @@ def _sequence(e: Equation, notation: Notation, parts: Parts) -> Box:
 
 def reshaped(e: Equation, part: Box) -> Box:
     """The same numbers, row by row, in another shape."""
-    shape = e.outputs[0].type.shape
+    shape = [n for n in e.outputs[0].type.shape if n != 1]
     size = letter("×".join(map(str, shape)), r" \times ".join(map(str, shape)))
     return applied(lowered(word("reshape"), size), [part])
 
 
 def _solve(e: Equation, notation: Notation, parts: Parts) -> Box:
-    return product([_inverted(parts[0]), parts[1]])
+    return _chain(_inverted(parts[0]), parts[1])
 
 
 def _inverted(box: Box) -> Box:
@@ -312,7 +353,7 @@ _STYLES: dict[str, Callable[[Equation, Notation, Parts], Box]] = {
     "slice": _slice,
     "place": _place,
     "update": _update,
-    "index": lambda e, notation, parts: lowered(parts[0], parts[1]),
+    "index": lambda e, notation, parts: Box("row", (parts[0], fenced("[", parts[1], "]")), needs=(ATOM, 0)),
     "sequence": _sequence,
     "solve": _solve,
     "inverse": lambda e, notation, parts: _inverted(parts[0]),

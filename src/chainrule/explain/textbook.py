@@ -144,13 +144,12 @@ def typesetter(counted: Counted, **options: Any) -> Typesetter:
     return Typesetter(counted.program, counts=counted.counts, **options)
 
 
-def gradient(program: Program, wanted: Sequence[int], derived: Counted | None = None) -> Formula:
-    """The gradients in the wanted inputs, as one system of formulas; `derived` computes them."""
-    counted = derived or gradient_program(program, wanted)
-    setter = typesetter(counted)
+def gradient(program: Program, wanted: Sequence[int], setter: Typesetter | None = None) -> Formula:
+    """The gradients in the wanted inputs, as one system of formulas; `setter` has typeset the program of them."""
+    setter = setter or typesetter(gradient_program(program, wanted))
     of = title(program)
     lefts = [gradient_name(program.inputs[i], setter.box(program.inputs[i]), of) for i in wanted]
-    return setter.system(lefts, counted.program.outputs)
+    return setter.system(lefts, setter.program.outputs)
 
 
 def value(program: Program) -> Formula:

@@ -15,16 +15,17 @@ import numpy as np
 from ..execute import run
 from ..ir import Array, Program
 from ..transform.simplify import simplify
+from .formula import Typesetter
 from .source import Source, gradient_source
-from .textbook import Counted, gradient_program, plain_gradient, with_book_rules, with_counts
+from .textbook import Counted, gradient_program, plain_gradient, typesetter, with_book_rules, with_counts
 
 TOLERANCE = {4: 1e-3, 8: 1e-6}  # relative to the largest entry, by the bytes of a number
 
 
 class Shown(NamedTuple):
-    """The gradient as the program behind its formula, and as code."""
+    """The gradient typeset, and as code."""
 
-    derived: Counted
+    setter: Typesetter
     code: Source
 
 
@@ -33,14 +34,18 @@ def verified(program: Program, wanted: Sequence[int], values: Sequence[Any] | No
     accurate = Counted(simplify(plain_gradient(Counted(program, {}), wanted).program), {})
     judge = None if values is None else _judge(accurate.program, values)
     if judge is None:  # nothing to compare with
-        derived = gradient_program(program, wanted)
-        return Shown(derived, gradient_source(program, wanted, derived=derived))
-    derived = next((form for form in _forms(program, wanted) if judge.formula(form)), accurate)
-    for form in (derived, accurate):
-        code = _attempt(gradient_source, program, wanted, "gradient", form)
+        setter = typesetter(gradient_program(program, wanted))
+        return Shown(setter, gradient_source(program, wanted, setter=setter))
+    setter = typesetter(next((form for form in _forms(program, wanted) if judge.formula(form)), accurate))
+    for form in (setter, accurate):
+        code = _attempt(_written, program, wanted, form)
         if code is not None and judge.code(code):
-            return Shown(derived, code)
-    return Shown(derived, NO_CODE)
+            return Shown(setter, code)
+    return Shown(setter, NO_CODE)
+
+
+def _written(program: Program, wanted: Sequence[int], form: Typesetter | Counted) -> Source:
+    return gradient_source(program, wanted, setter=typesetter(form) if isinstance(form, Counted) else form)
 
 
 _WHY = "no NumPy code was found that computes this gradient: use chainrule.grad"

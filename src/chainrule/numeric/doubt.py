@@ -23,7 +23,7 @@ from .differences import Line, Slope, slope  # noqa: F401  slope: for the exampl
 
 _RATIO = 4.0
 _FINEST = 8  # units of rounding in x: below that a step is not what it says
-_SHORTEST = 1e-12  # waves that are shorter, and lower than the rounding of the values, are not reckoned with
+_SHORTEST = 450  # such units: waves that are shorter, and as low as the noise, are not reckoned with
 
 FAST = "the function varies faster than differences can follow"
 STAIRS = "the function is a staircase: level close by, and not from afar"
@@ -40,28 +40,33 @@ class Doubt:
 def doubt(line: Line, found: Slope, gradient: float, *, noise: float, floor: float, precision: float) -> Doubt | None:
     """What speaks for `gradient` and against `found`, both along `line`; None if nothing does.
 
-    `noise` is what was measured in the values, `floor` half a unit or so of their last digit: less than that they
-    can't be wrong by. A finer difference that is off by more than the noise makes `found` a chance hit. One that is off
-    by more than the floor is noise or a shape: it counts if it is what `gradient` says.
+    `noise` is what was measured in the values, `floor` a unit of their last digit: less than that they can't be wrong
+    by. A finer difference that is off by more than the noise makes `found` a chance hit. One that is off by more than
+    the floor is noise or a shape: it counts if it is what `gradient` says.
     """
     off = abs(gradient - found.value)
-    if found.swing <= 4 * noise:  # nothing rises out of the noise: a wave may hide in it
-        unresolved = _FINEST * precision * abs(gradient) > found.swing + noise
-        if off * _SHORTEST <= noise or unresolved:
-            return Doubt(f"nothing below {noise / _SHORTEST:.1g} can be seen in values this noisy", 0.0)
-    step, others, lost = found.step / _RATIO, [], False
-    middle = line(0.0)
+    bars = 2 if found.bar <= 0.01 * abs(found.value) else 4  # a vague estimate has a vague bar
+    if found.kind == "smooth" and off <= bars * found.bar:
+        return Doubt(f"the gradient is less than {bars} error bars off", 0.0)
+    shortest = (1 if found.swing else 12) * _SHORTEST * precision  # values that never change are less suspect
+    if found.swing <= 8 * noise and (off * shortest <= noise or found.swing > 1.5 * noise or noise > 16 * floor):
+        return Doubt(f"nothing in the values stands out of their noise, {noise:.1g}", 0.0)
+    others, lost, middle, step = [], False, line(0.0), found.step / _RATIO
     while step >= _FINEST * precision and step * off > floor:
-        after, before = line(step), line(-step)
-        central = (after - before) / (2 * step)
+        after, before, shrunk = line(step), line(-step), step / found.step
+        central, bend = (after - before) / (2 * step), abs(after - middle + (before - middle))
+        rounding = precision * max(abs(central), abs(found.value))  # of x + h
+        gap = step * (abs(central - found.value) - found.bar - 2 * found.bend * shrunk**2)
+        uneven = bend - 2 * found.curvature * found.step**2 * shrunk  # a wave seen from its crest has level differences
         if math.isfinite(central):
-            gap = abs(central - found.value) - found.bar - 2 * found.bend * (step / found.step) ** 2
-            if gap > (4 * floor + 2 * precision * max(abs(central), abs(found.value))) / step:
+            if gap > 2.5 * floor + 2 * rounding:
                 others.append((step, (central, (after - middle) / step, (middle - before) / step)))
-                lost = lost or gap > 4 * (noise + precision * abs(central)) / step
+            lost = lost or max(gap, uneven) > 4 * (noise + rounding)
+            if step < 4 * _RATIO * _FINEST * precision:  # nearly neighbouring floats: what `gradient` alone explains
+                jump = abs(after - middle)
+                lost = lost or 4 * abs(gradient) * step > jump > max(16 * floor, 2 * abs(found.value) * step)
         step /= _RATIO
-    # what is said last counts: further up, steps outrun the function
-    for at, slopes in reversed(others[-3:]):
+    for at, slopes in reversed(others[-3:]):  # what is said last counts: further up, steps outrun the function
         if any(abs(s - gradient) < abs(s - found.value) / 3 for s in slopes):
             return Doubt(STAIRS if 0 in slopes else FAST, _RATIO * at)
-    return Doubt(FAST, others[-1][0]) if lost else None
+    return Doubt(FAST, others[-1][0] if others else 0.0) if lost else None

@@ -13,6 +13,9 @@ from ..ir import Array
 from .layout import Layout
 
 _KEPT = 2000  # entries of a path
+_BOTTOM = -1e300  # what falls below has no minimum
+_FAR = 1e4  # times the size of x0: from there on, look whether it goes down for ever
+_PROBES, _STRIDE, _DEEP = 30, 1e10, -1e100
 
 
 class Stop(StopIteration):
@@ -97,6 +100,8 @@ class Objective:
         self.recent: list[Point] = []
         self.largest_gradient = 0.0
         self.last_value = math.nan
+        self.start: Array | None = None
+        self.horizon = math.inf
 
     def point(self, x: Array) -> Point:
         """Value and gradient at x, asked of the function unless just asked."""
@@ -127,6 +132,8 @@ class Objective:
     def ask(self, x: Array) -> tuple[float, Array]:
         """Value and gradient as they are."""
         point = self.point(x)
+        if point.value < _BOTTOM:
+            raise Stop("unbounded")
         return point.value, point.gradient
 
     def __call__(self, x: Array) -> tuple[float, Array]:
@@ -136,7 +143,7 @@ class Objective:
         quarter of the way: a line search turns back by that much.
         """
         point = self.point(x)
-        if point.value == -math.inf:
+        if point.value < _BOTTOM:
             raise Stop("unbounded")
         if point.finite or self.current is None:
             return point.value, point.gradient
@@ -157,14 +164,47 @@ class Objective:
         """The starting point."""
         self.current = self.point(x)
         self.path.add(0, self.current.value, self.current.grad_norm)
+        self.start, self.horizon = self.current.x, _FAR * (1 + float(np.abs(x).max()))
         return self.current
 
     def accept(self, x: Array) -> Point:
-        """The next iterate."""
+        """The next iterate. Far from the start, it is asked whether the way goes down for ever."""
         self.nit += 1
         self.current = self.point(x)
         self.path.add(self.nit, self.current.value, self.current.grad_norm)
+        assert self.start is not None
+        away = self.current.x - self.start
+        far = float(np.abs(away).max())
+        if far > self.horizon:
+            self.horizon = 100 * far
+            if self.bottomless(away):
+                raise Stop("unbounded")
         return self.current
+
+    def bottomless(self, direction: Array) -> bool:
+        """Whether the value falls, stride by stride, as deep as numbers go along `direction` from the last iterate.
+
+        Points on the way are none of the run's: they are not remembered.
+        """
+        assert self.current is not None
+        value, stride, size = self.current.value, 1.0, float(np.abs(direction).max())
+        if not (0 < size < math.inf and math.isfinite(value)):
+            return False
+        for _ in range(_PROBES):
+            x = self.current.x + stride * direction
+            x = x if self.box is None else np.clip(x, *self.box)
+            self.nfev += 1
+            try:
+                with np.errstate(all="ignore"):
+                    further = float(self.function(self.layout.build(x))[0])
+            except (ArithmeticError, ValueError):
+                return False
+            if not further < value:  # nor if it is NaN
+                return False
+            if further < _DEEP:
+                return True
+            value, stride = further, _STRIDE * stride
+        return False
 
     def final(self) -> Point:
         """The last iterate, unless a better point was met on the way."""

@@ -155,9 +155,11 @@ def minimize(
     begin = layout.flat(x0)
     if box is not None:
         begin = np.clip(begin, *box)
-    status, own_words = _walk(objective, begin, name, hvp, tol, max_iter or MAX_ITER, callback, learning_rate)
+    status, own_words = _walk(objective, begin, name, hvp, tol, _count(max_iter), callback, learning_rate)
     point = objective.final()
     status = _verdict(status, point.grad_norm, objective.largest_gradient, tol)
+    if status == "stuck" and objective.bottomless(-point.gradient):
+        status = "unbounded"
     return Minimum(
         layout.build(point.x), point.value, status in ("converged", "rounding"), status,
         _message(status, objective, own_words, tol),
@@ -183,6 +185,8 @@ def _walk(
             return "not finite", ""
         if point.grad_norm <= tol:
             return "converged", ""
+        if max_iter == 0:
+            return "max_iter", ""
 
         def after(x: Array) -> None:
             point = objective.accept(x)
@@ -241,6 +245,15 @@ def _scipy(
 # --- bounds, verdict, words -------------------------------------------------------------------------------------------
 
 
+def _count(max_iter: int | None) -> int:
+    """How many iterations are allowed; 0 looks at x0 alone."""
+    if max_iter is None:
+        return MAX_ITER
+    if not isinstance(max_iter, (int, np.integer)) or max_iter < 0:
+        raise ArgumentError(f"max_iter is {max_iter!r}: it counts iterations", hint="pass 0, 1, 2, …")
+    return int(max_iter)
+
+
 def _box(bounds: Any, size: int, method: str) -> tuple[Array, Array] | None:
     """Lower and upper bounds as two vectors."""
     if bounds is None:
@@ -276,15 +289,23 @@ def _verdict(status: str, grad_norm: float, largest: float, tol: float) -> str:
     return "stuck" if status == "converged" else status
 
 
+def _first_not_finite(x: Array) -> str:
+    i = int(np.argmin(np.isfinite(x)))
+    return f"number {i + 1} of {x.size} is {x[i]}" if x.size > 1 else f"it is {x[i]}"
+
+
 def _message(status: str, objective: Objective, scipy_says: str, tol: float) -> str:
     point = objective.final()
     norm = f"the largest gradient component is {point.grad_norm:.2g}"
     if status == "converged":
-        start = " already at x0, be it a minimum, a maximum or a saddle" if objective.nit == 0 else ""
+        flat = ", or f does not depend on x here" if point.grad_norm == 0 else ""
+        start = f" already at x0, be it a minimum, a maximum or a saddle{flat}" if objective.nit == 0 else ""
         return f"{norm}, below tol={tol:.2g}{start}"
     if status == "rounding":
         return f"{norm}, of at first {objective.largest_gradient:.2g}, and rounding hides any further descent"
     if status == "not finite":
+        if not np.isfinite(point.x).all():
+            return f"{'x' if objective.nit else 'x0'} is not finite: {_first_not_finite(point.x)}"
         what = "value" if not math.isfinite(objective.last_value) else "gradient"
         where = "at x0" if objective.nit == 0 else f"after iteration {objective.nit}"
         return f"the {what} is not finite {where}" + (f" ({objective.last_value})" if what == "value" else "")
@@ -292,7 +313,7 @@ def _message(status: str, objective: Objective, scipy_says: str, tol: float) -> 
         "max_iter": f"max_iter={objective.nit} iterations are used up, and {norm}, above tol={tol:.2g}",
         "stuck": f"no step lowers the value any more, though {norm}, above tol={tol:.2g}"
         + (f" (SciPy: {scipy_says.strip().rstrip('.')})" if scipy_says else ""),
-        "unbounded": "the value falls without bound",
+        "unbounded": "the function seems to be unbounded below: its value falls and falls",
         "stopped": f"stopped by the callback; {norm}",
         "interrupted": "interrupted",
     }[status]

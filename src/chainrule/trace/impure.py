@@ -170,8 +170,8 @@ class Partly:
 
 _IMPURE_NAMES = {
     "rvs": DRAWS, "random_state": DRAWS, "samples": DRAWS, "now": _CLOCK, "today": _CLOCK, "utcnow": _CLOCK,
-    **dict.fromkeys(("read_bytes", "read_text", "write_bytes", "write_text", "open", "exists", "stat", "is_file"), _FILE),
-    **dict.fromkeys(("is_dir", "iterdir", "glob", "rglob", "unlink", "touch", "mkdir"), _FILE),
+    **dict.fromkeys(("read_bytes", "read_text", "write_bytes", "write_text", "open", "stat"), _FILE),
+    **dict.fromkeys(("exists", "is_file", "is_dir", "iterdir", "glob", "rglob", "unlink", "touch", "mkdir"), _FILE),
 }  # fmt: skip
 
 

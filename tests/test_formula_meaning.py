@@ -108,6 +108,7 @@ CORPUS = {
     "attention": (
         lambda Q, K, V: np.sum(np.tanh(scipy.special.softmax(Q @ K.T, axis=1) @ V)), n(4, 3), n(5, 3), n(5, 2),
     ),
+    "a matrix called I": (lambda I, w: np.trace(I) * w[0] + np.sum(np.exp(I)) * w[1], n(3, 3), b),  # noqa: E741
     # elements that are picked
     "labels": (lambda z, c: -np.mean(scipy.special.log_softmax(z, axis=1)[np.arange(5), c]), n(5, 3), np.arange(5) % 3),
     "labels of a linear model": (

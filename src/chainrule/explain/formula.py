@@ -222,7 +222,7 @@ class Typesetter:
             return self.box(e.inputs[0]), ()
         parts = [self.box(a) if style == "update" and not self.axes(a) else self.whole(a) for a in e.inputs]
         unit = "" if "e" in self._bases else "e"
-        found = placed(e, parts[0], unit) if style == "place" and "I" not in self._taken else None
+        found = placed(e, parts[0], unit, "" if "I" in self._taken else "I") if style == "place" else None
         found = found or laid_out(e, parts)
         if style == "slice" and found.unicode in self._symbols:  # the user calls something else x₁
             found = beside(found.parts[0], fenced("[", found.parts[1], "]"))
@@ -271,7 +271,8 @@ class Typesetter:
         )  # fmt: skip
         out = tuple(spec.out[i] for i in axes)
         lazy = len(e.inputs) == 1 and len(out) > 2 and sorted(out) == sorted(ins[0])  # a tensor with its axes turned
-        if any(a in self.elements for a in e.inputs):
+        no_name = out[:1] == out[1:] and "I" in self._taken  # I is something else here
+        if any(a in self.elements for a in e.inputs) or no_name:
             body = None
         elif lazy or (len(e.inputs) == 1 and ins[0] == out):
             body, axes = self.box(e.inputs[0]), tuple(axes[out.index(n)] for n in ins[0])

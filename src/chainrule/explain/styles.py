@@ -257,7 +257,7 @@ def _slice(e: Equation, notation: Notation, parts: Parts) -> Box:
     return lowered(parts[0], _place_index(e, e.inputs[0].type.shape))
 
 
-def placed(e: Equation, part: Box, unit: str) -> Box | None:
+def placed(e: Equation, part: Box, unit: str, identity: str) -> Box | None:
     """Zeros, but for the part: 3 e₀, e₁ vᵀ, and where there are more, with columns of the identity: I[:,2:4] v."""
     shape, index = e.output.type.shape, e.params["index"]
     axes = [(n, b) for n, b in zip(shape, index, strict=False) if n != 1]
@@ -271,8 +271,10 @@ def placed(e: Equation, part: Box, unit: str) -> Box | None:
             factors.append(number("1"))
         elif one and unit:
             factors.append(lowered(letter(unit, rf"\mathbf{{{unit}}}"), letter(place)))
+        elif identity:
+            factors.append(lowered(letter(identity), letter(f":,{place}")))
         else:
-            factors.append(lowered(letter("I"), letter(f":,{place}")))
+            return None
     if len(axes) == 1:
         return _chain(part, *factors) if single[0] else _chain(*factors, part)
     rows, columns = factors

@@ -1,4 +1,4 @@
-"""A second look before a gradient is called wrong: do finer steps speak for it?
+"""A second look before a gradient is called wrong: whether finer steps speak for it.
 
 Differences over a step know nothing of what happens within it. `cos(1e10 x)` has differences near zero at every step
 that it outruns, and a fine staircase looks like a ramp from afar. So an estimate convicts a gradient only if no

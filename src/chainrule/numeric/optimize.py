@@ -231,12 +231,13 @@ def _scipy(
 
     if method.products and hvp is None:
         raise ArgumentError(f"{method.scipy} needs Hessian times vector products: pass hvp")
-    found = scipy_minimize(
-        objective, begin, jac=True, method=method.scipy, callback=callback,
-        bounds=None if objective.box is None else Bounds(*objective.box),
-        hessp=objective.products(hvp) if method.products and hvp is not None else None,
-        options=method.options(tol, max_iter),
-    )  # fmt: skip
+    with np.errstate(over="ignore", invalid="ignore"):  # on the way to minus infinity SciPy squares gradients
+        found = scipy_minimize(
+            objective, begin, jac=True, method=method.scipy, callback=callback,
+            bounds=None if objective.box is None else Bounds(*objective.box),
+            hessp=objective.products(hvp) if method.products and hvp is not None else None,
+            options=method.options(tol, max_iter),
+        )  # fmt: skip
     if stopped:
         raise stopped[0]
     return ("max_iter" if found.nit >= max_iter else "stuck"), str(found.message)

@@ -16,6 +16,7 @@ import functools
 import types
 from abc import update_abstractmethods
 from collections.abc import Callable
+from enum import Enum
 from functools import partial
 from typing import Any
 
@@ -50,6 +51,7 @@ from .outside import (
     names_in,
     nth_of,
     own_attributes,
+    was_changed,
 )
 from .questions import ask_getattr, ask_hasattr, ask_type
 from .recorder import Recorder, Traced
@@ -315,6 +317,9 @@ class Captures:
         return made
 
     def _opaque_class(self, cls: type, capture: Capture) -> type:
+        if issubclass(cls, Enum):
+            for member in cls:
+                self._watched.append((f"`{member}`", partial(was_changed, member, dict(vars(member)))))
         self._opaque(cls, capture)
         return cls
 

@@ -301,6 +301,8 @@ def _parts(value: Any) -> list[Any]:
             raise TooMuch from None
     if not gc.is_tracked(value) and type(value) is not object:
         raise TooMuch  # made in C, and silent about what it holds
+    if type(value).__dictoffset__:
+        object.__getattribute__(value, "__dict__")  # Python makes it when asked; it must always be there, or never
     return gc.get_referents(value)
 
 
@@ -370,6 +372,16 @@ def has_changed(value: Any, before: list[Any]) -> bool:
         return not same(fingerprint(value), before)
     except TooMuch:
         return True
+
+
+def was_changed(value: Any, before: dict[str, Any]) -> bool:
+    """Whether an object's attributes are not what they were; if so, they are put back."""
+    now = vars(value)
+    if now.keys() == before.keys() and all(now[k] is before[k] for k in before):
+        return False
+    now.clear()
+    now.update(before)
+    return True
 
 
 def own_attributes(function: types.FunctionType) -> dict[str, Any]:

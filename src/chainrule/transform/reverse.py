@@ -44,7 +44,8 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
     def gather(a: Atom, g: Atom | None) -> None:
         if g is None or a not in active:
             return
-        g = spread(recorder, g, a)
+        if isinstance(g, Const):
+            g = spread(recorder, g, a)
         old = bar.get(a)
         if old is not None:
             g = _sum(recorder, old, g, a.type._replace(weak=False) if a.type.weak else a.type)
@@ -53,15 +54,14 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
     for output, seed in zip(program.outputs, seeds, strict=True):
         gather(output, seed)
     for e in reversed(program.equations):
-        if not any(v in bar for v in e.outputs):
-            continue
         # an output's cotangent is complete once its equation is reached; those of several outputs may be missing
         given = [bar.get(v) for v in e.outputs]
-        inputs = tuple([i for i, a in enumerate(e.inputs) if a in active])
-        if not inputs:
+        if given == [None] or all([g is None for g in given]):
             continue
-        for i, g in zip(inputs, _pull(recorder, e, given, inputs), strict=True):
-            gather(e.inputs[i], g)
+        inputs = tuple([i for i, a in enumerate(e.inputs) if a in active])
+        if inputs:
+            for i, g in zip(inputs, _pull(recorder, e, given, inputs), strict=True):
+                gather(e.inputs[i], g)
     outputs: list[Atom] = list(program.outputs)
     present: list[int | None] = []
     for i in wanted:
@@ -83,7 +83,7 @@ def _pull(recorder: Recorder, e: Equation, given: Sequence[Atom | None], wanted:
     """
     rule = pullback(e.op, e.inputs, e.outputs, tuple([g is not None for g in given]), wanted, e.params)
     known = [*e.inputs, *e.outputs]
-    mask = _mask(recorder, given[0]) if len(given) == 1 else None
+    mask = _mask(recorder, given[0]) if len(given) == 1 and _may_be_selected(recorder, given[0]) else None
     if mask is None or not (e.op.aligned or rule.moves(len(known))):
         atoms = [*known, *[g for g in given if g is not None]]
         return splice(recorder, rule, e.op, atoms, e.outputs[0].type, e.where)
@@ -137,12 +137,20 @@ def _selection(recorder: Recorder, g: Atom | None) -> _Mask | None:
     return None
 
 
+def _may_be_selected(recorder: Recorder, g: Any) -> bool:
+    """A quick look, for most cotangents are not."""
+    e = recorder.producer.get(g)
+    return e is not None and e.op is where
+
+
 def _is_zero(a: Atom) -> bool:
     return isinstance(a, Const) and a.type.shape == () and a.is_scalar(0)
 
 
 def _sum(recorder: Recorder, x: Atom, y: Atom, type: ArrayType) -> Atom:
     """x + y; of two selections, a selection again, so that it can be moved behind the next rule."""
+    if not (_may_be_selected(recorder, x) and _may_be_selected(recorder, y)):
+        return _add(recorder, x, y, type)
     one, other = _mask(recorder, x), _mask(recorder, y)
     if one is None or other is None:
         return _add(recorder, x, y, type)

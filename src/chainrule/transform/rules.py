@@ -116,7 +116,7 @@ def splice(
     """Write a rule into a recording; an elementwise rule is recorded for numbers, and takes on the shape of `like`."""
     values: list[Atom] = list(atoms)
     aligned, shape, dtype = op.aligned, like.shape, like.dtype
-    plain = like if not like.weak else like._replace(weak=False)
+    plain = like._replace(weak=False) if like.weak else like
     constants = aligned and any([isinstance(a, Const) for a in atoms])
     equations, producer = recorder.equations, recorder.producer
     for step_op, operands, types, params in rule.steps:

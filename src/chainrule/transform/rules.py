@@ -128,13 +128,14 @@ def splice(
                     values.append(Const(step_op.evaluate(*known, **params)))
                 continue
         if aligned:
-            (t,) = types
-            outputs: tuple[Var, ...] = (Var(plain if t.dtype is dtype else ArrayType(shape, t.dtype)),)
+            t = types[0]
+            v = Var(plain if t.dtype is dtype else ArrayType(shape, t.dtype))
+            producer[v] = equation = Equation(step_op, inputs, (v,), params, where)
+            values.append(v)
         else:
             outputs = tuple([Var(t) for t in types])
-        equation = Equation(step_op, inputs, outputs, params, where)
+            equation = Equation(step_op, inputs, outputs, params, where)
+            values += outputs
+            producer.update(dict.fromkeys(outputs, equation))
         equations.append(equation)
-        for v in outputs:
-            values.append(v)
-            producer[v] = equation
     return [None if a is None else values[a] if isinstance(a, int) else a for a in rule.outputs]

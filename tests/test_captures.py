@@ -5,6 +5,7 @@ Each row is a module of a user's: its text, then statements that change what `f`
 the recording must be the derivative of plain NumPy now.
 """
 
+import dataclasses
 import itertools
 import sys
 from textwrap import dedent
@@ -1488,7 +1489,7 @@ def test_a_result_has_the_class_that_the_user_wrote():
     for result in (value, tangent, cr.vmap(user.f)(np.stack([W, W]))):
         assert type(result[0]) is user.P
         assert type(result[0].b) is user.D
-        assert result[0].b == result[0].b.__class__(result[0].b.a)
+        assert dataclasses.replace(result[0].b, a=1.0) == user.D(1.0)
 
 
 def test_isinstance_of_an_array_is_what_it_would_be():

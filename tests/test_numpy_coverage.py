@@ -913,6 +913,7 @@ def recorded(f: Callable[..., Any], args: list[Any]) -> tuple[Program, list[Any]
     return call.program, [np.asarray(a) for a in call.inputs]
 
 
+@pytest.mark.filterwarnings("ignore:.*fix.*:DeprecationWarning")  # np.fix, since NumPy 2.5
 @pytest.mark.parametrize("line", LINES)
 def test_plain_numpy_is_recorded_and_differentiated(line: str) -> None:
     f, names = function_of(line)
@@ -947,6 +948,7 @@ def test_plain_numpy_is_recorded_and_differentiated(line: str) -> None:
     )
 
 
+@pytest.mark.filterwarnings("ignore:.*fix.*:DeprecationWarning")  # np.fix, since NumPy 2.5
 @pytest.mark.parametrize("line", LINES)
 def test_plain_numpy_in_float32_stays_in_float32(line: str) -> None:
     f, names = function_of(line)

@@ -1,7 +1,9 @@
 """Which way imports point, and where facts live.
 
-errors <- ir <- ops <- trace <- transform <- execute <- { explain | analyze | native | numeric }
+errors <- draw <- ir <- ops <- trace <- transform <- execute <- { explain | analyze | native | numeric }
        <- api <- { study | learn } <- cli
+
+`draw` knows nothing of functions: numbers in, pictures out. It stands at the bottom so that every result may show itself.
 
 A module may import from layers to the left of its own, and from its own; siblings in braces don't import each other.
 The package's `__init__` gathers the public names; only the top may import from it.
@@ -20,7 +22,7 @@ import pytest
 import chainrule as cr
 
 ROOT = Path(cr.__file__).parent
-LAYERS = ["errors", "ir", "ops", "trace", "transform", "execute", {"explain", "analyze", "native", "numeric"}, "api",
+LAYERS = ["errors", "draw", "ir", "ops", "trace", "transform", "execute", {"explain", "analyze", "native", "numeric"}, "api",
           {"study", "learn"}, "cli"]  # fmt: skip
 HEIGHT = {name: i for i, layer in enumerate(LAYERS) for name in ([layer] if isinstance(layer, str) else sorted(layer))}
 FILES = sorted(path for path in ROOT.rglob("*.py"))
@@ -86,6 +88,7 @@ def test_imports_point_one_way():
 @pytest.mark.parametrize(
     ("file", "line"),
     [
+        ("draw/figure.py", "from ..ir import Program"),
         ("ir.py", "from .ops.op import Op"),
         ("ops/op.py", "from ..trace.recorder import Recorder"),
         ("ops/op.py", "def f():\n    from chainrule.execute import run"),

@@ -31,8 +31,11 @@ format: .venv/ready  ## format the code, mend what lint can mend
 bench: .venv/ready  ## measure
 	$(RUN) benchmarks
 
-docs: .venv/installed  ## write docs/reference from the op table
+docs: .venv/ready  ## make the reference, the pictures, and the site: build/docs/index.html
 	$(RUN) chainrule.explain.reference docs/reference
+	$(BIN)/python docs/figures
+	$(RUN) sphinx -n -W --keep-going -q -d build/doctrees docs build/docs
+	@echo "open build/docs/index.html"
 
 clean:  ## remove what was built, but not .venv
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

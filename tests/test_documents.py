@@ -116,17 +116,24 @@ def test_a_page_runs_and_prints_what_it_shows(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_every_link_to_a_file_leads_somewhere(page):
+def test_every_link_and_every_picture_leads_somewhere(page):
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.S | re.M)
     for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if re.match(r"[a-z]+:", target) or target.startswith("#"):
+        if re.match(r"[a-z]+:", target):
             continue
-        path = (page.parent / target.partition("#")[0]).resolve()
+        file, _, anchor = target.partition("#")
+        path = (page.parent / file).resolve() if file else page
         assert path.exists(), f"{page.relative_to(ROOT)}: {target}"
-        anchor = target.partition("#")[2]
         if anchor and path.suffix == ".md":
-            headings = re.findall(r"^#+ (.+)$", path.read_text(), flags=re.M)
-            assert anchor in {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}, target
+            assert anchor in anchors(path.read_text()), f"{page.relative_to(ROOT)}: {target}"
+
+
+def anchors(text):
+    """The places of a page that a link can lead to: its headings, and what is marked with `<a id="…">`."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.S | re.M)
+    marked = re.findall(r'<a id="([\w-]+)"></a>', text)
+    headings = re.findall(r"^#+ (.+)$", re.sub(r"<a id=.+?</a>", "", text), flags=re.M)
+    return {*marked, *(re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings)}
 
 
 @pytest.mark.parametrize("name", cr.__all__)

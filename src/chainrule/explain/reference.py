@@ -1,7 +1,7 @@
 """Reference pages from the op table and from docstrings: `python -m chainrule.explain.reference docs/reference`.
 
 What an entry states is what its page says: how it is written, where it is defined, what it can return, its derivative,
-its kinks. The same table gives the same pages.
+its antiderivative, its kinks. The same table gives the same pages.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ def op_page(op: Op) -> str:
     if isinstance(op, Elementwise):
         value, slope = derivative_of(op)
         lines += [f"$${value.latex}$$", "", f"Derivative: $({value.latex})' = {slope.latex}$", ""]
+        for letter, whole in antiderivatives_of(op):
+            lines += [f"Antiderivative: $\\int {value.latex}\\,\\mathrm{{d}}{letter.latex} = {whole.latex} + C$", ""]
     lines += [f"- {fact}" for fact in _facts(op)]
     return "\n".join([*lines, ""])
 
@@ -61,10 +63,8 @@ def derivative_of(op: Elementwise) -> tuple[Box, Box]:
     tanh(u)   (1 − tanh²(u)) u′
     """
     params = op.samples[0]
-    recorder = Recorder(quiet=True)
-    types = [_letter_type(op, i) for i in range(op.arity)]
-    inputs = [recorder.input(t) for t in types]
-    boxes = {v: symbol(letter) for v, letter in zip(_vars(inputs), LETTERS, strict=False)}
+    recorder, inputs, boxes = _letters(op)
+    types = [t.type for t in inputs]
     (output,) = recorder.emit(op, _vars(inputs), dict(params), None)
     program = Program(_vars(inputs), tuple(recorder.equations), (output,))
     moving = [i for i, t in enumerate(types) if t.differentiable]
@@ -81,6 +81,34 @@ def derivative_of(op: Elementwise) -> tuple[Box, Box]:
     )
     setter = Typesetter(slope, named=boxes, inline=True)
     return value, setter.formula(number("0"), slope.outputs[0]).right
+
+
+def antiderivatives_of(op: Elementwise) -> list[tuple[Box, Box]]:
+    """For each input with one: the input's letter, and the antiderivative that the entry states.
+
+    >>> from chainrule.ops.elementary import log_
+    >>> print(*antiderivatives_of(log_)[0], sep="   ")
+    u   u ln(u) − u
+    """
+    if op.antiderivative is None:
+        return []
+    recorder, inputs, boxes = _letters(op)
+    (output,) = recorder.emit(op, _vars(inputs), dict(op.samples[0]), None)
+    stated = op.antiderivatives(inputs, Traced(recorder, output), **op.samples[0])
+    found = []
+    for v, whole in zip(_vars(inputs), stated, strict=True):
+        if whole is not None:
+            program = tidy(Program(_vars(inputs), tuple(recorder.equations), (recorder.atom(whole),)), expand=False)
+            setter = Typesetter(program, named=boxes, inline=True)
+            found.append((boxes[v], setter.formula(number("0"), program.outputs[0]).right))
+    return found
+
+
+def _letters(op: Elementwise) -> tuple[Recorder, list[Traced], dict[Var, Box]]:
+    """A recording whose inputs are letters, one for each input of the op."""
+    recorder = Recorder(quiet=True)
+    inputs = [recorder.input(_letter_type(op, i)) for i in range(op.arity)]
+    return recorder, inputs, {v: symbol(letter) for v, letter in zip(_vars(inputs), LETTERS, strict=False)}
 
 
 def _vars(inputs: list[Traced]) -> tuple[Var, ...]:

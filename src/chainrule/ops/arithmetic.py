@@ -43,7 +43,10 @@ divide = elementwise(
     np.divide, lambda x, y, z: (1 / y, Cases(np.isinf(y), 0, -z / y)), domain=(REALS, POSITIVE), notation=FRACTION,
     rule="quotient", textbook=lambda x, y, z: (1 / y, -x / y**2),
 )  # fmt: skip
-negative = elementwise(np.negative, lambda x, y: -1, notation=prefix("-", symbol="−"), rule="constant multiple")
+negative = elementwise(
+    np.negative, lambda x, y: -1, notation=prefix("-", symbol="−"), rule="constant multiple",
+    antiderivative=lambda x, y: x * y / 2,
+)  # fmt: skip
 
 
 def _power(x: Any, *, n: Any) -> Any:
@@ -61,6 +64,7 @@ def _power_rule(x: Value, y: Value, n: Any) -> Value:
 power_of = elementwise(
     _power, _power_rule, name="power_of", domain=POSITIVE, notation=POWER_OF, rule="power",
     samples=({"n": 2}, {"n": 3}, {"n": -1}, {"n": 0.5}, {"n": 2.5}),
+    antiderivative=lambda x, y, n: np.log(np.abs(x)) if n == -1 else x ** (n + 1) / (n + 1),
 )  # fmt: skip
 # xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0. At x = 0 the slope in y is 0 for y > 0; at y = 0,
 # where 0ʸ falls from 1 to 0 at once, it is -inf.
@@ -71,6 +75,7 @@ power = elementwise(
     ),
     domain=(POSITIVE, REALS), image=NONNEGATIVE, notation=POWER_OF, rule="general power", means=(),
     textbook=lambda x, y, z: (y * x ** (y - 1), z * np.log(x)),
+    antiderivative=lambda x, y, z: (x ** (y + 1) / (y + 1), z / np.log(x)),
 )  # fmt: skip
 
 
@@ -186,11 +191,11 @@ def round_(x: Value, decimals: int = 0) -> Any:
 
 sign = elementwise(
     np.sign, lambda x, y: 0, image=Interval(-1, 1, whole=True), kinks=(0.0,),
-    notation=call("sign", r"\operatorname{sign}"), rule="step",
+    notation=call("sign", r"\operatorname{sign}"), rule="step", antiderivative=lambda x, y: np.abs(x),
 )  # fmt: skip
 absolute = elementwise(
     np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value",
-    squared=lambda x: x**2,
+    squared=lambda x: x**2, antiderivative=lambda x, y: x * y / 2,
 )  # fmt: skip
 spelled(np.fabs)(lambda x: np.absolute(converted(np.fabs, x)))
 

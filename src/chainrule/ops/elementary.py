@@ -21,26 +21,38 @@ ANGLE = Interval(-pi / 2, pi / 2)
 
 # --- roots, exponentials, logarithms --------------------------------------------------------------------------------
 
-sqrt = elementwise(np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power")
+sqrt = elementwise(
+    np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power",
+    antiderivative=lambda x, y: 2 * x * y / 3,
+)  # fmt: skip
 cbrt = elementwise(
     np.cbrt, lambda x, y: 1 / (3 * y**2), domain=POSITIVE, image=REALS,
     notation=Notation("root", "cbrt", r"\sqrt[3]", "∛"), rule="power",
+    antiderivative=lambda x, y: 3 * x * y / 4,
 )  # fmt: skip
-exp = elementwise(np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential")
-exp2 = elementwise(np.exp2, lambda x, y: log(2) * y, image=NONNEGATIVE, notation=call("exp2"), rule="exponential")
+exp = elementwise(
+    np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential",
+    antiderivative=lambda x, y: y,
+)  # fmt: skip
+exp2 = elementwise(
+    np.exp2, lambda x, y: log(2) * y, image=NONNEGATIVE, notation=call("exp2"), rule="exponential",
+    antiderivative=lambda x, y: y / log(2),
+)  # fmt: skip
 expm1 = elementwise(
-    np.expm1, lambda x, y: np.exp(x), image=Interval(-1, inf), notation=call("expm1"), rule="exponential"
-)
+    np.expm1, lambda x, y: np.exp(x), image=Interval(-1, inf), notation=call("expm1"), rule="exponential",
+    antiderivative=lambda x, y: np.exp(x) - x,
+)  # fmt: skip
 log_ = elementwise(
-    np.log, lambda x, y: 1 / x, domain=POSITIVE, cut=(0,), notation=call("log", r"\ln", symbol="ln"), rule="logarithm"
-)
+    np.log, lambda x, y: 1 / x, domain=POSITIVE, cut=(0,), notation=call("log", r"\ln", symbol="ln"), rule="logarithm",
+    antiderivative=lambda x, y: x * y - x,
+)  # fmt: skip
 log2 = elementwise(
     np.log2, lambda x, y: 1 / (log(2) * x), domain=POSITIVE, cut=(0,),
-    notation=call("log2", r"\log_2"), rule="logarithm",
+    notation=call("log2", r"\log_2"), rule="logarithm", antiderivative=lambda x, y: x * y - x / log(2),
 )  # fmt: skip
 log10 = elementwise(
     np.log10, lambda x, y: 1 / (log(10) * x), domain=POSITIVE, cut=(0,),
-    notation=call("log10", r"\log_{10}"), rule="logarithm",
+    notation=call("log10", r"\log_{10}"), rule="logarithm", antiderivative=lambda x, y: x * y - x / log(10),
 )  # fmt: skip
 log1p = elementwise(
     np.log1p,
@@ -49,6 +61,7 @@ log1p = elementwise(
     cut=(0,),
     notation=call("log1p"),
     rule="logarithm",
+    antiderivative=lambda x, y: (1 + x) * y - x,
 )
 logaddexp = elementwise(
     np.logaddexp,
@@ -62,22 +75,31 @@ logaddexp = elementwise(
 
 # --- trigonometric --------------------------------------------------------------------------------------------------
 
-sin = elementwise(np.sin, lambda x, y: np.cos(x), image=UNIT, notation=call("sin", r"\sin"), rule="trigonometric")
-cos = elementwise(np.cos, lambda x, y: -np.sin(x), image=UNIT, notation=call("cos", r"\cos"), rule="trigonometric")
+sin = elementwise(
+    np.sin, lambda x, y: np.cos(x), image=UNIT, notation=call("sin", r"\sin"), rule="trigonometric",
+    antiderivative=lambda x, y: -np.cos(x),
+)  # fmt: skip
+cos = elementwise(
+    np.cos, lambda x, y: -np.sin(x), image=UNIT, notation=call("cos", r"\cos"), rule="trigonometric",
+    antiderivative=lambda x, y: np.sin(x),
+)  # fmt: skip
 tan = elementwise(
     np.tan,
     lambda x, y: 1 + y**2,
     domain=Interval(-pi / 2, pi / 2, True, True),
     notation=call("tan", r"\tan"),
     rule="trigonometric",
+    antiderivative=lambda x, y: -np.log(np.abs(np.cos(x))),
 )
 arcsin = elementwise(
     np.arcsin, lambda x, y: 1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=ANGLE,
     notation=call("arcsin", r"\arcsin"), rule="inverse trigonometric", textbook=lambda x, y: 1 / np.sqrt(1 - x**2),
+    antiderivative=lambda x, y: x * y + np.sqrt(1 - x**2),
 )  # fmt: skip
 arccos = elementwise(
     np.arccos, lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=Interval(0, pi),
     notation=call("arccos", r"\arccos"), rule="inverse trigonometric", textbook=lambda x, y: -1 / np.sqrt(1 - x**2),
+    antiderivative=lambda x, y: x * y - np.sqrt(1 - x**2),
 )  # fmt: skip
 arctan = elementwise(
     np.arctan,
@@ -85,6 +107,7 @@ arctan = elementwise(
     image=ANGLE,
     notation=call("arctan", r"\arctan"),
     rule="inverse trigonometric",
+    antiderivative=lambda x, y: x * y - np.log(1 + x**2) / 2,
 )
 
 
@@ -101,22 +124,29 @@ arctan2 = elementwise(
 
 # --- hyperbolic -----------------------------------------------------------------------------------------------------
 
-sinh = elementwise(np.sinh, lambda x, y: np.cosh(x), notation=call("sinh", r"\sinh"), rule="hyperbolic")
+sinh = elementwise(
+    np.sinh, lambda x, y: np.cosh(x), notation=call("sinh", r"\sinh"), rule="hyperbolic",
+    antiderivative=lambda x, y: np.cosh(x),
+)  # fmt: skip
 cosh = elementwise(
-    np.cosh, lambda x, y: np.sinh(x), image=Interval(1, inf), notation=call("cosh", r"\cosh"), rule="hyperbolic"
-)
+    np.cosh, lambda x, y: np.sinh(x), image=Interval(1, inf), notation=call("cosh", r"\cosh"), rule="hyperbolic",
+    antiderivative=lambda x, y: np.sinh(x),
+)  # fmt: skip
 tanh = elementwise(
     np.tanh, lambda x, y: 1 / np.cosh(x) ** 2, image=UNIT, notation=call("tanh", r"\tanh"), rule="hyperbolic",
     textbook=lambda x, y: 1 - y**2,
+    antiderivative=lambda x, y: np.logaddexp(x, -x) - log(2),  # ln cosh x, where cosh x itself overflows
 )  # fmt: skip
 arcsinh = elementwise(
     np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / np.sqrt(x**2 + 1),
+    antiderivative=lambda x, y: x * y - np.sqrt(x**2 + 1),
 )  # fmt: skip
 arccosh = elementwise(
     np.arccosh, lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
     domain=Interval(1, inf, open_low=True), image=NONNEGATIVE, notation=call("arccosh"), rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
+    antiderivative=lambda x, y: x * y - np.sqrt(x**2 - 1),
 )  # fmt: skip
 arctanh = elementwise(
     np.arctanh,
@@ -126,6 +156,7 @@ arctanh = elementwise(
     notation=call("arctanh"),
     rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / (1 - x**2),
+    antiderivative=lambda x, y: x * y + np.log(1 - x**2) / 2,
 )
 
 # --- angles ---------------------------------------------------------------------------------------------------------

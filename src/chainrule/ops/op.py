@@ -214,6 +214,9 @@ class Elementwise(Op):
     cut: tuple[int, ...] = field(default=(), kw_only=True)
     # the derivative as books write it, where the accurate one above reads otherwise; for display only
     textbook: Callable[..., Any] | None = field(default=None, kw_only=True)
+    # `antiderivative(*inputs, output)`: what has this function as its derivative in an input, where there is a closed
+    # form; of several inputs a tuple with one for each, None where there is none
+    antiderivative: Callable[..., Any] | None = field(default=None, kw_only=True)
 
     aligned = True
 
@@ -236,6 +239,13 @@ class Elementwise(Op):
             inputs = [_within(x, self.domain[i]) if i in self.cut else x for i, x in enumerate(inputs)]
         d = self.derivative(*inputs, output, **params)
         return d if isinstance(d, tuple) else (d,)
+
+    def antiderivatives(self, inputs: Sequence[Value], output: Value, **params: Any) -> tuple[Any, ...]:
+        """For each input, a function whose derivative in it is this one; None where none is stated."""
+        if self.antiderivative is None:
+            return (None,) * len(inputs)
+        found = self.antiderivative(*inputs, output, **params)
+        return found if isinstance(found, tuple) else (found,)
 
     def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
         total = None

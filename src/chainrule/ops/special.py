@@ -16,14 +16,17 @@ sigmoid = elementwise(
     # y (1 - y) loses all digits of the small factor once y is almost 1; 1 - y is the sigmoid of -x
     scipy.special.expit, lambda x, y: y * scipy.special.expit(-x), name="sigmoid", image=Interval(0, 1),
     notation=call("special.expit", r"\sigma", symbol="σ"), rule="sigmoid", textbook=lambda x, y: y * (1 - y),
+    antiderivative=lambda x, y: np.logaddexp(0, x),
 )  # fmt: skip
 erf = elementwise(
     scipy.special.erf, lambda x, y: 2 / sqrt(pi) * np.exp(-(x**2)), image=UNIT,
     notation=call("special.erf", r"\operatorname{erf}"), rule="error function",
+    antiderivative=lambda x, y: x * y + np.exp(-(x**2)) / sqrt(pi),
 )  # fmt: skip
 erfc = elementwise(
     scipy.special.erfc, lambda x, y: -2 / sqrt(pi) * np.exp(-(x**2)), image=Interval(0, 2),
     notation=call("special.erfc", r"\operatorname{erfc}"), rule="error function",
+    antiderivative=lambda x, y: x * y - np.exp(-(x**2)) / sqrt(pi),
 )  # fmt: skip
 gammaln = elementwise(
     scipy.special.gammaln, lambda x, y: scipy.special.digamma(x), domain=POSITIVE,
@@ -32,10 +35,12 @@ gammaln = elementwise(
 digamma = elementwise(
     scipy.special.digamma, lambda x, y: _next(0, x), name="digamma", means=(scipy.special.digamma,), domain=POSITIVE,
     notation=call("special.digamma", r"\psi", symbol="ψ"), rule="gamma function",
+    antiderivative=lambda x, y: scipy.special.gammaln(x),
 )  # fmt: skip
 xlogy = elementwise(
     scipy.special.xlogy, lambda x, y, z: (np.log(y), x / y), domain=(POSITIVE, POSITIVE), cut=(1,),
     notation=call("special.xlogy", r"\operatorname{xlogy}"), rule="product",
+    antiderivative=lambda x, y, z: (x * z / 2, y * z - x * y),
 )  # fmt: skip
 
 
@@ -51,6 +56,7 @@ _polygamma.resolve = _polygamma_dtypes  # type: ignore[attr-defined]
 polygamma = elementwise(
     _polygamma, lambda x, y, n: _next(n, x), name="polygamma", domain=POSITIVE,
     notation=call("special.polygamma", r"\psi"), rule="gamma function", samples=({"n": 1}, {"n": 2}),
+    antiderivative=lambda x, y, n: scipy.special.digamma(x) if n == 1 else _next(n - 2, x),
 )  # fmt: skip
 
 

@@ -1,0 +1,82 @@
+"""Text in a picture: escaped, measured by eye, broken into lines, moved apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from html import escape as _escape
+
+# XML knows no control characters and no halves of a surrogate pair, however escaped
+_UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_WIDE = re.compile(
+    "[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\U0001f300-\U0001faff]"
+)
+
+
+def escape(text: object) -> str:
+    """Text as it may stand in SVG and HTML, in an attribute too.
+
+    >>> escape("a < b & 'c'")
+    'a &lt; b &amp; &#x27;c&#x27;'
+    """
+    return _escape(_UNWRITABLE.sub("\ufffd", str(text)), quote=True)
+
+
+def width_of(text: str, size: float = 13) -> float:
+    """About how many pixels a text takes: fonts differ, so a little more than most need."""
+    return size * (0.57 * len(text) + 0.5 * len(_WIDE.findall(text)))
+
+
+def wrapped(text: str, width: float, size: float = 13, most: int = 3) -> list[str]:
+    """The text in lines of at most that many pixels; what is too long for `most` lines ends in an ellipsis.
+
+    >>> wrapped("a loss that falls and falls", 100)
+    ['a loss that', 'falls and', 'falls']
+    """
+    room = max(4, int(width / (0.57 * size)))
+    lines: list[str] = []
+    for word in text.split():
+        while True:
+            if lines and len(lines[-1]) + 1 + len(word) <= room:
+                lines[-1] += f" {word}"
+                break
+            lines.append(word[:room])
+            word = word[room:]
+            if not word:
+                break
+    if len(lines) > most:
+        lines = [*lines[: most - 1], f"{lines[most - 1][: room - 1]}…"]
+    return lines
+
+
+def moved_apart(wanted: Sequence[float], heights: Sequence[float], low: float, high: float) -> list[float]:
+    """Places near the wanted ones, so that boxes centred there don't overlap and stay between `low` and `high`.
+
+    Where there is too little room for all, they are spread evenly.
+
+    >>> moved_apart([50.0, 52.0], [16.0, 16.0], 0.0, 100.0)
+    [43.0, 59.0]
+    """
+    order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
+    shrink = min(1.0, (high - low) / (sum(heights) or 1.0))
+    sizes = [heights[i] * shrink for i in order]
+    # boxes that touch form a block, which stands where its members would on average like it to
+    blocks: list[tuple[float, float, int]] = []  # sum of the wished starts, height, members
+    for i, size in zip(order, sizes, strict=True):
+        blocks.append((min(max(wanted[i] - size / 2, low), high - size), size, 1))
+        while len(blocks) > 1 and _start(blocks[-2], low, high) + blocks[-2][1] > _start(blocks[-1], low, high):
+            (s, h, n), (t, k, m) = blocks[-2:]
+            blocks[-2:] = [(s + t - m * h, h + k, n + m)]
+    placed, found = iter(sizes), [0.0] * len(order)
+    position = iter(order)
+    for block in blocks:
+        at = _start(block, low, high)
+        for _ in range(block[2]):
+            size = next(placed)
+            found[next(position)] = at + size / 2
+            at += size
+    return found
+
+
+def _start(block: tuple[float, float, int], low: float, high: float) -> float:
+    return min(max(block[0] / block[2], low), high - block[1])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "site"))
 
-import chainrule  # noqa: E402
+import chainrule
 
 project = "chainrule"
 author = "the chainrule authors"

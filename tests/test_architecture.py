@@ -3,7 +3,8 @@
 errors <- draw <- ir <- ops <- trace <- transform <- execute <- { explain | analyze | native | numeric }
        <- api <- { study | learn } <- cli
 
-`draw` knows nothing of functions: numbers in, pictures out. It stands at the bottom so that every result may show itself.
+`draw` knows nothing of functions: numbers in, pictures out. It stands at the bottom so that every result may show
+itself.
 
 A module may import from layers to the left of its own, and from its own; siblings in braces don't import each other.
 The package's `__init__` gathers the public names; only the top may import from it.
@@ -22,8 +23,8 @@ import pytest
 import chainrule as cr
 
 ROOT = Path(cr.__file__).parent
-LAYERS = ["errors", "draw", "ir", "ops", "trace", "transform", "execute", {"explain", "analyze", "native", "numeric"}, "api",
-          {"study", "learn"}, "cli"]  # fmt: skip
+LAYERS = ["errors", "draw", "ir", "ops", "trace", "transform", "execute", {"explain", "analyze", "native", "numeric"},
+          "api", {"study", "learn"}, "cli"]  # fmt: skip
 HEIGHT = {name: i for i, layer in enumerate(LAYERS) for name in ([layer] if isinstance(layer, str) else sorted(layer))}
 FILES = sorted(path for path in ROOT.rglob("*.py"))
 LONGEST = 500  # lines

@@ -1,4 +1,4 @@
-"""The site that `make docs` makes is whole: no warning, no dead link, nothing from the network, all of it searchable."""
+"""The site that `make docs` makes is whole: no warning, no dead link, nothing from the network, all searchable."""
 
 import json
 import re

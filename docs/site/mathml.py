@@ -10,6 +10,7 @@ from sphinx.util import logging
 log = logging.getLogger(__name__)
 NAMESPACE = "http://www.w3.org/1998/Math/MathML"
 BELOW = ("lim", "max", "min", "sup", "inf", "arg\u2009min", "arg\u2009max")  # what a letter stands under
+OPERANDS = ("mi", "mn", "mrow", "mfrac", "msub", "msup")
 BRACKETS = {"(": "prefix", "[": "prefix", "{": "prefix", ")": "postfix", "]": "postfix", "}": "postfix"}
 
 
@@ -17,7 +18,7 @@ def mathml(latex: str, display: str = "inline") -> str:
     """A `<math>` element; raises for what is not LaTeX.
 
     >>> print(mathml("f'"))
-    <math xmlns="http://www.w3.org/1998/Math/MathML" display="inline"><mrow><mrow><mi>f</mi><mo>′</mo></mrow></mrow></math>
+    <math xmlns="..." display="inline"><mrow><mrow><mi>f</mi><mo>′</mo></mrow></mrow></math>
     """
     if re.search(r"(?<!\\)[{}]", latex) and latex.replace(r"\{", "").count("{") != latex.replace(r"\}", "").count("}"):
         raise ValueError("brackets don't pair")

@@ -7,7 +7,8 @@ array([0.        , 0.63970001])
 """
 
 from .api import (
-    check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize, trace, value_and_grad, vjp, vmap,
+    check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize,
+    numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
 )  # fmt: skip
 from .errors import ChainruleError
 from .study import study
@@ -15,5 +16,6 @@ from .study import study
 __version__ = "0.1.0"
 __all__ = [
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace",
-    "check", "minimize", "explain", "derive", "study", "ChainruleError",
+    "check", "minimize", "explain", "derive",
+    "numerical_gradient", "numerical_jacobian", "numerical_hessian", "study", "ChainruleError",
 ]  # fmt: skip

@@ -7,11 +7,12 @@ them; arguments may be nested dicts, lists, tuples and dataclasses, and derivati
 from .call import Call, Function, Wrt, public
 from .first import grad, jvp, value_and_grad, vjp
 from .matrices import hessian, hvp, jacobian
+from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
 from .rows import vmap
 from .run_now import check, derive, explain, minimize, trace
 
 __all__ = [
     "Call", "Function", "Wrt", "public",
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
-    "explain", "derive",
+    "explain", "derive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
 ]  # fmt: skip

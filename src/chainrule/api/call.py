@@ -48,7 +48,7 @@ class Call:
         self.function = function
         self.wrt: list[int | str] = []
         if wrt is not None:
-            self.wrt, args, options = _positions(function, args, options, wrt)
+            self.wrt, args, options = positions(function, args, options, wrt)
         self.single = not isinstance(wrt, tuple)
         values, self.tree = flatten((args, options))
         names = argument_names(function, args, options)
@@ -118,7 +118,7 @@ class Call:
             raise DtypeError(f"{what}: {name} returns {output.type}, which has no derivative")
 
 
-def _positions(
+def positions(
     function: Function, args: tuple[Any, ...], options: dict[str, Any], wrt: Wrt
 ) -> tuple[list[int | str], tuple[Any, ...], dict[str, Any]]:
     """Each entry of wrt as a position among args or a name among options; a default that is asked for is filled in."""

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..ir import Array
-from .differences import FIRST_STEP, Line, Slope, noise_of, slope
+from .differences import FIRST_STEP, Line, Slope, noise_of, scales, slope
 from .doubt import STAIRS, doubt
 from .verdict import Comparison, GradientCheck, against, excess, judge, overall, sentence
 
@@ -45,7 +45,7 @@ class _Around:
         self.gradient = [np.asarray(g, dtype=np.float64) for g in gradient]
         self.names = names
         self.precision = max(float(np.finfo(a.dtype).eps) for a in at)
-        self.scales = [_scales(a) for a in at]
+        self.scales = [scales(a) for a in at]
         self.starts = np.cumsum([0, *(a.size for a in at)])
         self.evaluations = 0
         self.noise = 0.0
@@ -128,14 +128,6 @@ def _per_unit(found: Slope, scale: float) -> Slope:
     return replace(
         found, value=found.value / scale, bar=found.bar / scale, left=found.left / scale, right=found.right / scale
     )
-
-
-def _scales(a: Array) -> Array:
-    """The power of two below each component; for zeros, that of a typical other one."""
-    sizes = np.abs(a)
-    others = sizes[sizes > 0]
-    typical = min(1.0, float(np.median(others))) if others.size else 1.0
-    return np.exp2(np.floor(np.log2(np.where(sizes > 0, sizes, typical)))).astype(a.dtype)
 
 
 # --- the whole gradient -----------------------------------------------------------------------------------------------

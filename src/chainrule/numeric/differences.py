@@ -21,6 +21,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..ir import Array
+
 Line = Callable[[float], float]  # the function along a straight line: t -> f(x + t v)
 
 FIRST_STEP = 0.0617
@@ -30,6 +32,7 @@ _RATIO = (
 _STEPS_DOWN = 54
 _STEPS_UP = 20
 _COLUMNS = 7  # extrapolations of one difference
+_SHARP = 1e6  # how far the sides of a kink stand out of the noise, for their slopes to be told to six digits
 _TARGET = 1e-10  # a relative error bar that is good enough to stop
 
 
@@ -148,6 +151,9 @@ def _best(rows: Sequence[_Row]) -> _Estimate:
     return best
 
 
+Differences = Callable[[float], _Row | None]  # the row for one step
+
+
 def slope(line: Line, *, noise: float, precision: float = 0.0, first: float = FIRST_STEP) -> Slope:
     """The derivative of `line` at 0, with an error bar.
 
@@ -160,28 +166,85 @@ def slope(line: Line, *, noise: float, precision: float = 0.0, first: float = FI
     True
     """
     middle = line(0.0)
-    rows = _downwards(line, middle, first, noise, precision)
+    return _settled(lambda step: _differences(line, middle, step, noise, precision), first, precision)
+
+
+def curvature(line: Line, *, noise: float, precision: float = 0.0, first: float = FIRST_STEP) -> Slope:
+    """The second derivative of `line` at 0, with an error bar, in the same way. "kink": it differs on the two sides.
+
+    >>> found = curvature(math.exp, noise=1e-16)
+    >>> abs(found.value - 1) <= found.bar < 1e-6
+    True
+    >>> curvature(lambda t: t * abs(t), noise=1e-16).kind
+    'kink'
+    """
+    middle = line(0.0)
+
+    def row(step: float) -> _Row | None:
+        after, before = line(step), line(-step)
+        further, earlier = line(2 * step), line(-2 * step)
+        if not all(map(math.isfinite, (after, before, further, earlier))):
+            return None
+        rounding = 4 * noise + 2 * precision * abs(after - before) / (2 * step)
+        ahead, behind = further - after - (after - middle), earlier - before - (before - middle)
+        central = (after - middle + (before - middle)) / step**2
+        return _Row(step, central, ahead / step**2, behind / step**2, rounding / step**2)
+
+    return _settled(row, first, precision)
+
+
+Plane = Callable[[float, float], float]  # the function on a plane: s, t -> f(x + s u + t v)
+
+
+def mixed(plane: Plane, *, noise: float, precision: float = 0.0, first: float = FIRST_STEP) -> Slope:
+    """The mixed second derivative of `plane` at 0, with an error bar.
+
+    >>> found = mixed(lambda s, t: math.exp(2 * s + t), noise=1e-16)
+    >>> abs(found.value - 2) <= found.bar < 1e-6
+    True
+    """
+    middle = plane(0.0, 0.0)
+
+    def row(step: float) -> _Row | None:
+        both, neither = plane(step, step), plane(-step, -step)
+        one, other = plane(step, -step), plane(-step, step)
+        sides = plane(step, 0.0), plane(0.0, step), plane(-step, 0.0), plane(0.0, -step)
+        if not all(map(math.isfinite, (both, neither, one, other, *sides))):
+            return None
+        slopes = max(abs(sides[0] - sides[2]), abs(sides[1] - sides[3])) / (2 * step)
+        rounding = 4 * noise + 2 * precision * slopes
+        ahead, behind = both - sides[0] - (sides[1] - middle), neither - sides[2] - (sides[3] - middle)
+        central = (both - one - (other - neither)) / (4 * step**2)
+        return _Row(step, central, ahead / step**2, behind / step**2, rounding / step**2)
+
+    return _settled(row, first, precision)
+
+
+def _settled(differences: Differences, first: float, precision: float) -> Slope:
+    """What the differences come to as the step goes to zero."""
+    rows = _downwards(differences, first, precision)
     if len(rows) < 2:
         return Slope(math.nan, math.inf, "edge", math.nan, math.nan, math.nan, first, math.nan, math.nan)
-    rows = _upwards(line, middle, rows, noise, precision)
+    rows = _upwards(differences, rows)
     best = _best(rows)
     marked = _with_unevenness(rows)
     row = marked[best.row]
     curvature = row.gap / row.step
     kind = _kind(marked, best)
     if kind == "kink":
-        row = [r for r in marked if r.resolved][-1]
+        told = [r for r in marked if r.resolved]
+        row = ([r for r in told if r.gap > _SHARP * r.noise and r.step > _SHARP * precision] or told)[-1]
     finest = marked[best.row]
     bend, swing = abs(finest.central - best.value), max(r.step * max(abs(r.forward), abs(r.backward)) for r in rows)
     return Slope(best.value, best.bar, kind, row.backward, row.forward, curvature, finest.step, bend, swing)
 
 
-def _downwards(line: Line, middle: float, first: float, noise: float, precision: float) -> list[_Row]:
+def _downwards(differences: Differences, first: float, precision: float) -> list[_Row]:
     """Shrink the step until the target is met, or rounding drowns what a finer step could tell."""
     rows: list[_Row] = []
     for k in range(_STEPS_DOWN):
         step = _short(first / _RATIO**k)
-        row = _differences(line, middle, step, noise, precision)
+        row = differences(step)
         if row is None:
             rows = []  # an isolated value that is not finite: start again below it
             continue
@@ -194,7 +257,7 @@ def _downwards(line: Line, middle: float, first: float, noise: float, precision:
     return rows
 
 
-def _upwards(line: Line, middle: float, rows: list[_Row], noise: float, precision: float) -> list[_Row]:
+def _upwards(differences: Differences, rows: list[_Row]) -> list[_Row]:
     """Where rounding limits the answer even at the first step, larger ones may be better."""
     best, without_gain = _best(rows), 0
     if best.row >= _COLUMNS:
@@ -204,7 +267,7 @@ def _upwards(line: Line, middle: float, rows: list[_Row], noise: float, precisio
     for _ in range(_STEPS_UP):
         if best.bar <= _TARGET * abs(best.value) or best.noise <= best.truncation or without_gain > 2:
             break
-        row = _differences(line, middle, _short(_RATIO * rows[0].step), noise, precision)
+        row = differences(_short(_RATIO * rows[0].step))
         if row is None or abs(row.central - best.value) > 0.3 * abs(best.value) + best.bar:
             break
         found = _best([row, *rows])
@@ -229,7 +292,7 @@ def _kind(rows: Sequence[_Row], best: _Estimate) -> str:
     if all(row.forward == row.backward == 0 for row in rows[max(0, best.row - 3) :]):
         return "flat"
     last = max((k for k, row in enumerate(rows) if row.resolved), default=-1)
-    if best.row <= last and len(gaps) == 4 and min(_ratios(gaps)) > 0.85:
+    if best.row <= last + 3 and len(gaps) == 4 and min(_ratios(gaps)) > 0.85:
         return "kink"
     return "smooth"
 
@@ -285,3 +348,14 @@ def _noise_in(values: Sequence[float]) -> float | None:
         if max(three) <= 4 * min(three) and mixed[k]:
             return levels[k] * unit
     return None
+
+
+# --- what a small step is ---------------------------------------------------------------------------------------------
+
+
+def scales(a: Array) -> Array:
+    """The power of two below each component; for zeros, that of a typical other one."""
+    sizes = np.abs(a)
+    others = sizes[sizes > 0]
+    typical = min(1.0, float(np.median(others))) if others.size else 1.0
+    return np.exp2(np.floor(np.log2(np.where(sizes > 0, sizes, typical)))).astype(a.dtype)

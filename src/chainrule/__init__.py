@@ -7,6 +7,7 @@ array([0.        , 0.63970001])
 """
 
 from .api import (
+    clip_by_global_norm, clip_by_norm, clip_by_value,
     check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize,
     numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
 )  # fmt: skip
@@ -17,5 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace",
     "check", "minimize", "explain", "derive",
-    "numerical_gradient", "numerical_jacobian", "numerical_hessian", "study", "ChainruleError",
+    "numerical_gradient", "numerical_jacobian", "numerical_hessian",
+    "clip_by_value", "clip_by_norm", "clip_by_global_norm",
+    "study", "ChainruleError",
 ]  # fmt: skip

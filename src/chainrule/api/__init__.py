@@ -5,6 +5,7 @@ them; arguments may be nested dicts, lists, tuples and dataclasses, and derivati
 """
 
 from .call import Call, Function, Wrt, public
+from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from .first import grad, jvp, value_and_grad, vjp
 from .matrices import hessian, hvp, jacobian
 from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
@@ -15,4 +16,5 @@ __all__ = [
     "Call", "Function", "Wrt", "public",
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
     "explain", "derive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
+    "clip_by_value", "clip_by_norm", "clip_by_global_norm",
 ]  # fmt: skip

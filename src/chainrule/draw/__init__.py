@@ -9,7 +9,11 @@ from .bars import Bars
 from .contours import Contours
 from .curves import Band, Line, Points
 from .figure import Figure
+from .graph import Edge, Graph, Node
 from .mark import Mark
 from .notes import Arrow, Horizontal, Text, Vertical
 
-__all__ = ["Arrow", "Band", "Bars", "Contours", "Figure", "Horizontal", "Line", "Mark", "Points", "Text", "Vertical"]
+__all__ = [
+    "Figure", "Line", "Points", "Band", "Bars", "Contours", "Arrow", "Text", "Vertical", "Horizontal", "Mark",
+    "Graph", "Node", "Edge",
+]  # fmt: skip

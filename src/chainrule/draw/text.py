@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from html import escape as _escape
@@ -58,22 +59,34 @@ def moved_apart(wanted: Sequence[float], heights: Sequence[float], low: float, h
     [43.0, 59.0]
     """
     order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
+    placed = stacked([wanted[i] for i in order], [heights[i] for i in order], low, high)
+    found = dict(zip(order, placed, strict=True))
+    return [found[i] for i in range(len(wanted))]
+
+
+def stacked(
+    wanted: Sequence[float], heights: Sequence[float], low: float = -math.inf, high: float = math.inf
+) -> list[float]:
+    """The same for boxes whose order stands: as near to the wanted places as it allows, in least squares.
+
+    >>> stacked([10.0, 0.0], [4.0, 4.0])
+    [3.0, 7.0]
+    """
     shrink = min(1.0, (high - low) / (sum(heights) or 1.0))
-    sizes = [heights[i] * shrink for i in order]
+    sizes = [height * shrink for height in heights]
     # boxes that touch form a block, which stands where its members would on average like it to
     blocks: list[tuple[float, float, int]] = []  # sum of the wished starts, height, members
-    for i, size in zip(order, sizes, strict=True):
-        blocks.append((min(max(wanted[i] - size / 2, low), high - size), size, 1))
+    for place, size in zip(wanted, sizes, strict=True):
+        blocks.append((min(max(place - size / 2, low), high - size), size, 1))
         while len(blocks) > 1 and _start(blocks[-2], low, high) + blocks[-2][1] > _start(blocks[-1], low, high):
             (s, h, n), (t, k, m) = blocks[-2:]
             blocks[-2:] = [(s + t - m * h, h + k, n + m)]
-    placed, found = iter(sizes), [0.0] * len(order)
-    position = iter(order)
+    placed, found = iter(sizes), []
     for block in blocks:
         at = _start(block, low, high)
         for _ in range(block[2]):
             size = next(placed)
-            found[next(position)] = at + size / 2
+            found.append(at + size / 2)
             at += size
     return found
 

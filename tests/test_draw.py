@@ -2,11 +2,29 @@
 
 import re
 import xml.etree.ElementTree as ET
+from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from chainrule.draw import Arrow, Band, Bars, Contours, Figure, Horizontal, Line, Points, Text, Vertical
+from chainrule.draw import (
+    Arrow,
+    Band,
+    Bars,
+    Contours,
+    Edge,
+    Figure,
+    Graph,
+    Horizontal,
+    Line,
+    Node,
+    Points,
+    Text,
+    Vertical,
+)  # fmt: skip
+from chainrule.draw.layers import layered, placed
 from chainrule.draw.scale import Scale, rounds
 from chainrule.draw.text import moved_apart
 from chainrule.errors import ArgumentError, ShapeError
@@ -186,3 +204,52 @@ def test_colour_is_never_alone():
 def test_a_picture_is_saved(tmp_path):
     figure = Figure("t — ∂", [Line([0, 1], [0, 1])])
     assert figure.save(tmp_path / "a.svg").read_text(encoding="utf-8").strip() == figure.svg()
+
+
+# --- graphs ---------------------------------------------------------------------------------------------------------
+
+pairs = st.integers(2, 9).flatmap(
+    lambda n: st.tuples(
+        st.just(n),
+        st.lists(st.tuples(st.integers(0, n - 1), st.integers(0, n - 1)).filter(lambda p: p[0] < p[1]), max_size=14),
+    )
+)
+
+
+@given(pairs)
+def test_every_edge_of_a_graph_goes_to_a_later_layer_and_no_two_nodes_overlap(drawn):
+    count, edges = drawn
+    found = layered(count, edges)
+    depth = {n: i for i, level in enumerate(found.layers) for n in level}
+    assert all(depth[a] < depth[b] for a, b in edges)
+    assert sorted(n for n in depth if n < count) == list(range(count))
+    for path in found.paths.values():  # through every layer between, one step at a time
+        assert [depth[n] for n in path] == list(range(depth[path[0]], depth[path[-1]] + 1))
+    place = placed(found, dict.fromkeys(range(count), 10.0), 2.0)
+    for level in found.layers:
+        spots = sorted(place[n] for n in level if n < count)
+        assert all(b - a >= 12 - 1e-9 for a, b in pairwise(spots))
+
+
+def test_a_crossing_that_can_be_avoided_is():
+    found = layered(4, [(0, 3), (1, 2)])
+    (a, b), (c, d) = found.layers
+    assert {(a, c), (b, d)} == {(0, 3), (1, 2)}
+
+
+@pytest.mark.parametrize("direction", ["", "right", "down"])
+def test_a_graph_is_well_formed_svg_with_all_its_text(direction):
+    nodes = [Node("a < b", "[3]", "ā"), Node("c", round=True), Node("d & e")]
+    graph = Graph("A <graph>", nodes, [Edge(0, 2, "J", back=True), Edge(1, 2)], direction=direction)
+    text = "".join(ET.fromstring(graph.svg()).itertext())
+    assert all(part in text for part in ("A <graph>", "a < b", "[3]", "ā", "d & e", "J"))
+    assert graph.svg() == Graph("A <graph>", nodes, graph.edges, direction=direction).svg()
+    assert "a &lt; b" in graph.table_html()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "edges"), [(2, [(0, 1), (1, 0)]), (1, [(0, 0)]), (1, [(0, 1)]), (500, [])], ids=str
+)  # fmt: skip
+def test_what_is_no_graph_in_layers_is_refused(nodes, edges):
+    with pytest.raises(ArgumentError):
+        Graph("t", [Node("n")] * nodes, [Edge(a, b) for a, b in edges]).svg()

@@ -1,4 +1,4 @@
-"""Algorithms of machine learning as an objective and its gradient, or not: each against the book's way to its answer."""
+"""Algorithms of machine learning as an objective and its gradient, or not, each against the book's way."""
 
 import runpy
 import subprocess
@@ -99,7 +99,7 @@ def test_a_split_is_found_by_counting_and_its_threshold_has_no_slope():
     X, y = m["X"][:, 12], m["y"]
 
     def squared_mistakes(t):
-        return np.sum((np.where(X > t, 1.0, 0.0) - y) ** 2)
+        return np.sum((np.where(t < X, 1.0, 0.0) - y) ** 2)
 
     assert cr.grad(squared_mistakes)(0.01) == 0
     assert squared_mistakes(0.01) != squared_mistakes(1.0)

@@ -1,4 +1,4 @@
-"""k-means: the centres for which the squared distance to the nearest is least, on average. By the book: Lloyd's steps."""
+"""k-means: centres whose mean squared distance to the examples nearest them is least. By the book: Lloyd's steps."""
 
 from pathlib import Path
 

@@ -10,7 +10,9 @@ from .api import (
     clip_by_global_norm, clip_by_norm, clip_by_value,
     check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize,
     numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
+    learning_rate,
 )  # fmt: skip
+from .api import schedules as schedules
 from .errors import ChainruleError
 from .study import study
 
@@ -20,5 +22,6 @@ __all__ = [
     "check", "minimize", "explain", "derive",
     "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm",
+    "learning_rate",
     "study", "ChainruleError",
 ]  # fmt: skip

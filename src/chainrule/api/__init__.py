@@ -4,8 +4,10 @@ Transformations (`grad(f)`) return a function with the arguments of `f`. `wrt` i
 them; arguments may be nested dicts, lists, tuples and dataclasses, and derivatives come back in the same structure.
 """
 
+from ..numeric import schedules
 from .call import Call, Function, Wrt, public
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+from .curvature import learning_rate
 from .first import grad, jvp, value_and_grad, vjp
 from .matrices import hessian, hvp, jacobian
 from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
@@ -17,4 +19,5 @@ __all__ = [
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
     "explain", "derive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm",
+    "learning_rate", "schedules",
 ]  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -186,15 +186,20 @@ def hvp(f: Function, *, wrt: Wrt = 0) -> Function:
         if not call.single and not isinstance(v, (tuple, list)):
             raise ArgumentError("with several arguments in wrt, the vector is a tuple of vectors, one for each")
         moves = directions(call, (v,) if call.single else tuple(v), "vector")
-
-        def make(program: Program) -> tuple[Derived, Derived, Executable]:
-            first = _gradient(program, call.wanted)
-            second = _derivatives_only(forward(first.program, call.wanted))
-            return first, second, executable(second.program)
-
-        first, second, run = call.derived(("hvp", call.wanted), make)
-        outputs = evaluate(run, [*call.inputs, *moves])
-        present = tuple(None if i is None else second.present[i] for i in first.present)
-        return call.arranged(filled(Derived(first.program, present), outputs, call.types()))
+        return call.arranged(hessian_product(call)(moves))
 
     return product
+
+
+def hessian_product(call: Call) -> Callable[[Sequence[Any]], list[Any]]:
+    """The Hessian at a call's arguments, times vectors: leaves to leaves."""
+
+    def make(program: Program) -> tuple[Derived, Derived, Executable]:
+        first = _gradient(program, call.wanted)
+        second = _derivatives_only(forward(first.program, call.wanted))
+        return first, second, executable(second.program)
+
+    first, second, run = call.derived(("hvp", call.wanted), make)
+    present = tuple(None if i is None else second.present[i] for i in first.present)
+    inputs, types = call.inputs, call.types()
+    return lambda moves: filled(Derived(first.program, present), evaluate(run, [*inputs, *moves]), types)

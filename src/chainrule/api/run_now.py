@@ -74,15 +74,18 @@ def minimize(
     max_iter: int | None = None,
     callback: Callable[[Progress], Any] | None = None,
     bounds: Any = None,
-    learning_rate: float | None = None,
+    learning_rate: float | Callable[[int], float] | None = None,
+    momentum: float | None = None,
 ) -> Minimum:
     """Minimize `f(x, *args)` over `x`, starting at `x0`: SciPy's methods and names, with exact derivatives.
 
     `x0` may be an array, a number, or a nested structure of them; the result's `x` has the same structure. Methods:
-    "gradient descent" (with `learning_rate`, or a line search), "l-bfgs" (the one that takes `bounds`), "bfgs",
-    "newton-cg", "trust-ncg". Success means that the largest component of the gradient is at most `tol` (1e-6, or 1e-3
-    in float32), or as small as rounding lets it be. Ctrl-C gives the best point so far. `args` that are no tuple are
-    taken for a single argument.
+    "gradient descent" (with `learning_rate`, or a line search), "momentum", "nesterov" and "adam" (with
+    `learning_rate`), "l-bfgs" (the one that takes `bounds`), "bfgs", "newton-cg", "trust-ncg". The `learning_rate` is
+    a number, or a function from the step to one: `chainrule.schedules` has some. `momentum` is 0.9 unless given (that
+    of "nesterov" grows along the walk). Success means that the largest component of the gradient is at most `tol`
+    (1e-6, or 1e-3 in float32), or as small as rounding lets it be. Ctrl-C gives the best point so far. `args` that are
+    no tuple are taken for a single argument.
 
     >>> found = minimize(lambda p: (p["a"] - 1) ** 2 + np.sum(p["b"] ** 4), {"a": 0.0, "b": np.ones(2)})
     >>> found.success, round(found.x["a"], 4)
@@ -93,6 +96,7 @@ def minimize(
     return _minimize(
         lambda x: differentiated(x, *further), x0, hvp=lambda x, v: product(x, *further, v),
         method=method, tol=tol, max_iter=max_iter, callback=callback, bounds=bounds, learning_rate=learning_rate,
+        momentum=momentum,
     )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ A result counts as a success only if the gradient there is small: below `tol`, o
 SciPy's own verdict is not enough. What is not finite never reaches SciPy; an interrupted run returns its best point.
 
 L-BFGS-B: Byrd, Lu, Nocedal & Zhu, 1995. BFGS and Newton-CG: Nocedal & Wright, "Numerical Optimization", 2006.
-Trust region with conjugate gradients: Steihaug, 1983.
+Trust region with conjugate gradients: Steihaug, 1983. Gradient descent and its kin: see descent.py.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..ir import Array
-from .descent import descend
+from .descent import RULES, Ask, checked, descend
 from .layout import Layout
 from .objective import Objective, Path, Stop
+from .regimes import Trace
 
 ValueAndGrad = Callable[[Any], tuple[Any, Any]]
 HessianProduct = Callable[[Any, Any], Any]
@@ -47,7 +48,8 @@ class Minimum:
     `grad_norm` is the largest component of the gradient at `x` (of those that bounds leave free). `path` holds value
     and gradient norm after each iteration. `status` is "converged", "rounding" (the gradient is as small as rounding
     allows), "max_iter", "stuck", "unbounded", "not finite", "stopped" (by the callback) or "interrupted"; the first two
-    are success.
+    are success. `regime` says how gradient descent with a learning rate went: "slow", "steady", "oscillating",
+    "overshooting" or "diverging"; it is None for other methods, and where none of the five fits.
     """
 
     x: Any
@@ -63,6 +65,7 @@ class Minimum:
     grad_norm: float
     path: Path
     seconds: float
+    regime: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts."""
@@ -71,9 +74,10 @@ class Minimum:
 
     def __str__(self) -> str:
         found = "Minimum" if self.success else "Not a minimum yet:"
+        went = f" The walk was {self.regime}." if self.regime else ""
         return (
             f"{found} {self.fun:.10g} after {self.nit} iteration{'s' * (self.nit != 1)} of {self.method} "
-            f"({self.nfev} evaluations, {self.seconds:.2g} s): {self.message}."
+            f"({self.nfev} evaluations, {self.seconds:.2g} s): {self.message}.{went}"
         )
 
     def _repr_html_(self) -> str:
@@ -95,7 +99,7 @@ class _Method:
 _FLOOR = 2.0**-52  # SciPy may stop for lack of progress only when there is none left in float64
 
 _METHODS = {
-    "gradient descent": _Method("", lambda tol, n: {}),
+    **{name: _Method("", lambda tol, n: {}) for name in RULES},
     "l-bfgs": _Method("L-BFGS-B", lambda tol, n: {"gtol": tol, "ftol": _FLOOR, "maxiter": n, "maxfun": 50 * n + 100}),
     "bfgs": _Method("BFGS", lambda tol, n: {"gtol": tol, "maxiter": n}),
     "newton-cg": _Method("Newton-CG", lambda tol, n: {"xtol": _FLOOR, "maxiter": n}, products=True),
@@ -129,14 +133,17 @@ def minimize(
     max_iter: int | None = None,
     callback: Callable[[Progress], Any] | None = None,
     bounds: Any = None,
-    learning_rate: float | None = None,
+    learning_rate: Any = None,
+    momentum: float | None = None,
 ) -> Minimum:
     """Walk from `x0` (an array, a number, or a nested structure of them) to where the gradient vanishes.
 
     `value_and_grad(x)` gives both in one call, `hvp(x, v)` the Hessian times `v` (for newton-cg and trust-ncg).
     `tol` bounds the largest component of the gradient: 1e-6 unless given (1e-3 in float32). `bounds` (l-bfgs only) is
     a (low, high) for each component, or SciPy's Bounds. `callback(progress)` is called after each iteration; it ends
-    the run by returning True or raising StopIteration.
+    the run by returning True or raising StopIteration. `learning_rate`, a number or a function from the step to one,
+    is for gradient descent and its kin, which need it but for gradient descent itself; `momentum` for those that have
+    one (0.9 unless given; nesterov's own grows).
 
     >>> found = minimize(lambda x: (np.sum((x - 3) ** 2), 2 * (x - 3)), np.zeros(2))
     >>> found.success, found.x.round(6)
@@ -148,14 +155,22 @@ def minimize(
     name = _method(method)
     layout = Layout(x0)
     box = _box(bounds, layout.size, name)
-    if learning_rate is not None and name != "gradient descent":
-        raise ArgumentError(f"learning_rate is for gradient descent; {name} chooses its own steps")
+    if name in RULES:
+        checked(name, learning_rate, momentum)
+    elif learning_rate is not None or momentum is not None:
+        what = "learning_rate" if learning_rate is not None else "momentum"
+        raise ArgumentError(f"{what} is for {', '.join(RULES)}; {name} chooses its own steps")
     tol = tol if tol is not None else (1e-6 if layout.precision < 1e-10 else 1e-3)
     objective = Objective(value_and_grad, layout, box)
     begin = layout.flat(x0)
     if box is not None:
         begin = np.clip(begin, *box)
-    status, own_words = _walk(objective, begin, name, hvp, tol, _count(max_iter), callback, learning_rate)
+    trace = Trace()
+
+    def walk(ask: Ask, after: Callable[[Array], None], n: int) -> str:
+        return descend(ask, begin, after, n, learning_rate, rule=name, momentum=momentum, trace=trace)
+
+    status, own_words = _walk(objective, begin, name, hvp, tol, _count(max_iter), callback, walk)
     point = objective.final()
     status = _verdict(status, point.grad_norm, objective.largest_gradient, tol)
     if status == "stuck" and objective.bottomless(-point.gradient):
@@ -165,6 +180,7 @@ def minimize(
         _message(status, objective, own_words, tol),
         name, objective.nit, objective.nfev, objective.nfev, objective.nhev, point.grad_norm,
         objective.path, perf_counter() - start,
+        trace.regime() if name == "gradient descent" and learning_rate is not None and status != "unbounded" else None,
     )  # fmt: skip
 
 
@@ -176,7 +192,7 @@ def _walk(
     tol: float,
     max_iter: int,
     callback: Callable[[Progress], Any] | None,
-    learning_rate: float | None,
+    walk: Callable[[Ask, Callable[[Array], None], int], str],
 ) -> tuple[str, str]:
     """Run a method from `begin`; what ended it, and what SciPy said."""
     try:
@@ -197,8 +213,8 @@ def _walk(
             if point.grad_norm <= tol:
                 raise Stop("converged")
 
-        if name == "gradient descent":
-            return descend(objective.ask, begin, after, max_iter, learning_rate), ""
+        if name in RULES:
+            return walk(objective.ask, after, max_iter), ""
         return _scipy(objective, begin, _METHODS[name], hvp, tol, max_iter, after)
     except StopIteration as stop:
         return (str(stop) if isinstance(stop, Stop) else "stopped"), ""

@@ -11,6 +11,7 @@ from .api import (
     check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize,
     numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
     learning_rate,
+    integrate,
 )  # fmt: skip
 from .api import schedules as schedules
 from .errors import ChainruleError
@@ -23,5 +24,6 @@ __all__ = [
     "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm",
     "learning_rate",
+    "integrate",
     "study", "ChainruleError",
 ]  # fmt: skip

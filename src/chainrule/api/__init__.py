@@ -9,6 +9,7 @@ from .call import Call, Function, Wrt, public
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from .curvature import learning_rate
 from .first import grad, jvp, value_and_grad, vjp
+from .integrals import Integral, integrate
 from .matrices import hessian, hvp, jacobian
 from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
 from .rows import vmap
@@ -20,4 +21,5 @@ __all__ = [
     "explain", "derive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm",
     "learning_rate", "schedules",
+    "Integral", "integrate",
 ]  # fmt: skip

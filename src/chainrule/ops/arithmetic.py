@@ -29,6 +29,12 @@ from .sets import NONNEGATIVE, POSITIVE, REALS, TRUTHS, WHOLE, Interval
 
 BOTH = (REALS, REALS)
 
+
+def _difference(x: Value, y: Value) -> tuple[Value, ...] | None:
+    """Functions of two numbers that bend where these are equal."""
+    return (x - y,) if "f" in (dtype_of(x).kind, dtype_of(y).kind) else None
+
+
 # --- sums, products, quotients, powers ------------------------------------------------------------------------------
 
 add = elementwise(np.add, lambda x, y, z: (1, 1), domain=BOTH, notation=infix("+", SUM), rule="sum")
@@ -63,7 +69,7 @@ def _power_rule(x: Value, y: Value, n: Any) -> Value:
 
 power_of = elementwise(
     _power, _power_rule, name="power_of", domain=POSITIVE, notation=POWER_OF, rule="power",
-    samples=({"n": 2}, {"n": 3}, {"n": -1}, {"n": 0.5}, {"n": 2.5}),
+    samples=({"n": 2}, {"n": 3}, {"n": -1}, {"n": 0.5}, {"n": 2.5}), goes_on=lambda n: n >= 0 and n == int(n),
     antiderivative=lambda x, y, n: np.log(np.abs(x)) if n == -1 else x ** (n + 1) / (n + 1),
 )  # fmt: skip
 # xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0. At x = 0 the slope in y is 0 for y > 0; at y = 0,
@@ -121,16 +127,39 @@ def polyval(p: Any, x: Value) -> Any:
 remainder = elementwise(
     np.remainder, lambda x, y, z: (1, -np.floor(x / y)), domain=(REALS, Interval(1.5, 4)), kinks=(0.0,),
     notation=Notation("connective", "remainder", r"\bmod", "mod", PRODUCT), rule="remainder",
+    switch=lambda x, y: (_to_whole(x / y), x - y * (np.rint(x / y) - 1), x - y * np.rint(x / y)),
 )  # fmt: skip
 floor_divide = elementwise(
-    np.floor_divide, domain=(REALS, POSITIVE), image=WHOLE, notation=FLOOR_OF_QUOTIENT, rule="step"
+    np.floor_divide,
+    domain=(REALS, POSITIVE),
+    image=WHOLE,
+    notation=FLOOR_OF_QUOTIENT,
+    rule="step",
+    switch=lambda x, y: (_to_whole(x / y), np.rint(x / y) - 1, np.rint(x / y)),
 )
 hypot = elementwise(
     np.hypot, lambda x, y, z: (x / np.where(z == 0, 1, z), y / np.where(z == 0, 1, z)),
     domain=BOTH, image=NONNEGATIVE, notation=call("hypot"), rule="hypot",
     squared=lambda x, y: x**2 + y**2,
-    textbook=lambda x, y, z: (x / z, y / z),
+    textbook=lambda x, y, z: (x / z, y / z), switch=lambda x, y: (x * x + y * y,),
 )  # fmt: skip
+
+
+def _to_whole(x: Value) -> Any:
+    """What is zero at whole numbers, and grows through them."""
+    return x - np.rint(x)
+
+
+def _crossing(compare: Any) -> Any:
+    """A comparison is one truth while x < y, the other while x > y; equality is neither."""
+    below, above = bool(compare(0, 1)), bool(compare(1, 0))
+
+    def switch(x: Value, y: Value) -> Any:
+        bends = _difference(x, y)
+        return None if below == above or bends is None else (*bends, below, above)
+
+    return switch
+
 
 # --- comparisons and logic: true or false, no slope -----------------------------------------------------------------
 
@@ -139,15 +168,22 @@ for compare, text, tex, symbol in [
     (np.less, "<", "<", "<"), (np.less_equal, "<=", r"\le", "≤"),
     (np.equal, "==", "=", "="), (np.not_equal, "!=", r"\ne", "≠"),
 ]:  # fmt: skip
-    elementwise(compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex, symbol), rule="step")
+    elementwise(
+        compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex, symbol), rule="step",
+        switch=_crossing(compare),
+    )  # fmt: skip
 for connect, tex, symbol in [
     (np.logical_and, r"\land", "∧"), (np.logical_or, r"\lor", "∨"), (np.logical_xor, r"\oplus", "⊕"),
 ]:  # fmt: skip
     notation = Notation("connective", connect.__name__, tex, symbol, 0)
     elementwise(connect, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=notation, rule="step")
-tests: tuple[Any, ...] = (np.logical_not, np.isnan, np.isinf, np.isfinite, np.signbit)
+tests: tuple[Any, ...] = (np.logical_not, np.isnan, np.isinf, np.isfinite)
 for test in tests:
     elementwise(test, image=TRUTHS, notation=call(test.__name__), rule="step")
+elementwise(
+    np.signbit, image=TRUTHS, notation=call("signbit"), rule="step",
+    switch=lambda x: (x, True, False) if dtype_of(x).kind == "f" else None,
+)  # fmt: skip
 
 
 def _truths(function: Any, logical: Any) -> None:
@@ -168,11 +204,27 @@ _truths(np.invert, np.logical_not)
 # --- rounding: constant between the steps ---------------------------------------------------------------------------
 
 STEPS = tuple(range(-9, 10))
-for rounding, steps, notation in [
-    (np.floor, STEPS, FLOOR), (np.ceil, STEPS, CEIL), (np.rint, tuple(n + 0.5 for n in STEPS), call("rint")),
-    (np.trunc, tuple(n for n in STEPS if n), call("trunc")),
+
+
+def _to_half(x: Value) -> tuple[Any, ...]:
+    """np.rint steps in the middle between whole numbers."""
+    step = np.floor(x) + 0.5
+    return (x - step, step - 0.5, step + 0.5)
+
+
+def _away_from_zero(x: Value) -> tuple[Any, ...]:
+    """np.trunc steps at whole numbers other than 0."""
+    n = np.rint(x)
+    return (_to_whole(x), np.where(n > 0, n - 1, n), np.where(n < 0, n + 1, n))
+
+
+for rounding, steps, notation, switch in [
+    (np.floor, STEPS, FLOOR, lambda x: (_to_whole(x), np.rint(x) - 1, np.rint(x))),
+    (np.ceil, STEPS, CEIL, lambda x: (_to_whole(x), np.rint(x), np.rint(x) + 1)),
+    (np.rint, tuple(n + 0.5 for n in STEPS), call("rint"), _to_half),
+    (np.trunc, tuple(n for n in STEPS if n), call("trunc"), _away_from_zero),
 ]:  # fmt: skip
-    elementwise(rounding, lambda x, y: 0, image=WHOLE, kinks=steps, notation=notation, rule="step")
+    elementwise(rounding, lambda x, y: 0, image=WHOLE, kinks=steps, notation=notation, rule="step", switch=switch)
 spelled(np.fix)(lambda x: np.trunc(x))
 
 
@@ -192,10 +244,11 @@ def round_(x: Value, decimals: int = 0) -> Any:
 sign = elementwise(
     np.sign, lambda x, y: 0, image=Interval(-1, 1, whole=True), kinks=(0.0,),
     notation=call("sign", r"\operatorname{sign}"), rule="step", antiderivative=lambda x, y: np.abs(x),
+    switch=lambda x: (x, -1.0, 1.0),
 )  # fmt: skip
 absolute = elementwise(
     np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value",
-    squared=lambda x: x**2, antiderivative=lambda x, y: x * y / 2,
+    squared=lambda x: x**2, antiderivative=lambda x, y: x * y / 2, switch=lambda x: (x,),
 )  # fmt: skip
 spelled(np.fabs)(lambda x: np.absolute(converted(np.fabs, x)))
 
@@ -206,23 +259,23 @@ def _winner(first: Value, tie: Value) -> Cases:
 
 maximum = elementwise(
     np.maximum, lambda x, y, z: (_winner(x > y, x == y), _winner(y > x, x == y)),
-    domain=BOTH, notation=call("maximum", r"\max", symbol="max"), rule="maximum",
+    domain=BOTH, notation=call("maximum", r"\max", symbol="max"), rule="maximum", switch=_difference,
     textbook=lambda x, y, z: (Cases(x > y, 1, 0), Cases(y > x, 1, 0)),
 )  # fmt: skip
 minimum = elementwise(
     np.minimum, lambda x, y, z: (_winner(x < y, x == y), _winner(y < x, x == y)),
-    domain=BOTH, notation=call("minimum", r"\min", symbol="min"), rule="minimum",
+    domain=BOTH, notation=call("minimum", r"\min", symbol="min"), rule="minimum", switch=_difference,
     textbook=lambda x, y, z: (Cases(x < y, 1, 0), Cases(y < x, 1, 0)),
 )  # fmt: skip
 
 
 fmax = elementwise(
     np.fmax, lambda x, y, z: (_winner((x > y) | np.isnan(y), x == y), _winner((y > x) | np.isnan(x), x == y)),
-    domain=BOTH, notation=call("fmax", r"\max", symbol="max"), rule="maximum",
+    domain=BOTH, notation=call("fmax", r"\max", symbol="max"), rule="maximum", switch=_difference,
 )  # fmt: skip
 fmin = elementwise(
     np.fmin, lambda x, y, z: (_winner((x < y) | np.isnan(y), x == y), _winner((y < x) | np.isnan(x), x == y)),
-    domain=BOTH, notation=call("fmin", r"\min", symbol="min"), rule="minimum",
+    domain=BOTH, notation=call("fmin", r"\min", symbol="min"), rule="minimum", switch=_difference,
 )  # fmt: skip
 
 
@@ -300,6 +353,9 @@ convert: Linear = Linear(
     "convert", _convert, _convert_type,
     lambda g, inputs, wanted, dtype: {0: apply(convert, g, dtype=dtype_of(inputs[0]))},
     notation=Notation("silent", "astype", "", ""), rule="constant multiple",
+    switch=lambda x, dtype: (
+        _away_from_zero(x) if dtype_of(x).kind == "f" and np.dtype(dtype).kind in "iu" else None
+    ),
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"dtype": np.dtype(d)}) for d in (np.float32, np.float64)],
 )  # fmt: skip
 register(convert)

@@ -120,6 +120,9 @@ def _arctan2_rule(y: Value, x: Value, z: Value) -> tuple[Value, Value]:
 arctan2 = elementwise(
     np.arctan2, _arctan2_rule, domain=(REALS, POSITIVE), image=Interval(-pi, pi),
     notation=call("arctan2"), rule="inverse trigonometric",
+    switch=lambda x, y: (
+        x, np.arctan(x / y) - np.where(y < 0, pi, 0.0), np.arctan(x / y) + np.where(y < 0, pi, 0.0)
+    ),
 )  # fmt: skip
 
 # --- hyperbolic -----------------------------------------------------------------------------------------------------

@@ -39,6 +39,8 @@ class Op:
     rule: str | None = field(default=None, kw_only=True)  # the calculus book's name for its derivative rule
     # flops for each element, or a function of the operands' types and the params that gives them all
     cost: float | Callable[..., float] = field(default=1.0, kw_only=True)
+    # from the operands: what is zero where the op bends; where it jumps also its values below and above. None: nowhere
+    switch: Callable[..., Any] | None = field(default=None, kw_only=True)
 
     aligned = False  # whether all operands have the shape of the result
     outputs = 1  # how many results
@@ -210,6 +212,8 @@ class Elementwise(Op):
     image: Interval = field(default=REALS, kw_only=True)
     kinks: tuple[float, ...] = field(default=(), kw_only=True)  # where the derivative jumps
     samples: tuple[dict[str, Any], ...] = field(default=({},), kw_only=True)  # params to test it with
+    # whether, with these params, the function goes on beyond its domain as smoothly as within (a whole power)
+    goes_on: Callable[..., bool] | None = field(default=None, kw_only=True)
     # operands whose formula goes on where the function has ended (1 / x, below 0, of log): there the slope is NaN, too
     cut: tuple[int, ...] = field(default=(), kw_only=True)
     # the derivative as books write it, where the accurate one above reads otherwise; for display only

@@ -83,6 +83,8 @@ def leaf_of(value: Any, name: str) -> Any:
         return value
     if type(value) is float:
         return value
+    if isinstance(value, float) and not isinstance(value, np.generic):
+        return float(value)  # a record that works as its number
     if isinstance(value, (np.ndarray, np.generic)):
         if isinstance(value, np.memmap):
             value = np.asarray(value)

@@ -79,6 +79,8 @@ def _make_dataclass(kind: type, fields: dict[str, Any]) -> Any:
 
 def parts_of(value: Any) -> tuple[tuple[Any, ...], list[Any]] | None:
     """Keys and children of a container, or None for a leaf."""
+    if isinstance(value, float):  # also a record that works as its number
+        return None
     kind = type(value)
     if kind is dict:
         return tuple(value), list(value.values())

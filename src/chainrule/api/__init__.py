@@ -14,12 +14,13 @@ from .matrices import hessian, hvp, jacobian
 from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
 from .rows import vmap
 from .run_now import check, derive, explain, minimize, trace
+from .sizes import gradient_norms
 
 __all__ = [
     "Call", "Function", "Wrt", "public",
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
     "explain", "derive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
-    "clip_by_value", "clip_by_norm", "clip_by_global_norm",
+    "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms",
     "learning_rate", "schedules",
     "Integral", "integrate",
 ]  # fmt: skip

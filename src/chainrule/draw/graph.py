@@ -206,7 +206,7 @@ def _box(node: Node, x: float, y: float) -> str:
     ]
     top = y - height / 2 + 0.7 * _PAD + 12.5
     for i, line in enumerate(node.lines):
-        kind = "label" if i == 0 else ("label t2" if node.back and i == len(node.lines) - 1 else "tick")
+        kind = "text" if i == 0 else ("label t2" if node.back and i == len(node.lines) - 1 else "tick")
         place = f'x="{x:.1f}" y="{top + _LINE * i:.1f}" text-anchor="middle"'
         parts.append(f'<text class="{kind}" {place}>{escape(line)}</text>')
     return "".join(parts)

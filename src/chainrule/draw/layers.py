@@ -117,9 +117,15 @@ def placed(found: Layered, sizes: Mapping[int, float], gap: float) -> dict[int, 
     for level in found.layers:  # at first one beside the other, around zero
         widths = [sizes.get(n, 0.0) + gap for n in level]
         place.update(zip(level, stacked([0.0] * len(level), widths), strict=True))
+    # what hangs on one node only goes where there is room; what passes through stays straight
+    weight = {n: 0.02 if len(near.get(n, ())) < 2 else 1.0 for level in found.layers for n in level}
     for sweep in range(2 * _SWEEPS):
         for level in found.layers if sweep % 2 == 0 else tuple(reversed(found.layers)):
-            wanted = [sum(place[m] for m in near[n]) / len(near[n]) if near.get(n) else place[n] for n in level]
+            wanted = [_mean([(place[m], weight[m]) for m in near[n]]) if near.get(n) else place[n] for n in level]
             widths = [sizes.get(n, 0.0) + gap for n in level]
-            place.update(zip(level, stacked(wanted, widths), strict=True))
+            place.update(zip(level, stacked(wanted, widths, weights=[weight[n] for n in level]), strict=True))
     return place
+
+
+def _mean(weighted: Sequence[tuple[float, float]]) -> float:
+    return sum(x * w for x, w in weighted) / sum(w for _, w in weighted)

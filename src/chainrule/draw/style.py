@@ -48,7 +48,7 @@ def css() -> str:
 {own} .zero {{ stroke: var(--figure-soft); }}
 {own} .curve {{ stroke: var(--tone); }}
 {own} .fill {{ fill: var(--tone); }}
-{own} .label {{ fill: var(--tone); }}
+{own} .label {{ fill: var(--tone, var(--figure-ink)); }}
 {own} .halo {{ paint-order: stroke; stroke: var(--figure-paper); stroke-width: 4px; stroke-linejoin: round; }}
 {own} .ring {{ stroke: var(--figure-paper); }}
 {own} .box {{ fill: var(--figure-paper); stroke: var(--tone); }}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape as _escape
 
 # XML knows no control characters and no halves of a surrogate pair, however escaped
@@ -65,9 +66,13 @@ def moved_apart(wanted: Sequence[float], heights: Sequence[float], low: float, h
 
 
 def stacked(
-    wanted: Sequence[float], heights: Sequence[float], low: float = -math.inf, high: float = math.inf
+    wanted: Sequence[float],
+    heights: Sequence[float],
+    low: float = -math.inf,
+    high: float = math.inf,
+    weights: Sequence[float] | None = None,
 ) -> list[float]:
-    """The same for boxes whose order stands: as near to the wanted places as it allows, in least squares.
+    """The same for boxes whose order stands: as near to the wanted places as it allows, in (weighted) least squares.
 
     >>> stacked([10.0, 0.0], [4.0, 4.0])
     [3.0, 7.0]
@@ -75,21 +80,39 @@ def stacked(
     shrink = min(1.0, (high - low) / (sum(heights) or 1.0))
     sizes = [height * shrink for height in heights]
     # boxes that touch form a block, which stands where its members would on average like it to
-    blocks: list[tuple[float, float, int]] = []  # sum of the wished starts, height, members
-    for place, size in zip(wanted, sizes, strict=True):
-        blocks.append((min(max(place - size / 2, low), high - size), size, 1))
-        while len(blocks) > 1 and _start(blocks[-2], low, high) + blocks[-2][1] > _start(blocks[-1], low, high):
-            (s, h, n), (t, k, m) = blocks[-2:]
-            blocks[-2:] = [(s + t - m * h, h + k, n + m)]
+    blocks: list[_Block] = []
+    for place, size, weight in zip(wanted, sizes, weights or [1.0] * len(sizes), strict=True):
+        start = min(max(place - size / 2, low), high - size)
+        blocks.append(_Block(weight * start, weight, size, 1, low, high))
+        while len(blocks) > 1 and blocks[-2].start + blocks[-2].height > blocks[-1].start:
+            last = blocks.pop()
+            blocks[-1] = blocks[-1].joined(last)
     placed, found = iter(sizes), []
     for block in blocks:
-        at = _start(block, low, high)
-        for _ in range(block[2]):
+        at = block.start
+        for _ in range(block.members):
             size = next(placed)
             found.append(at + size / 2)
             at += size
     return found
 
 
-def _start(block: tuple[float, float, int], low: float, high: float) -> float:
-    return min(max(block[0] / block[2], low), high - block[1])
+@dataclass(frozen=True)
+class _Block:
+    """Boxes that touch: the weighted sum of the starts that they wish for, and all their weight."""
+
+    wishes: float
+    weight: float
+    height: float
+    members: int
+    low: float
+    high: float
+
+    @property
+    def start(self) -> float:
+        return min(max(self.wishes / self.weight, self.low), self.high - self.height)
+
+    def joined(self, other: _Block) -> _Block:
+        wishes = self.wishes + other.wishes - other.weight * self.height
+        height, members = self.height + other.height, self.members + other.members
+        return _Block(wishes, self.weight + other.weight, height, members, self.low, self.high)

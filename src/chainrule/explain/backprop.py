@@ -31,10 +31,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..draw import Graph
 from ..ir import Array, ArrayType, Atom, Const, Program, Var
 from ..ops.arithmetic import add
 from ..trace.recorder import Recorder
+from ..trace.size import norm
 from ..transform.reverse import reached_from, reverse
+from .drawing import drawn
 from .formula import Typesetter, title
 from .layout import Box, equation, number
 from .lines import Line, every_value, names_for, short
@@ -42,13 +45,15 @@ from .names import bar
 from .terminal import columns
 from .textbook import with_book_rules, with_counts
 from .tidy import tidy
+from .views import user_names
 
 
 @dataclass(frozen=True)
 class Row:
     """A value, how it is computed (None for an input), and its adjoint (None where nothing is asked of it).
 
-    `size` and `adjoint_size` are Euclidean norms, where values were given.
+    `size` and `adjoint_size` are Euclidean norms, where values were given. `reads` are the numbers of the rows that it
+    is computed from; `own` says that the name is the user's.
     """
 
     name: Box
@@ -59,6 +64,8 @@ class Row:
     adjoint: Box | None
     size: float | None = None
     adjoint_size: float | None = None
+    reads: tuple[int, ...] = ()
+    own: bool = True
 
     @property
     def written(self) -> str:
@@ -86,12 +93,13 @@ class Row:
             },
             "size": self.size,
             "adjoint_size": self.adjoint_size,
+            "reads": list(self.reads),
         }
 
 
 @dataclass(frozen=True)
 class Backprop:
-    """The backpropagation table. Read it down to compute the value, up to compute the adjoints."""
+    """The backpropagation table. Read it down to compute the value, up to compute the adjoints; `graph` draws it."""
 
     rows: tuple[Row, ...]
     where: tuple[tuple[Box, Box], ...] = ()
@@ -110,6 +118,11 @@ class Backprop:
     def _repr_html_(self) -> str:
         head = "<tr><th>value</th><th>shape</th><th>adjoint</th><th>line</th></tr>"
         return f"<table>{head}{''.join(map(_html, self.rows))}</table>"
+
+    @property
+    def graph(self) -> Graph:
+        """The table as a drawing: values forward, adjoints backward. Without values that no adjoint needs."""
+        return drawn(self.rows)
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -134,6 +147,56 @@ def _html(r: Row) -> str:
 
 def backprop(program: Program, wanted: Sequence[int], values: Sequence[Any] | None = None) -> Backprop:
     """The table of a program with one real result; with `values` for its inputs, also how large everything is."""
+    swept = sweep(program, wanted, values)
+    p, names, adjoints = swept.program, swept.names, swept.adjoints
+    bars = {v: bar(box) for v, box in names.items()}
+    number_of = {v: i for i, (v, _) in enumerate(swept.order)}
+    own = set(user_names(p)) | set(p.inputs) | set(p.outputs)
+    rows = []
+    where: dict[str, tuple[Box, Box]] = {}
+    for v, line in swept.lines:
+        if v in swept.counts:
+            where[str(names[v])] = (names[v], number(str(swept.counts[v])))
+            continue
+        formula = _formula(line.program, v, names, where) if line else None
+        adjoint = adjoints.get(v)
+        written = _written(adjoint, names, bars, where) if adjoint else None
+        reads = tuple(number_of[u] for u in line.program.inputs if u in number_of) if line else ()
+        row = Row(names[v], formula, v.type, swept.place(line), bars[v], written, *swept.sizes(v), reads, v in own)
+        rows.append(row)
+    return Backprop(tuple(rows), tuple(where.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """A program with one real result cut into lines, the adjoint of each value, and, at given values, all numbers."""
+
+    program: Program
+    counts: Mapping[Var, int]
+    lines: Sequence[tuple[Var, Line | None]]
+    names: Mapping[Var, Box]
+    adjoints: Mapping[Var, Adjoint]
+    known: Mapping[Var, tuple[Array, Array | None]]
+
+    @property
+    def order(self) -> list[tuple[Var, Line | None]]:
+        """Inputs and values in the order of the program, with the line that computes each; counts are left out."""
+        return [(v, line) for v, line in self.lines if v not in self.counts]
+
+    @staticmethod
+    def place(line: Line | None) -> str:
+        return short(line.where) if line and line.where else ""
+
+    def sizes(self, v: Var) -> tuple[float | None, float | None]:
+        """Norms of a value and of its adjoint, where they are known."""
+        if v not in self.known:
+            return None, None
+        value, adjoint = self.known[v]
+        return norm([value]), None if adjoint is None else norm([adjoint])
+
+
+def sweep(program: Program, wanted: Sequence[int], values: Sequence[Any] | None = None) -> Sweep:
+    """Forward through the program line by line, and backward again."""
     counted = with_counts(with_book_rules(program))
     p = counted.program
     lines = every_value(p)
@@ -141,22 +204,9 @@ def backprop(program: Program, wanted: Sequence[int], values: Sequence[Any] | No
     (output,) = p.outputs
     if isinstance(output, Var) and not output.name and output not in p.inputs:
         names[output] = title(program)
-    active = reached_from(p, wanted)
-    bars = {v: bar(box) for v, box in names.items()}
-    adjoints = _adjoints(p, lines, active)
+    adjoints = _adjoints(p, lines, reached_from(p, wanted))
     known = _values(p, lines, adjoints, values, counted.counts) if values is not None else {}
-    rows = []
-    where: dict[str, tuple[Box, Box]] = {}
-    for v, line in _in_order(p, lines):
-        if v in counted.counts:
-            where[str(names[v])] = (names[v], number(str(counted.counts[v])))
-            continue
-        formula = _formula(line.program, v, names, where) if line else None
-        adjoint = adjoints.get(v)
-        written = _written(adjoint, names, bars, where) if adjoint else None
-        place = short(line.where) if line and line.where else ""
-        rows.append(Row(names[v], formula, v.type, place, bars[v], written, *_sizes(known.get(v))))
-    return Backprop(tuple(rows), tuple(where.values()))
+    return Sweep(p, counted.counts, _in_order(p, lines), names, adjoints, known)
 
 
 def _in_order(program: Program, lines: Sequence[Line]) -> list[tuple[Var, Line | None]]:
@@ -255,15 +305,3 @@ def _compute(program: Program, known: dict[Atom, Any]) -> Any:
         found = e.op.evaluate(*map(value, e.inputs), **e.params)
         known.update(zip(e.outputs, found if len(e.outputs) > 1 else (found,), strict=True))
     return value(program.outputs[0])
-
-
-def _sizes(pair: tuple[Array, Array | None] | None) -> tuple[float | None, float | None]:
-    if pair is None:
-        return None, None
-    value, adjoint = pair
-    return _norm(value), None if adjoint is None else _norm(adjoint)
-
-
-def _norm(x: Array) -> float:
-    with np.errstate(all="ignore"):
-        return float(np.sqrt(np.sum(np.square(x, dtype=np.float64))))

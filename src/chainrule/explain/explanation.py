@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..draw import Graph
 from ..ir import Const, Program
 from ..trace.where import describe
 from ..transform.reverse import reverse
@@ -30,7 +31,7 @@ class Explanation:
 
     `value` and `gradient` are formulas (`.unicode`, `.latex`, `.mathml`), `gradients` one formula for each input that
     was asked for, `code` NumPy source that computes the gradient, `steps` its derivation line by line, `backprop` the
-    table of adjoints; `cost` and `gradient_cost` count flops and bytes.
+    table of adjoints, `graph` the same as a drawing; `cost` and `gradient_cost` count flops and bytes.
     """
 
     program: Program
@@ -73,6 +74,11 @@ class Explanation:
     @cached_property
     def backprop(self) -> Backprop:
         return backprop(self.program, self.wanted, self.values)
+
+    @cached_property
+    def graph(self) -> Graph:
+        """Backpropagation drawn: each value with its shape, and the adjoint that flows back to it."""
+        return self.backprop.graph
 
     @property
     def gradients(self) -> tuple[Formula, ...]:

@@ -158,3 +158,13 @@ def test_the_learning_rate_decides_between_arriving_and_flying_away():
     assert end(0.99 * told.largest) < 1e-2 * np.linalg.norm(start)
     assert end(1.01 * told.largest) > 1e2 * np.linalg.norm(start)
     assert end(told.best) < 1e-12 < end(told.best / 100)
+
+
+@pytest.mark.parametrize("guess", [-1.0, 0.0, 2.5])
+def test_the_slope_of_an_expected_loss_is_the_expected_slope(guess):
+    def weighted_loss(x, guess):
+        return (x - guess) ** 2 * np.exp(-((x - 3.0) ** 2) / 2) / np.sqrt(2 * np.pi)
+
+    slope = cr.integrate(cr.grad(weighted_loss, wrt="guess"), -np.inf, np.inf, args=(guess,))
+    assert float(slope) == pytest.approx(2 * (guess - 3.0), rel=1e-9)  # E (x - guess)² = 1 + (guess - 3)²
+    assert float(cr.integrate(weighted_loss, -np.inf, np.inf, args=(guess,))) == pytest.approx(1 + (guess - 3.0) ** 2)

@@ -12,6 +12,7 @@ from .api import (
     numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
     learning_rate,
     integrate,
+    difference_quotients, step_errors, tangent,
 )  # fmt: skip
 from .api import schedules as schedules
 from .errors import ChainruleError
@@ -23,6 +24,7 @@ __all__ = [
     "check", "minimize", "explain", "derive",
     "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms",
+    "difference_quotients", "tangent", "step_errors",
     "learning_rate",
     "integrate",
     "study", "ChainruleError",

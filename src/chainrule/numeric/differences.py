@@ -104,9 +104,9 @@ def _differences(line: Line, middle: float, step: float, noise: float, precision
     after, before = line(step), line(-step)
     if not (math.isfinite(after) and math.isfinite(before)):
         return None
-    central = (after - before) / (2 * step)
+    central, forward, backward = (after - before) / (2 * step), (after - middle) / step, (middle - before) / step
     rounding = noise + precision * abs(central)  # of the values, and of x + h
-    return _Row(step, central, (after - middle) / step, (middle - before) / step, rounding / step)
+    return _Row(step, central, forward, backward, rounding / step)
 
 
 def _with_unevenness(rows: Sequence[_Row]) -> list[_Row]:
@@ -191,6 +191,28 @@ def curvature(line: Line, *, noise: float, precision: float = 0.0, first: float 
         return _Row(step, central, ahead / step**2, behind / step**2, rounding / step**2)
 
     return _settled(row, first, precision)
+
+
+def one_sided(line: Line, side: int, *, noise: float, precision: float = 0.0, first: float = FIRST_STEP) -> Slope:
+    """The limit of (line(h) − line(0)) / h from one side: from above for `side` 1, from below for −1.
+
+    With h = s² the quotients are a series in s², and so the same table extrapolates them.
+
+    >>> found = one_sided(lambda t: abs(t) + t * t, -1, noise=1e-16)
+    >>> abs(found.value + 1) <= found.bar < 1e-6
+    True
+    """
+    middle = line(0.0)
+
+    def row(root: float) -> _Row | None:
+        h = side * root**2
+        end = line(h)
+        if not math.isfinite(end):
+            return None
+        quotient = (end - middle) / h
+        return _Row(root, quotient, quotient, quotient, (2 * noise + precision * abs(quotient)) / root**2)
+
+    return _settled(row, math.sqrt(first), math.sqrt(precision))
 
 
 Plane = Callable[[float, float], float]  # the function on a plane: s, t -> f(x + s u + t v)
@@ -282,7 +304,7 @@ def _ratios(values: Sequence[float]) -> list[float]:
 
 def _kind(rows: Sequence[_Row], best: _Estimate) -> str:
     """What stands in the way of a slope, judged at the finest steps that still tell something."""
-    slopes = [row.central for row in rows if abs(row.central) > 16 * row.noise][-4:]
+    slopes = [row.central for row in rows if abs(row.central) > max(16 * row.noise, row.gap / 100)][-4:]
     gaps = [row.gap for row in rows if row.resolved][-4:]
     growth = max((min(_ratios(values)) for values in (slopes, gaps) if len(values) == 4), default=0.0)
     if growth > 1.7:

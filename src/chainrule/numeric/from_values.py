@@ -268,7 +268,7 @@ def contradiction(line: Line, found: Slope, *, floor: float, precision: float) -
         after, before = line(step), line(-step)
         central = (after - before) / (2 * step)
         shrunk = step / found.step
-        rounding = precision * max(abs(central), abs(found.value))
+        rounding = (precision + 2.0**-52 * step) * max(abs(central), abs(found.value))
         gap = step * (abs(central - found.value) - found.bar - 2 * found.bend * shrunk**2)
         bend, smallest = abs(after - middle + (before - middle)), 4 * floor + 2 * rounding
         uneven = bend - 2 * found.curvature * found.step**2 * shrunk

@@ -25,7 +25,7 @@ figure = Figure(
         Line(near, value + slope * (near - at), "tangent", style="dashed"),
         Points(np.array([at, best]), np.array([value, loss(best)])),
         Text(at + 0.05, value + 0.15, f"w = {at}: slope {slope:.2f}"),
-        Text(best - 0.1, 0.95, f"best: w = {best:.2f}, slope 0"),
+        Text(0.7, 1.0, f"best: w = {best:.2f}, slope 0"),
         Arrow(at, 0.25, at + 0.4, 0.25, "against the slope"),
     ],
     x="weight w",

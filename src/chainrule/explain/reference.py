@@ -133,19 +133,36 @@ def op_pages() -> dict[str, str]:
     return pages
 
 
-def _about(kind: type) -> str:
+def _about(kind: Any) -> str:
     return inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0]
 
 
 def public_page(module: Any) -> str:
-    """The docstrings of a module's public names."""
-    parts = [f"# {module.__name__}", "", _about(module), ""]
-    for name in module.__all__:
-        value = getattr(module, name)
-        if not callable(value):
-            continue
-        parts += [f"## {name}", "", f"`{name}{_signature(value)}`", "", _docstring(value), ""]
+    """The docstrings of a module's public names, under the intent of the file that each comes from."""
+    parts = ["# Public functions", "", _about(module), "", "| | |", "|---|---|"]
+    names = [name for name in module.__all__ if callable(getattr(module, name))]
+    parts += [f"| [{name}](#{name.lower()}) | {_first_sentence(getattr(module, name))} |" for name in names]
+    intents: dict[str, list[str]] = {}
+    for name in names:
+        intents.setdefault(_intent(getattr(module, name)), []).append(name)
+    for intent, members in intents.items():
+        parts += ["", f"## {intent}"]
+        for name in members:
+            value = getattr(module, name)
+            parts += ["", f"### {name}", "", f"`{name}{_signature(value)}`", "", _docstring(value)]
     return "\n".join(parts)
+
+
+def _intent(value: Any) -> str:
+    """What the file of a public function is for: the beginning of its docstring."""
+    source = inspect.getmodule(inspect.unwrap(value))
+    return _about(source).partition("\n")[0].partition(":")[0].rstrip(".")
+
+
+def _first_sentence(value: Any) -> str:
+    about = _about(value).replace("\n", " ").replace("|", r"\|")
+    first = re.split(r"(?<=[.:;?]) ", about)[0].rstrip(".:;")
+    return first if first.endswith("?") else first + "."
 
 
 def _signature(value: Any) -> str:

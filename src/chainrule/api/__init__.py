@@ -11,6 +11,7 @@ from .curvature import learning_rate
 from .first import grad, jvp, value_and_grad, vjp
 from .integrals import Integral, integrate
 from .local import difference_quotients, step_errors, tangent
+from .maps import local_map
 from .matrices import hessian, hvp, jacobian
 from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
 from .rows import vmap
@@ -21,7 +22,7 @@ __all__ = [
     "Call", "Function", "Wrt", "public",
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
     "explain", "derive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
-    "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms",
+    "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors",
     "learning_rate", "schedules",
     "Integral", "integrate",

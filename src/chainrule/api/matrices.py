@@ -47,14 +47,18 @@ def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
     @functools.wraps(f)
     def matrix(*args: Any, **options: Any) -> Any:
         call = Call(f, args, options, wrt)
-        outs, ins = [a.type for a in call.program.outputs], call.types()
-        for t in outs:
+        for t in (a.type for a in call.program.outputs):
             if not t.differentiable:
                 raise DtypeError(f"a Jacobian needs real results; the function returns {t}")
-        by_columns = sum(t.size for t in ins) <= sum(t.size for t in outs)
-        return call.recording.result.build([call.arranged(row) for row in _jacobian(call, outs, ins, by_columns)])
+        return call.recording.result.build([call.arranged(row) for row in jacobian_blocks(call)])
 
     return matrix
+
+
+def jacobian_blocks(call: Call) -> list[list[Any]]:
+    """For each array that the function returns, the derivative in each differentiated one."""
+    outs, ins = [a.type for a in call.program.outputs], call.types()
+    return _jacobian(call, outs, ins, sum(t.size for t in ins) <= sum(t.size for t in outs))
 
 
 def _jacobian(call: Call, outs: Sequence[Any], ins: Sequence[Any], by_columns: bool) -> list[list[Any]]:

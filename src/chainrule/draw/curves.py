@@ -66,6 +66,10 @@ class Line(Mark):
         dash = DASHES[self.style]
         return f' stroke-dasharray="{dash}"' if dash else ""
 
+    def _marked(self, look: Look) -> bool:
+        """Whether shapes stand along the line: among several solid ones colour would be all that tells."""
+        return look.crowded and bool(self.label) and self.style == "solid"
+
     def _places(self, frame: Frame) -> tuple[Array, Array]:
         return frame.x.many(self.xs), frame.y.many(self.ys)
 
@@ -82,7 +86,7 @@ class Line(Mark):
                 f'<polyline points="{points_text(u, v)}" stroke-width="2" stroke-linejoin="round"{self._dash}'
                 f" {look.stroke}/>"
             )
-            if look.crowded and self.label:
+            if self._marked(look):
                 parts += [shape_at(a, b, look, 3.5) for a, b in _along_the_way(u, v, look)]
         return "".join(parts)
 
@@ -96,7 +100,7 @@ class Line(Mark):
 
     def sample(self, x: float, y: float, look: Look) -> str:
         line = f'<line x1="{x:.1f}" x2="{x + 18:.1f}" y1="{y:.1f}" y2="{y:.1f}" stroke-width="2"{self._dash}'
-        dot = shape_at(x + 9, y, look, 3.5) if look.crowded else ""
+        dot = shape_at(x + 9, y, look, 3.5) if self._marked(look) else ""
         return f"{line} {look.stroke}/>{dot}"
 
     def table(self) -> tuple[Sequence[str], Sequence[Row]]:

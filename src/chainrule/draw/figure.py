@@ -21,6 +21,7 @@ from typing import Any
 from ..errors import ArgumentError
 from .axes import Axes, axes
 from .bars import Bars
+from .curves import Line
 from .mark import Look, Mark, shape_name, tone_name
 from .numbers import shown
 from .style import NAME, css
@@ -83,7 +84,7 @@ class Figure:
 
     def looks(self) -> list[Look]:
         """Tone and shape of each mark: a number of its own for each one that has no tone."""
-        crowded = sum(mark.noun == "line" and bool(mark.label) for mark in self.marks) > 1
+        crowded = sum(isinstance(mark, Line) and bool(mark.label) for mark in self.marks) > 1
         found, nth, set_of_bars = [], 0, 0
         for mark in self.marks:
             tone = getattr(mark, "tone", None)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import DtypeError, InPlaceError, NoRuleError
 from ..ir import ArrayType
+from . import enclosures
 from .notation import (
     BARS,
     CASES,
@@ -37,21 +38,37 @@ def _difference(x: Value, y: Value) -> tuple[Value, ...] | None:
 
 # --- sums, products, quotients, powers ------------------------------------------------------------------------------
 
-add = elementwise(np.add, lambda x, y, z: (1, 1), domain=BOTH, notation=infix("+", SUM), rule="sum")
+add = elementwise(
+    np.add, lambda x, y, z: (1, 1), domain=BOTH, notation=infix("+", SUM), rule="sum", bounds=enclosures.total, ulps=0
+)
 subtract = elementwise(
-    np.subtract, lambda x, y, z: (1, -1), domain=BOTH, notation=infix("-", SUM, symbol="−"), rule="sum"
+    np.subtract,
+    lambda x, y, z: (1, -1),
+    domain=BOTH,
+    notation=infix("-", SUM, symbol="−"),
+    rule="sum",
+    bounds=enclosures.difference,
+    ulps=0,
 )
 multiply = elementwise(
-    np.multiply, lambda x, y, z: (y, x), domain=BOTH, notation=infix("*", PRODUCT, r"\,", "·"), rule="product"
+    np.multiply,
+    lambda x, y, z: (y, x),
+    domain=BOTH,
+    notation=infix("*", PRODUCT, r"\,", "·"),
+    rule="product",
+    bounds=enclosures.product,
+    ulps=0,
 )
 divide = elementwise(
     # where y is infinite the quotient has come to rest, however fast y may run
     np.divide, lambda x, y, z: (1 / y, Cases(np.isinf(y), 0, -z / y)), domain=(REALS, POSITIVE), notation=FRACTION,
     rule="quotient", textbook=lambda x, y, z: (1 / y, -x / y**2),
+    bounds=enclosures.quotient, ulps=0,
 )  # fmt: skip
 negative = elementwise(
     np.negative, lambda x, y: -1, notation=prefix("-", symbol="−"), rule="constant multiple",
     antiderivative=lambda x, y: x * y / 2,
+    bounds=enclosures.opposite, ulps=0,
 )  # fmt: skip
 
 
@@ -71,6 +88,7 @@ power_of = elementwise(
     _power, _power_rule, name="power_of", domain=POSITIVE, notation=POWER_OF, rule="power",
     samples=({"n": 2}, {"n": 3}, {"n": -1}, {"n": 0.5}, {"n": 2.5}), goes_on=lambda n: n >= 0 and n == int(n),
     antiderivative=lambda x, y, n: np.log(np.abs(x)) if n == -1 else x ** (n + 1) / (n + 1),
+    bounds=enclosures.power_of,
 )  # fmt: skip
 # xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0. At x = 0 the slope in y is 0 for y > 0; at y = 0,
 # where 0ʸ falls from 1 to 0 at once, it is -inf.
@@ -82,6 +100,7 @@ power = elementwise(
     domain=(POSITIVE, REALS), image=NONNEGATIVE, notation=POWER_OF, rule="general power", means=(),
     textbook=lambda x, y, z: (y * x ** (y - 1), z * np.log(x)),
     antiderivative=lambda x, y, z: (x ** (y + 1) / (y + 1), z / np.log(x)),
+    bounds=enclosures.power,
 )  # fmt: skip
 
 
@@ -128,6 +147,7 @@ remainder = elementwise(
     np.remainder, lambda x, y, z: (1, -np.floor(x / y)), domain=(REALS, Interval(1.5, 4)), kinks=(0.0,),
     notation=Notation("connective", "remainder", r"\bmod", "mod", PRODUCT), rule="remainder",
     switch=lambda x, y: (_to_whole(x / y), x - y * (np.rint(x / y) - 1), x - y * np.rint(x / y)),
+    bounds=enclosures.remainder,
 )  # fmt: skip
 floor_divide = elementwise(
     np.floor_divide,
@@ -136,12 +156,14 @@ floor_divide = elementwise(
     notation=FLOOR_OF_QUOTIENT,
     rule="step",
     switch=lambda x, y: (_to_whole(x / y), np.rint(x / y) - 1, np.rint(x / y)),
+    bounds=enclosures.whole_quotient,
 )
 hypot = elementwise(
     np.hypot, lambda x, y, z: (x / np.where(z == 0, 1, z), y / np.where(z == 0, 1, z)),
     domain=BOTH, image=NONNEGATIVE, notation=call("hypot"), rule="hypot",
     squared=lambda x, y: x**2 + y**2,
     textbook=lambda x, y, z: (x / z, y / z), switch=lambda x, y: (x * x + y * y,),
+    bounds=enclosures.length,
 )  # fmt: skip
 
 
@@ -163,21 +185,26 @@ def _crossing(compare: Any) -> Any:
 
 # --- comparisons and logic: true or false, no slope -----------------------------------------------------------------
 
-for compare, text, tex, symbol in [
-    (np.greater, ">", ">", ">"), (np.greater_equal, ">=", r"\ge", "≥"),
-    (np.less, "<", "<", "<"), (np.less_equal, "<=", r"\le", "≤"),
-    (np.equal, "==", "=", "="), (np.not_equal, "!=", r"\ne", "≠"),
+for compare, text, tex, symbol, ends in [
+    (np.greater, ">", ">", ">", enclosures.greater),
+    (np.greater_equal, ">=", r"\ge", "≥", enclosures.greater_equal),
+    (np.less, "<", "<", "<", enclosures.turned(enclosures.greater)),
+    (np.less_equal, "<=", r"\le", "≤", enclosures.turned(enclosures.greater_equal)),
+    (np.equal, "==", "=", "=", enclosures.equal), (np.not_equal, "!=", r"\ne", "≠", enclosures.not_equal),
 ]:  # fmt: skip
     elementwise(
         compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex, symbol), rule="step",
-        switch=_crossing(compare),
+        switch=_crossing(compare), bounds=ends,
     )  # fmt: skip
-for connect, tex, symbol in [
-    (np.logical_and, r"\land", "∧"), (np.logical_or, r"\lor", "∨"), (np.logical_xor, r"\oplus", "⊕"),
+for connect, tex, symbol, ends in [
+    (np.logical_and, r"\land", "∧", enclosures.logical(np.logical_and)),
+    (np.logical_or, r"\lor", "∨", enclosures.logical(np.logical_or)),
+    (np.logical_xor, r"\oplus", "⊕", enclosures.either),
 ]:  # fmt: skip
     notation = Notation("connective", connect.__name__, tex, symbol, 0)
-    elementwise(connect, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=notation, rule="step")
-tests: tuple[Any, ...] = (np.logical_not, np.isnan, np.isinf, np.isfinite)
+    elementwise(connect, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=notation, rule="step", bounds=ends)
+elementwise(np.logical_not, image=TRUTHS, notation=call("logical_not"), rule="step", bounds=enclosures.not_)
+tests: tuple[Any, ...] = (np.isnan, np.isinf, np.isfinite)
 for test in tests:
     elementwise(test, image=TRUTHS, notation=call(test.__name__), rule="step")
 elementwise(
@@ -224,7 +251,10 @@ for rounding, steps, notation, switch in [
     (np.rint, tuple(n + 0.5 for n in STEPS), call("rint"), _to_half),
     (np.trunc, tuple(n for n in STEPS if n), call("trunc"), _away_from_zero),
 ]:  # fmt: skip
-    elementwise(rounding, lambda x, y: 0, image=WHOLE, kinks=steps, notation=notation, rule="step", switch=switch)
+    elementwise(
+        rounding, lambda x, y: 0, image=WHOLE, kinks=steps, notation=notation, rule="step", switch=switch,
+        increasing=True,
+    )  # fmt: skip
 spelled(np.fix)(lambda x: np.trunc(x))
 
 
@@ -245,10 +275,12 @@ sign = elementwise(
     np.sign, lambda x, y: 0, image=Interval(-1, 1, whole=True), kinks=(0.0,),
     notation=call("sign", r"\operatorname{sign}"), rule="step", antiderivative=lambda x, y: np.abs(x),
     switch=lambda x: (x, -1.0, 1.0),
+    increasing=True,
 )  # fmt: skip
 absolute = elementwise(
     np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value",
     squared=lambda x: x**2, antiderivative=lambda x, y: x * y / 2, switch=lambda x: (x,),
+    turns=(0.0,), ulps=0,
 )  # fmt: skip
 spelled(np.fabs)(lambda x: np.absolute(converted(np.fabs, x)))
 
@@ -261,21 +293,25 @@ maximum = elementwise(
     np.maximum, lambda x, y, z: (_winner(x > y, x == y), _winner(y > x, x == y)),
     domain=BOTH, notation=call("maximum", r"\max", symbol="max"), rule="maximum", switch=_difference,
     textbook=lambda x, y, z: (Cases(x > y, 1, 0), Cases(y > x, 1, 0)),
+    increasing=True, ulps=0,
 )  # fmt: skip
 minimum = elementwise(
     np.minimum, lambda x, y, z: (_winner(x < y, x == y), _winner(y < x, x == y)),
     domain=BOTH, notation=call("minimum", r"\min", symbol="min"), rule="minimum", switch=_difference,
     textbook=lambda x, y, z: (Cases(x < y, 1, 0), Cases(y < x, 1, 0)),
+    increasing=True, ulps=0,
 )  # fmt: skip
 
 
 fmax = elementwise(
     np.fmax, lambda x, y, z: (_winner((x > y) | np.isnan(y), x == y), _winner((y > x) | np.isnan(x), x == y)),
     domain=BOTH, notation=call("fmax", r"\max", symbol="max"), rule="maximum", switch=_difference,
+    bounds=enclosures.number_beside_nan(np.maximum), ulps=0,
 )  # fmt: skip
 fmin = elementwise(
     np.fmin, lambda x, y, z: (_winner((x < y) | np.isnan(y), x == y), _winner((y < x) | np.isnan(x), x == y)),
     domain=BOTH, notation=call("fmin", r"\min", symbol="min"), rule="minimum", switch=_difference,
+    bounds=enclosures.number_beside_nan(np.minimum), ulps=0,
 )  # fmt: skip
 
 
@@ -317,6 +353,7 @@ _where.resolve = _resolve_where  # type: ignore[attr-defined]
 where = elementwise(
     _where, lambda c, x, y, z: (None, Cases(c, 1, 0), Cases(c, 0, 1)),
     name="where", domain=(TRUTHS, REALS, REALS), notation=CASES, rule="cases",
+    bounds=enclosures.selected, ulps=0,
 )  # fmt: skip
 
 
@@ -357,5 +394,6 @@ convert: Linear = Linear(
         _away_from_zero(x) if dtype_of(x).kind == "f" and np.dtype(dtype).kind in "iu" else None
     ),
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"dtype": np.dtype(d)}) for d in (np.float32, np.float64)],
+    bounds=enclosures.converted, ulps=1,
 )  # fmt: skip
 register(convert)

@@ -11,6 +11,7 @@ from math import inf, log, pi
 import numpy as np
 import scipy.special
 
+from . import enclosures
 from .arithmetic import converted
 from .notation import ROOT, Notation, call
 from .op import Value, elementwise, spelled
@@ -24,11 +25,13 @@ ANGLE = Interval(-pi / 2, pi / 2)
 sqrt = elementwise(
     np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power",
     antiderivative=lambda x, y: 2 * x * y / 3,
+    ends=True,
 )  # fmt: skip
 cbrt = elementwise(
     np.cbrt, lambda x, y: 1 / (3 * y**2), domain=POSITIVE, image=REALS,
     notation=Notation("root", "cbrt", r"\sqrt[3]", "∛"), rule="power",
     antiderivative=lambda x, y: 3 * x * y / 4,
+    increasing=True,
 )  # fmt: skip
 exp = elementwise(
     np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential",
@@ -45,14 +48,17 @@ expm1 = elementwise(
 log_ = elementwise(
     np.log, lambda x, y: 1 / x, domain=POSITIVE, cut=(0,), notation=call("log", r"\ln", symbol="ln"), rule="logarithm",
     antiderivative=lambda x, y: x * y - x,
+    ends=True,
 )  # fmt: skip
 log2 = elementwise(
     np.log2, lambda x, y: 1 / (log(2) * x), domain=POSITIVE, cut=(0,),
     notation=call("log2", r"\log_2"), rule="logarithm", antiderivative=lambda x, y: x * y - x / log(2),
+    ends=True,
 )  # fmt: skip
 log10 = elementwise(
     np.log10, lambda x, y: 1 / (log(10) * x), domain=POSITIVE, cut=(0,),
     notation=call("log10", r"\log_{10}"), rule="logarithm", antiderivative=lambda x, y: x * y - x / log(10),
+    ends=True,
 )  # fmt: skip
 log1p = elementwise(
     np.log1p,
@@ -62,6 +68,7 @@ log1p = elementwise(
     notation=call("log1p"),
     rule="logarithm",
     antiderivative=lambda x, y: (1 + x) * y - x,
+    ends=True,
 )
 logaddexp = elementwise(
     np.logaddexp,
@@ -71,6 +78,8 @@ logaddexp = elementwise(
     notation=call("logaddexp"),
     rule="logarithm",
     textbook=lambda x, y, z: (scipy.special.expit(x - y), scipy.special.expit(y - x)),
+    bounds=enclosures.log_of_sum,
+    cancels=True,
 )
 
 # --- trigonometric --------------------------------------------------------------------------------------------------
@@ -78,10 +87,12 @@ logaddexp = elementwise(
 sin = elementwise(
     np.sin, lambda x, y: np.cos(x), image=UNIT, notation=call("sin", r"\sin"), rule="trigonometric",
     antiderivative=lambda x, y: -np.cos(x),
+    bounds=enclosures.sine,
 )  # fmt: skip
 cos = elementwise(
     np.cos, lambda x, y: -np.sin(x), image=UNIT, notation=call("cos", r"\cos"), rule="trigonometric",
     antiderivative=lambda x, y: np.sin(x),
+    bounds=enclosures.cosine,
 )  # fmt: skip
 tan = elementwise(
     np.tan,
@@ -95,11 +106,13 @@ arcsin = elementwise(
     np.arcsin, lambda x, y: 1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=ANGLE,
     notation=call("arcsin", r"\arcsin"), rule="inverse trigonometric", textbook=lambda x, y: 1 / np.sqrt(1 - x**2),
     antiderivative=lambda x, y: x * y + np.sqrt(1 - x**2),
+    ends=True,
 )  # fmt: skip
 arccos = elementwise(
     np.arccos, lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=Interval(0, pi),
     notation=call("arccos", r"\arccos"), rule="inverse trigonometric", textbook=lambda x, y: -1 / np.sqrt(1 - x**2),
     antiderivative=lambda x, y: x * y - np.sqrt(1 - x**2),
+    ends=True,
 )  # fmt: skip
 arctan = elementwise(
     np.arctan,
@@ -134,6 +147,7 @@ sinh = elementwise(
 cosh = elementwise(
     np.cosh, lambda x, y: np.sinh(x), image=Interval(1, inf), notation=call("cosh", r"\cosh"), rule="hyperbolic",
     antiderivative=lambda x, y: np.sinh(x),
+    turns=(0.0,),
 )  # fmt: skip
 tanh = elementwise(
     np.tanh, lambda x, y: 1 / np.cosh(x) ** 2, image=UNIT, notation=call("tanh", r"\tanh"), rule="hyperbolic",
@@ -150,6 +164,7 @@ arccosh = elementwise(
     domain=Interval(1, inf, open_low=True), image=NONNEGATIVE, notation=call("arccosh"), rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
     antiderivative=lambda x, y: x * y - np.sqrt(x**2 - 1),
+    ends=True,
 )  # fmt: skip
 arctanh = elementwise(
     np.arctanh,
@@ -160,6 +175,7 @@ arctanh = elementwise(
     rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / (1 - x**2),
     antiderivative=lambda x, y: x * y + np.log(1 - x**2) / 2,
+    ends=True,
 )
 
 # --- angles ---------------------------------------------------------------------------------------------------------

@@ -41,6 +41,11 @@ class Op:
     cost: float | Callable[..., float] = field(default=1.0, kw_only=True)
     # from the operands: what is zero where the op bends; where it jumps also its values below and above. None: nowhere
     switch: Callable[..., Any] | None = field(default=None, kw_only=True)
+    # from an Enclosure of each operand, the least and the largest value: where the derivative does not say it
+    bounds: Callable[..., Any] | None = field(default=None, kw_only=True)
+    increasing: bool = field(default=False, kw_only=True)  # never falls as real operands rise, jumps included
+    ulps: float = field(default=4.0, kw_only=True)  # how far a computed value may be off, in units of the last place
+    cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
 
     aligned = False  # whether all operands have the shape of the result
     outputs = 1  # how many results
@@ -211,6 +216,8 @@ class Elementwise(Op):
     domain: tuple[Interval, ...] = field(default=(REALS,), kw_only=True)
     image: Interval = field(default=REALS, kw_only=True)
     kinks: tuple[float, ...] = field(default=(), kw_only=True)  # where the derivative jumps
+    turns: tuple[float, ...] = field(default=(), kw_only=True)  # the only places where rising becomes falling, or back
+    ends: bool = field(default=False, kw_only=True)  # whether there is no value, but NaN, outside the domain
     samples: tuple[dict[str, Any], ...] = field(default=({},), kw_only=True)  # params to test it with
     # whether, with these params, the function goes on beyond its domain as smoothly as within (a whole power)
     goes_on: Callable[..., bool] | None = field(default=None, kw_only=True)
@@ -403,6 +410,7 @@ class General(Op):
     pushforward: Callable[..., Tangents] | None = None
     pullback: Callable[..., dict[int, Value | None]] | None = None
     results: int = field(default=1, kw_only=True)
+    image: Interval = field(default=REALS, kw_only=True)
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
     # both rules as books write them, where the accurate ones read otherwise; for display only
     textbook: tuple[Callable[..., Tangents], Callable[..., dict[int, Value | None]]] | None = field(

@@ -11,10 +11,12 @@ import scipy.special
 
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
+from . import enclosures
 from .arithmetic import convert, sign
 from .contraction import broadcast, contraction
 from .notation import Notation, call
 from .op import General, Tangents, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
+from .sets import NONNEGATIVE, Interval
 from .structure import normal_axes, normal_axis, ravel, spell_reshape, take_slice
 
 Axes = tuple[int, ...]
@@ -213,11 +215,11 @@ def _spread_points(rng: np.random.Generator) -> Any:
 
 reduce_max = General(
     "max", lambda x, *, axes: np.max(x, axis=axes), _reduced_type, _extreme_jvp, _extreme_vjp,
-    notation=call("max", r"\max"), rule="maximum", examples=_spread_points,
+    notation=call("max", r"\max"), rule="maximum", examples=_spread_points, increasing=True, ulps=0,
 )  # fmt: skip
 reduce_min = General(
     "min", lambda x, *, axes: np.min(x, axis=axes), _reduced_type, _extreme_jvp, _extreme_vjp,
-    notation=call("min", r"\min"), rule="minimum", examples=_spread_points,
+    notation=call("min", r"\min"), rule="minimum", examples=_spread_points, increasing=True, ulps=0,
 )  # fmt: skip
 register(reduce_max)
 register(reduce_min)
@@ -258,17 +260,23 @@ def _rows_and_columns(rng: np.random.Generator) -> Any:
     return [((x,), {"axis": -1}), ((x,), {"axis": -2})]
 
 
+def _any_position(x: enclosures.Enclosure, *, axis: int) -> enclosures.Ends:
+    shape = _reduced(x.low.shape, (axis,))
+    return np.zeros(shape), np.full(shape, x.low.shape[axis] - 1.0)
+
+
 argmax = General(
     "argmax", lambda x, *, axis: np.argmax(x, axis=axis), _position_type,
-    notation=call("argmax"), rule="step", examples=_rows_and_columns,
+    notation=call("argmax"), rule="step", examples=_rows_and_columns, bounds=_any_position,
 )  # fmt: skip
 argmin = General(
     "argmin", lambda x, *, axis: np.argmin(x, axis=axis), _position_type,
-    notation=call("argmin"), rule="step", examples=_rows_and_columns,
+    notation=call("argmin"), rule="step", examples=_rows_and_columns, bounds=_any_position,
 )  # fmt: skip
 argsort = General(
     "argsort", lambda x, *, axis, stable: np.argsort(x, axis=axis, kind="stable" if stable else None),
     lambda x, *, axis, stable: ArrayType(x.shape, np.dtype(np.intp)), notation=call("argsort"), rule="step",
+    bounds=lambda x, *, axis, stable: (np.zeros(x.low.shape), np.full(x.low.shape, x.low.shape[axis] - 1.0)),
     examples=lambda rng: [(x, {**axis, "stable": n == 0}) for n, (x, axis) in enumerate(_rows_and_columns(rng))],
 )  # fmt: skip
 
@@ -284,11 +292,11 @@ def _truths(rng: np.random.Generator) -> Any:
 
 any_ = General(
     "any", lambda x, *, axes: np.any(x, axis=axes), _truth_type,
-    notation=call("any"), rule="step", examples=_truths,
+    notation=call("any"), rule="step", examples=_truths, bounds=enclosures.some(np.any),
 )  # fmt: skip
 all_ = General(
     "all", lambda x, *, axes: np.all(x, axis=axes), _truth_type,
-    notation=call("all"), rule="step", examples=_truths,
+    notation=call("all"), rule="step", examples=_truths, bounds=enclosures.some(np.all),
 )  # fmt: skip
 for entry in (argmax, argmin, argsort, any_, all_):
     register(entry)
@@ -345,7 +353,7 @@ logsumexp: General = General(
     "logsumexp", _logsumexp, _reduced_type,
     lambda t, inputs, outputs, axes: (np.sum(t[0] * apply(softmax, inputs[0], axes=axes), axis=axes),),
     lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * apply(softmax, inputs[0], axes=axes)},
-    notation=call("special.logsumexp", r"\operatorname{logsumexp}"), rule="log-sum-exp",
+    notation=call("special.logsumexp", r"\operatorname{logsumexp}"), rule="log-sum-exp", increasing=True, ulps=20,
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
 )  # fmt: skip
 
@@ -360,6 +368,7 @@ softmax: General = General(
     lambda t, inputs, outputs, axes: (_softmax_product(t[0], outputs[0], axes),),
     lambda g, inputs, outputs, wanted, axes: {0: _softmax_product(g[0], outputs[0], axes)},
     notation=call("special.softmax", r"\operatorname{softmax}"), rule="softmax",
+    bounds=enclosures.softmax, image=Interval(0, 1),
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
 )  # fmt: skip
 register(logsumexp)
@@ -411,7 +420,7 @@ norm = General(
         lambda t, inputs, outputs, axes: (np.sum(inputs[0] * t[0], axis=axes) / outputs[0],),
         lambda g, inputs, outputs, wanted, axes: {0: inputs[0] * keep(g[0] / outputs[0], inputs[0], axes)},
     ),
-    squared=lambda x, axes: np.sum(x**2, axis=axes),
+    squared=lambda x, axes: np.sum(x**2, axis=axes), bounds=enclosures.norm, image=NONNEGATIVE,
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
 )  # fmt: skip
 register(norm)

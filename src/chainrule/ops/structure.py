@@ -55,7 +55,7 @@ reshape: Linear = Linear(
     lambda x, *, old, new: np.reshape(x, np.shape(x)[: np.ndim(x) - len(old)] + new),
     lambda x, *, old, new: ArrayType(_lead(x, old) + new, x.dtype),
     lambda g, inputs, wanted, old, new: {0: apply(reshape, g, old=new, new=old)},
-    moves=True, notation=Notation("silent", "reshape", "", ""),
+    moves=True, increasing=True, ulps=0, notation=Notation("silent", "reshape", "", ""),
     rule="rearrangement",
     examples=lambda rng: [
         ((rng.normal(size=old),), {"old": old, "new": new}) for old, new in [((2, 3), (3, 2)), ((1, 3), (3,))]
@@ -266,19 +266,19 @@ slice_: Linear = Linear(
     lambda x, *, index: x[_slices(index)],
     lambda x, *, index: ArrayType(x.shape[: x.ndim - len(index)] + _sliced(core(x.shape, len(index)), index), x.dtype),
     lambda g, inputs, wanted, index: {0: apply(place, g, index=index, size=core(shape_of(inputs[0]), len(index)))},
-    moves=True, notation=Notation("slice", "", "", ""), rule="selection",
+    moves=True, increasing=True, ulps=0, notation=Notation("slice", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(4, 5)),), {"index": ((1, 4, 2), (4, None, -2))})],
 )  # fmt: skip
 place: Linear = Linear(
     "place", _place,
     lambda x, *, index, size: ArrayType(x.shape[: x.ndim - len(size)] + size, x.dtype),
     lambda g, inputs, wanted, index, size: {0: apply(slice_, g, index=index)},
-    moves=True, notation=Notation("place", "", "", ""), rule="selection",
+    moves=True, increasing=True, ulps=0, notation=Notation("place", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"index": ((1, 4, 2), (4, None, -2)), "size": (4, 5)})],
 )  # fmt: skip
 update: Linear = Linear(
     "update", _update, _update_shape, _update_adjoint,
-    notation=Notation("update", "", "", ""), rule="selection",
+    notation=Notation("update", "", "", ""), rule="selection", increasing=True, ulps=0,
     examples=lambda rng: [((rng.normal(size=(4, 5)), rng.normal(size=(2, 3))), {"index": ((1, 4, 2), (4, None, -2))})],
 )  # fmt: skip
 for entry in (slice_, place, update):
@@ -342,7 +342,7 @@ def _cumsum(x: Any, *, axis: int, reverse: bool) -> Any:
 cumsum: Linear = Linear(
     "cumsum", _cumsum, lambda x, *, axis, reverse: x,
     lambda g, inputs, wanted, axis, reverse: {0: apply(cumsum, g, axis=axis, reverse=not reverse)},
-    notation=call("cumsum"), rule="sum", cost=1.0,
+    notation=call("cumsum"), rule="sum", cost=1.0, increasing=True,
     examples=lambda rng: [
         ((rng.normal(size=(2, 3)),), {"axis": axis, "reverse": reverse}) for axis, reverse in [(-1, False), (-2, True)]
     ],

@@ -138,27 +138,9 @@ def shrunk(ends):
 
 
 SPOILED = [
-<<<<<<< HEAD
     "exp", "arccos", "sinh", "tanh", "log", "add", "multiply", "divide", "sin", "where", "softmax", "norm", "power_of",
     "greater", "cosh",
 ]  # fmt: skip
-=======
-    "exp",
-    "arccos",
-    "sinh",
-    "tanh",
-    "log",
-    "add",
-    "multiply",
-    "divide",
-    "sin",
-    "where",
-    "softmax",
-    "norm",
-    "power_of",
-    "greater",
-    "cosh",
-]
 
 
 @pytest.mark.parametrize("op", [OPS[name] for name in SPOILED], ids=str)
@@ -190,7 +172,6 @@ def test_what_is_not_rounded_outward_is_caught(op):
 def ends(f, *box):
     program = cr.trace(f, *[np.float64(low) for low, _ in box])
     return bounds(program, box).outputs[0]
->>>>>>> 17ddbc6 (Bounds: a Program read with intervals)
 
 
 def test_bounds_are_close_where_a_function_is_monotone():

@@ -23,10 +23,15 @@ def dual(a, X, y):
     return np.sum((X.T @ (a * y)) ** 2) / 2 - np.sum(a)
 
 
+def multipliers():
+    """The answer of the dual problem: a weight for each example, 0 for all that are outside the margin."""
+    box = [(0.0, PRICE)] * len(y)
+    return cr.minimize(dual, np.zeros(len(y)), data, bounds=box, tol=1e-9, max_iter=20_000).x
+
+
 def by_the_book():
-    """The examples with a > 0 are the support vectors: they alone make up w."""
-    found = cr.minimize(dual, np.zeros(len(y)), data, bounds=[(0.0, PRICE)] * len(y), tol=1e-9, max_iter=20_000)
-    return X.T @ (found.x * y)
+    """The examples with a > 0 are the support vectors: they alone make up w (Cortes & Vapnik, 1995)."""
+    return X.T @ (multipliers() * y)
 
 
 def gap(w, a):

@@ -46,6 +46,33 @@ def test_the_check_of_labels_sees_a_wrong_threshold(monkeypatch):
     assert regime(*walk(np.eye(1), np.ones(1), 1.5, 12)) != by_theory(1.5)
 
 
+def by_theory_in_many_dimensions(values, rate, steps):
+    """What is left after many steps is the component whose |1 − ηλ| is largest: it gives the label."""
+    factors = np.abs(1 - rate * values)
+    grown = factors.max() ** steps > 1e3
+    return "diverging" if grown else by_theory(rate * values[np.argmax(factors)])
+
+
+@pytest.mark.parametrize("n", [2, 3, 10])
+@pytest.mark.parametrize("seed", range(40))
+def test_in_many_dimensions_the_label_is_that_of_the_slowest_component(n, seed):
+    random = np.random.default_rng([n, seed])
+    values = np.sort(10 ** random.uniform(-0.8, 0.8, n))
+    rate = 10 ** random.uniform(-1.7, 0.1) * 2 / values[-1]
+    factors = np.sort(np.abs(1 - rate * values))
+    product = rate * values[np.argmax(np.abs(1 - rate * values))]
+    near_an_edge = min(abs(product - edge) for edge in (0.1, 1.1, 1.9, 2.0)) < 0.02
+    if factors[-2] > 0.97 * factors[-1] or near_an_edge:
+        return  # two components share the end, or the label is a matter of digits
+    Q = np.linalg.qr(random.normal(size=(n, n)))[0]
+    A = (Q * values) @ Q.T
+    start = Q @ (random.choice([-1, 1], n) * random.uniform(0.5, 2, n))
+    found = cr.minimize(
+        lambda x, A: 0.5 * x @ A @ x, start, (A,), method="gradient descent", learning_rate=rate, max_iter=600, tol=0.0
+    )
+    assert found.regime == by_theory_in_many_dimensions(values, rate, 600), (values, rate, found)
+
+
 @pytest.mark.parametrize("rate", [0.01, 1 / 3, 0.5, 0.6, 0.66, 0.7, 1.0])
 def test_minimize_puts_the_label_on_its_result(rate):
     H, x = np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([1.0, 0.6])
@@ -57,3 +84,54 @@ def test_minimize_puts_the_label_on_its_result(rate):
     assert found.regime in REGIMES
     assert f"The walk was {found.regime}." in str(found)
     assert found.as_dict()["regime"] == found.regime
+
+
+# --- not quadratic ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("f", "x0", "rate", "label"),
+    [
+        (lambda x: x**4, 1.0, 0.01, "slow"),
+        (np.abs, 0.35, 0.1, "overshooting"),  # back and forth across the kink, for ever
+        (lambda x: np.cosh(x), 1.0, 0.5, "steady"),
+        (lambda x: np.cosh(x), 1.0, 1.5, "oscillating"),
+        (lambda x: x**4, 1.0, 3.0, "diverging"),
+        (lambda x: np.exp(x**2), 1.0, 3.0, "diverging"),  # not finite after a step or two
+        (lambda x: np.log(np.cosh(3 * x)), 1.0, 0.5, "overshooting"),  # a cycle around the bottom
+        (lambda x: np.sqrt(1 + x**2), 30.0, 1e-3, "slow"),
+    ],
+)
+def test_labels_of_walks_on_other_functions(f, x0, rate, label):
+    found = cr.minimize(f, x0, method="gradient descent", learning_rate=rate, max_iter=200)
+    assert found.regime == label, found
+
+
+def test_running_away_downhill_is_none_of_the_five():
+    found = cr.minimize(lambda x: -(x**2), 1e-3, method="gradient descent", learning_rate=0.3, max_iter=10)
+    assert found.regime is None
+    assert cr.minimize(lambda x: x, 1.0, method="gradient descent", learning_rate=1e6).regime is None  # unbounded
+
+
+def test_no_step_no_label():
+    assert cr.minimize(lambda x: x**2, 0.0, method="gradient descent", learning_rate=0.1).regime is None
+    assert cr.minimize(lambda x: x**2, 1.0, method="gradient descent", learning_rate=0.1, max_iter=0).regime is None
+    assert regime([1.0], [1.0], []) is None
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-12, 1.0, 1e12, 1e140])
+def test_the_label_does_not_depend_on_units(scale):
+    values, norms, overlaps = walk(np.diag([1.0, 3.0]), np.array([1.0, 1.0]), 0.6, 40)
+    scaled = [scale * v for v in values], [scale * g for g in norms], overlaps
+    assert regime(*scaled) == regime(values, norms, overlaps) == "oscillating"
+
+
+def test_rounding_at_the_end_of_a_walk_does_not_change_its_label():
+    """After 60 steps the gradient is rounding; 4000 more of them say nothing."""
+    short, long = (
+        cr.minimize(
+            lambda x: (x - 1 / 3) ** 2 + 1, 2.0, method="gradient descent", learning_rate=0.2, max_iter=n, tol=0.0
+        ).regime
+        for n in (60, 4000)
+    )  # fmt: skip
+    assert short == long == "steady"

@@ -10,7 +10,7 @@ from .api import (
     clip_by_global_norm, clip_by_norm, clip_by_value, gradient_norms, local_map,
     check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize,
     numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
-    learning_rate,
+    critical_point, learning_rate,
     integrate,
     difference_quotients, step_errors, tangent,
 )  # fmt: skip
@@ -25,7 +25,7 @@ __all__ = [
     "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors",
-    "learning_rate",
+    "learning_rate", "critical_point",
     "integrate",
     "study", "ChainruleError",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ them; arguments may be nested dicts, lists, tuples and dataclasses, and derivati
 from ..numeric import schedules
 from .call import Call, Function, Wrt, public
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
-from .curvature import learning_rate
+from .curvature import critical_point, learning_rate
 from .first import grad, jvp, value_and_grad, vjp
 from .integrals import Integral, integrate
 from .local import difference_quotients, step_errors, tangent
@@ -24,6 +24,6 @@ __all__ = [
     "explain", "derive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors",
-    "learning_rate", "schedules",
+    "learning_rate", "critical_point", "schedules",
     "Integral", "integrate",
 ]  # fmt: skip

@@ -9,12 +9,15 @@ import numpy as np
 
 from ..errors import ArgumentError
 from ..ir import Array
-from ..numeric.spectrum import spectrum
-from ..numeric.steps import LearningRate, learning_rate_of
+from ..numeric.critical import Around, classify
+from ..numeric.spectrum import Spectrum, spectrum
+from ..numeric.steps import CriticalPoint, LearningRate, learning_rate_of
 from ..trace.record import Static
 from ..trace.recorder import Traced
+from ..trace.tree import flatten
 from ..transform.quadratic import quadratic
 from .call import Call, Function, Wrt, public
+from .first import value_and_grad
 from .matrices import hessian_product
 
 
@@ -91,3 +94,64 @@ class Vectors:
             leaves[i] = part if isinstance(leaves[i], np.ndarray) else part[()]
         args, options = call.tree.build(leaves)
         return args, options
+
+
+@public
+def critical_point(f: Function, *args: Any, wrt: Wrt = 0, tol: float | None = None) -> CriticalPoint:
+    """What kind of point this is for `f`, which returns one number: and why.
+
+    `kind` is "minimum", "maximum" or "saddle" (with a `direction` that leads down, and by how much); "inconclusive"
+    where second derivatives don't decide (a semidefinite Hessian, a kink); "plateau" where the gradient is small but
+    so is the curvature, and nothing tells of a critical point: descent stalls, and need not be at its end; and "not
+    critical". A gradient counts as small if its largest component is at most `tol`: 1e-6 unless given, 1e-3 in
+    float32, as for `minimize`.
+
+    >>> saddle = critical_point(lambda p: p[0] ** 2 - p[1] ** 2, np.zeros(2))
+    >>> saddle.kind, saddle.signs, abs(saddle.direction)
+    ('saddle', (1, 1, 0), array([0., 1.]))
+
+    Nocedal & Wright, "Numerical Optimization", 2006, theorems 2.2 to 2.4.
+    """
+    call = _call(f, args, wrt, "the kind of a point")
+    around = around_of(call, tol)
+    ends = spectrum(around.product_at(around.x), around.x.size, around.precision)
+    return critical_point_of(call, around, ends)
+
+
+def around_of(call: Call, tol: float | None = None) -> Around:
+    """The function around the point of a call, on vectors."""
+    vectors = Vectors(call)
+    wrt = tuple(call.wrt)
+    slope = value_and_grad(call.function, wrt=wrt)
+    x = vectors.flat([call.leaves[i] for i in call.wrt_leaves])
+    if tol is None:
+        tol = 1e-6 if vectors.precision < 1e-10 else 1e-3
+    elif isinstance(tol, bool) or not isinstance(tol, (int, float, np.number)) or not 0 <= tol < np.inf:
+        raise ArgumentError(f"tol is {tol!r}: it is a finite number, 0 or more")
+
+    def value_and_gradient(at: Array) -> tuple[float, Array]:
+        args, options = vectors.at(call, at)
+        value, gradient = slope(*args, **options)
+        return float(value), vectors.flat(flatten(gradient)[0])
+
+    def product_at(at: Array) -> Callable[[Array], Array]:
+        if at is x:
+            return vectors.product(call)
+        args, options = vectors.at(call, at)
+        return vectors.product(Call(call.function, args, options, wrt))
+
+    return Around(x, value_and_gradient, product_at, vectors.precision, float(tol))
+
+
+def critical_point_of(call: Call, around: Around, ends: Spectrum) -> CriticalPoint:
+    """The record, from the spectrum of the Hessian at the point."""
+    found = classify(around, ends)
+    direction = None
+    if found.direction is not None:
+        parts = Vectors(call).parts(found.direction)
+        direction = call.arranged([part[()] if part.ndim == 0 else part for part in parts])
+    return CriticalPoint(
+        found.kind, found.reason, found.value, found.grad_norm, around.tol, found.newton_distance,
+        ends.low, ends.high, found.error, found.signs, direction, found.step, found.drop,
+        None if ends.values is None else tuple(ends.values.tolist()),
+    )  # fmt: skip

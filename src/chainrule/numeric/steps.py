@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
 
+from .layout import Layout
 from .spectrum import Spectrum
 
 
@@ -76,6 +77,57 @@ class LearningRate:
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(str(self))}</p>"
+
+
+@dataclass(frozen=True)
+class CriticalPoint:
+    """What kind of point it is, and why.
+
+    `kind` is "minimum", "maximum", "saddle", "inconclusive", "plateau" or "not critical"; `reason` says why.
+    `grad_norm` is the largest component of the gradient, `newton_distance` that of Newton's step (None if all curvature
+    is rounding). `lambda_min` and `lambda_max` are the ends of the Hessian's spectrum, known to within `error`;
+    `eigenvalues` are all of them, and `signs` counts those above, below and within the error, where the matrix was
+    formed. At a saddle, going `step` along `direction` (which has the structure of what was differentiated) lowers the
+    function by `drop`.
+    """
+
+    kind: str
+    reason: str
+    value: float
+    grad_norm: float
+    tol: float
+    newton_distance: float | None
+    lambda_min: float
+    lambda_max: float
+    error: float
+    signs: tuple[int, int, int] | None
+    direction: Any
+    step: float | None
+    drop: float | None
+    eigenvalues: tuple[float, ...] | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        direction = None if self.direction is None else Layout(self.direction).plain()
+        return {
+            **plain,
+            "direction": direction,
+            "signs": None if self.signs is None else list(self.signs),
+            "eigenvalues": None if self.eigenvalues is None else list(self.eigenvalues),
+        }
+
+    def __str__(self) -> str:
+        return f"{_NAMES[self.kind]}: {self.reason}."
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(str(self))}</p>"
+
+
+_NAMES = {
+    "minimum": "A minimum", "maximum": "A maximum", "saddle": "A saddle", "inconclusive": "Inconclusive",
+    "plateau": "A plateau", "not critical": "Not critical",
+}  # fmt: skip
 
 
 def learning_rate_of(found: Spectrum, quadratic: bool) -> LearningRate:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..ir import Const, Program, Var, without_dead_code
+from ..ops.op import Elementwise
 from .forward import forward
 from .reverse import reverse
 from .simplify import simplify
@@ -43,11 +44,13 @@ def _only(program: Program, present: Sequence[int | None]) -> Program:
 
 
 def _keeps_all(program: Program, wanted: Sequence[int]) -> bool:
-    """Whether every value that depends on the wanted inputs has a derivative with respect to them."""
+    """Whether every value that depends on the wanted inputs does so smoothly: no kink, and nothing without a slope."""
     program = without_dead_code(program)
     depends = {program.inputs[i] for i in wanted}
     for e in program.equations:
         if not depends.isdisjoint(a for a in e.inputs if isinstance(a, Var)):
+            if isinstance(e.op, Elementwise) and e.op.kinks:  # the remainder has a slope of 1, and jumps
+                return False
             depends.update(e.outputs)
     values = tuple(v for e in program.equations for v in e.outputs if v in depends)
     moved = forward(Program(program.inputs, program.equations, values), wanted)

@@ -1,4 +1,4 @@
-"""What kind of point is this: a minimum, a maximum, a saddle, or none of them as far as can be told?
+"""What kind of point this is: a minimum, a maximum, a saddle, or none of them as far as can be told.
 
 First, is it critical? Newton's step, −H⁻¹g, leads to the critical point of the quadratic that fits the function here.
 It is believed if the gradient at its end is at most a tenth of what it was, or is rounding: near the minimum of x² it

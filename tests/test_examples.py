@@ -88,6 +88,6 @@ def test_the_valley_of_rosenbrock_is_walked_to_its_end():
 @pytest.mark.parametrize("name", BY_NAME)
 def test_the_gradient_of_every_example_agrees_with_differences(name):
     from chainrule.study.loader import load
-    from chainrule.study.run import check_problem
+    from chainrule.study.sections import check_problem
 
     assert check_problem(load(str(BY_NAME[name]))).verdict == "agrees"

@@ -13,6 +13,7 @@ from .api import (
     critical_point, learning_rate,
     integrate,
     difference_quotients, step_errors, tangent,
+    per_example_gradients,
 )  # fmt: skip
 from .api import schedules as schedules
 from .errors import ChainruleError
@@ -27,5 +28,6 @@ __all__ = [
     "difference_quotients", "tangent", "step_errors",
     "learning_rate", "critical_point",
     "integrate",
+    "per_example_gradients",
     "study", "ChainruleError",
 ]  # fmt: skip

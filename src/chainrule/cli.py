@@ -156,7 +156,7 @@ def study(file: File, wrt: Wrt = None, html: Html = None, json_: Json = False, t
 def check(file: File, wrt: Wrt = None, json_: Json = False, traceback: Traceback = False) -> int:
     """Does the gradient agree with differences of values, and how sure is that?"""
     from .study.loader import load
-    from .study.run import check_problem
+    from .study.sections import check_problem
 
     with _users_output(json_):
         found = check_problem(load(file, wrt))

@@ -8,6 +8,7 @@ from ..numeric import schedules
 from .call import Call, Function, Wrt, public
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from .curvature import critical_point, learning_rate
+from .examples import per_example_gradients
 from .first import grad, jvp, value_and_grad, vjp
 from .integrals import Integral, integrate
 from .local import difference_quotients, step_errors, tangent
@@ -26,4 +27,5 @@ __all__ = [
     "difference_quotients", "tangent", "step_errors",
     "learning_rate", "critical_point", "schedules",
     "Integral", "integrate",
+    "per_example_gradients",
 ]  # fmt: skip

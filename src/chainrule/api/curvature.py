@@ -37,7 +37,7 @@ def learning_rate(f: Function, *args: Any, wrt: Wrt = 0) -> LearningRate:
     call = _call(f, args, wrt, "a learning rate")
     vectors = Vectors(call)
     ends = spectrum(vectors.product(call), vectors.size, vectors.precision)
-    return learning_rate_of(ends, _quadratic(call))
+    return learning_rate_of(ends, is_quadratic(call))
 
 
 def _call(f: Function, args: tuple[Any, ...], wrt: Wrt, what: str) -> Call:
@@ -51,7 +51,7 @@ def _call(f: Function, args: tuple[Any, ...], wrt: Wrt, what: str) -> Call:
     return call
 
 
-def _quadratic(call: Call) -> bool:
+def is_quadratic(call: Call) -> bool:
     """Whether the function, and not only its course at this point, is quadratic."""
     recording = call.recording
     if any(leaf in call.wrt_leaves for leaf, _ in recording.asked):

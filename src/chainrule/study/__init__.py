@@ -15,7 +15,7 @@ __all__ = ["Study", "study"]
 
 
 @public
-def study(f: Callable[..., Any], *args: Any, wrt: Wrt = 0) -> Study:
+def study(f: Callable[..., Any], *args: Any, wrt: Wrt = 0, seconds: float = 60.0) -> Study:
     """Record `f`, derive and check its gradient, and minimize over the arguments in `wrt`, starting where they are.
 
     The result prints as a sentence and shows itself as a report in a notebook.
@@ -28,4 +28,4 @@ def study(f: Callable[..., Any], *args: Any, wrt: Wrt = 0) -> Study:
     from .problem import problem_of
     from .run import run
 
-    return run(problem_of(f, args, wrt))
+    return run(problem_of(f, args, wrt), seconds=seconds)

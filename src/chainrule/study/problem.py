@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -61,6 +62,36 @@ class Problem:
     def positions(self) -> tuple[int | str, ...]:
         """`wrt` as chainrule's functions take it."""
         return tuple(self.names.index(name) if name in self.names else name for name in self.wrt)
+
+    @property
+    def plain(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """The function of positional arguments alone, and these: as functions take it that know no options."""
+        return self.function_of_all, tuple(self.arguments.values())
+
+    @property
+    def function_of_all(self) -> Callable[..., Any]:
+        if not self.options:
+            return self.function
+        function, count, names = self.function, len(self.args), tuple(self.options)
+
+        @functools.wraps(function)
+        def positional(*args: Any) -> Any:
+            return function(*args[:count], **dict(zip(names, args[count:], strict=True)))
+
+        kind = inspect.Parameter.POSITIONAL_ONLY
+        parameters = [inspect.Parameter(name, kind) for name in (*self.names, *names)]
+        positional.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        return positional
+
+    @property
+    def slots(self) -> tuple[int, ...]:
+        """`wrt` as positions among all arguments."""
+        names = list(self.arguments)
+        return tuple(names.index(name) for name in self.wrt)
+
+    def at(self, varied: tuple[Any, ...]) -> tuple[Any, ...]:
+        """All arguments by position, the varied ones replaced."""
+        return tuple(self.with_(varied).values())
 
     def value_and_grad(self) -> Callable[[tuple[Any, ...]], tuple[Any, Any]]:
         """The value and its gradient as a function of the varied arguments."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
+from ..explain.gains import GradientNorms
 from ..numeric.check import GradientCheck
+from ..numeric.example_gradients import ExampleGradients
+from ..numeric.landscape import Landscape
 from ..numeric.optimize import Minimum
+from ..numeric.steps import LearningRate
 
 
 @dataclass(frozen=True)
@@ -87,29 +91,96 @@ class Explained:
 
 @dataclass(frozen=True)
 class Fit:
-    """One minimization: what it found, and what the file's `report` tells of it."""
+    """One minimization: what it found, and what the file's `report` tells of it.
+
+    `norms` holds, for each of the varied arrays in `names`, the Euclidean norm of its gradient at `iterations`.
+    """
 
     minimum: Minimum
     told: Mapping[str, float]
     note: str = ""
+    names: tuple[str, ...] = ()
+    iterations: tuple[int, ...] = ()
+    norms: tuple[tuple[float, ...], ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, strings, lists and dicts."""
+        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return {**fields, "minimum": self.minimum.as_dict(), "told": dict(self.told)}
+
+
+@dataclass(frozen=True)
+class Run:
+    """Gradient descent from the start with one learning rate: `factor` times the largest stable one there."""
+
+    factor: float
+    rate: float
+    regime: str
+    values: tuple[float, ...]
+    ended: str
+
+    @property
+    def settles(self) -> bool:
+        """Whether it ended lower than it began, and did not jump from side to side."""
+        return self.regime not in ("overshooting", "diverging") and self.values[-1] < self.values[0]
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What the curvature at the start says of learning rates, and how runs with some of them went."""
+
+    answer: LearningRate
+    runs: tuple[Run, ...]
+    note: str = ""
+
+    @property
+    def settled(self) -> Run | None:
+        """The run with the largest rate that settles, below all that do not."""
+        good = None
+        for run in sorted(self.runs, key=lambda run: run.rate):
+            if not run.settles:
+                break
+            good = run
+        return good
+
+    @property
+    def failed(self) -> Run | None:
+        """The run with the smallest rate that does not settle."""
+        return min((run for run in self.runs if not run.settles), key=lambda run: run.rate, default=None)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The gradients of single examples at the start, and at the best point found."""
+
+    start: ExampleGradients
+    end: ExampleGradients | None = None
 
 
 @dataclass(frozen=True)
 class Study:
-    """All that was found out about a function. A section that was not reached is None, or empty."""
+    """All that was found out about a function. A section that was not reached is None, or empty.
+
+    `left_out` says, by section, what there was no time for, or what could not be done, and why.
+    """
 
     name: str
     file: str
     source: str
     arguments: tuple[Argument, ...]
     wrt: tuple[str, ...]
+    size: int
     chosen: str
     value: float
     program: tuple[Line, ...] = ()
     explained: Explained | None = None
     check: GradientCheck | None = None
+    sizes: GradientNorms | None = None
     fits: tuple[Fit, ...] = ()
-    notes: tuple[str, ...] = ()
+    rates: Rates | None = None
+    landscape: Landscape | None = None
+    examples: Examples | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
     interrupted: bool = False
     complete: bool = False
     seconds: Mapping[str, float] = field(default_factory=dict)
@@ -124,15 +195,7 @@ class Study:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers, strings, lists and dicts."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("check", "fits")}
-        plain["arguments"] = [asdict(a) for a in self.arguments]
-        plain["program"] = [asdict(line) for line in self.program]
-        plain["explained"] = None if self.explained is None else asdict(self.explained)
-        plain["check"] = None if self.check is None else self.check.as_dict()
-        plain["fits"] = [
-            {"minimum": fit.minimum.as_dict(), "told": dict(fit.told), "note": fit.note} for fit in self.fits
-        ]
-        return plain
+        return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     def __str__(self) -> str:
         parts = [f"{self.name} is {self.value:.6g} at the start"]
@@ -145,6 +208,19 @@ class Study:
         return "; ".join(parts) + ("; interrupted" if self.interrupted else "") + "."
 
     def _repr_html_(self) -> str:
-        from .page import body  # the page is read only when it is shown
+        from .page import inside  # the page is made only when it is shown
 
-        return body(self)
+        return inside(self)
+
+
+def _plain(value: Any) -> Any:
+    """A record by its own `as_dict`, or field by field."""
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    return value

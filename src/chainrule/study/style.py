@@ -1,59 +1,74 @@
-"""How the page looks: light and dark as the reader's system is, narrow screens, and paper."""
+"""How the page looks: light and dark as the reader's system is, narrow screens, and paper.
 
-CSS = """
-:root { color-scheme: light dark;
-  --paper: #fdfdfb; --ink: #1d2129; --soft: #5b6370; --line: #dcdfe4; --raised: #f4f5f3;
-  --curve-1: #b4540a; --curve-2: #1f5fbf; --good: #17692f; --bad: #b3261e; --unsure: #7a5200; }
-@media (prefers-color-scheme: dark) { :root {
-  --paper: #15181d; --ink: #e6e8eb; --soft: #a2aab6; --line: #363c46; --raised: #1e2229;
-  --curve-1: #f0a35e; --curve-2: #7fb2ff; --good: #7fd69a; --bad: #ff9d94; --unsure: #e9c46a; } }
-* { box-sizing: border-box; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif; }
-main, header, footer, nav { max-width: 58rem; margin: 0 auto; padding: 0 1.25rem; }
-header { padding-top: 2.5rem; }
-h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .25rem; }
-h2 { font-size: 1.35rem; margin: 3rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--line); }
-h3 { font-size: 1.05rem; margin: 1.75rem 0 .5rem; }
-p { max-width: 44rem; margin: .5rem 0; }
-a { color: inherit; text-underline-offset: .2em; }
-nav ol { list-style: none; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; margin: 1.5rem 0 0; }
-code, pre, .code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .875em; }
-pre { background: var(--raised); border: 1px solid var(--line); border-radius: 6px; padding: .75rem 1rem;
-  overflow-x: auto; line-height: 1.5; margin: .5rem 0; }
-.scroll { overflow-x: auto; }
-table { border-collapse: collapse; margin: .75rem 0; font-size: .9375rem; font-variant-numeric: tabular-nums; }
-caption { text-align: left; color: var(--soft); padding-bottom: .35rem; }
-th, td { text-align: left; vertical-align: top; padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); }
-thead th { color: var(--soft); font-weight: 600; white-space: nowrap; }
-tbody th { font-weight: 500; }
-th.number, td.number { text-align: right; white-space: nowrap; }
-tr.place th { color: var(--soft); padding-top: .8rem; border-bottom: none; }
-dl.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem;
-  margin: 1.5rem 0 0; }
-dl.facts div { background: var(--raised); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .9rem; }
-dl.facts dt { color: var(--soft); font-size: .875rem; }
-dl.facts dd { margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; }
-.subtitle, .soft, footer { color: var(--soft); }
-.agrees { color: var(--good); } .wrong { color: var(--bad); } .unreliable { color: var(--unsure); }
-.verdict { font-weight: 600; }
-.formula { overflow-x: auto; overflow-y: hidden; padding: .25rem 0; font-size: 1.15rem; }
-.formula p { margin: .4rem 0; max-width: none; } .formula .soft { font-size: 1rem; }
-math { display: inline math; white-space: nowrap; }
-ol.steps > li { margin: .75rem 0; }
-details { margin: .35rem 0; } summary { cursor: pointer; color: var(--soft); }
-.notice { border: 1px solid var(--unsure); border-left-width: 5px; border-radius: 6px; padding: .5rem .9rem; }
-figure { margin: 1rem 0; } figcaption { color: var(--soft); font-size: .9375rem; }
-figure svg { width: 100%; max-width: 46rem; height: auto; display: block; }
-svg text { font: 13px system-ui, sans-serif; fill: var(--ink); }
-svg .tick, svg .axis { fill: var(--soft); }
-svg .grid { stroke: var(--line); stroke-width: 1; }
-svg .curve { fill: none; stroke-width: 2; stroke-linejoin: round; }
-svg .curve.c1 { stroke: var(--curve-1); stroke-dasharray: 6 3; } svg .curve.c2 { stroke: var(--curve-2); }
-svg .dot { stroke: var(--paper); stroke-width: 2; }
-svg .dot.c1, svg .label.c1 { fill: var(--curve-1); } svg .dot.c2, svg .label.c2 { fill: var(--curve-2); }
-footer { padding-top: 2rem; padding-bottom: 3rem; font-size: .9375rem; }
-@media print { :root { color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --raised: #fff;
-    --curve-1: #b4540a; --curve-2: #1f5fbf; --good: #17692f; --bad: #b3261e; --unsure: #7a5200; }
-  body { font-size: 10pt; } nav { display: none; } h2, h3, caption { break-after: avoid; }
-  tr, figure, pre { break-inside: avoid; } pre { white-space: pre-wrap; } .scroll, .formula { overflow: visible; } }
+Every rule begins with the class of a study, so that one shown in a notebook leaves the rest of it as it is.
 """
+
+SCOPE = "chainrule-study"
+
+_LIGHT = """--paper: #fdfdfb; --ink: #1d2129; --soft: #5b6370; --line: #dcdfe4; --raised: #f4f5f3;
+  --good: #17692f; --bad: #b3261e; --unsure: #7a5200;"""
+_DARK = """--paper: #15181d; --ink: #e6e8eb; --soft: #a2aab6; --line: #363c46; --raised: #1e2229;
+  --good: #7fd69a; --bad: #ff9d94; --unsure: #e9c46a;"""
+_PAPER = """color-scheme: light; --paper: #fff; --ink: #000; --soft: #444; --line: #bbb; --raised: #fff;
+  --good: #17692f; --bad: #b3261e; --unsure: #7a5200;"""
+
+_RULES = f"""
+& {{ color-scheme: light dark; {_LIGHT}
+  margin: 0; background: var(--paper); color: var(--ink); font: 1rem/1.6 system-ui, sans-serif; }}
+@media (prefers-color-scheme: dark) {{ & {{ {_DARK} }} }}
+& *, & *::before, & *::after {{ box-sizing: border-box; }}
+& main, & header, & footer, & nav {{ max-width: 58rem; margin: 0 auto; padding: 0 1.25rem; }}
+& header {{ padding-top: 2.5rem; }}
+& h1 {{ font-size: 1.9rem; line-height: 1.2; margin: 0 0 .25rem; overflow-wrap: anywhere; }}
+& h2 {{ font-size: 1.35rem; margin: 3rem 0 .75rem; padding-top: 1rem; border-top: 1px solid var(--line); }}
+& h3 {{ font-size: 1.05rem; margin: 1.75rem 0 .5rem; }}
+& p {{ max-width: 44rem; margin: .5rem 0; }}
+& a {{ color: inherit; text-underline-offset: .2em; }}
+& nav ol {{ list-style: none; display: flex; flex-wrap: wrap; gap: .25rem 1.25rem; padding: 0; margin: 1.5rem 0 0; }}
+& code, & pre {{ font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .875em; }}
+& pre {{ background: var(--raised); border: 1px solid var(--line); border-radius: 6px; padding: .75rem 1rem;
+  overflow-x: auto; line-height: 1.5; margin: .5rem 0; }}
+& .scroll {{ overflow-x: auto; }}
+& .scroll:focus-visible, & .formula:focus-visible {{ outline: 2px solid var(--soft); outline-offset: 2px; }}
+& table {{ border-collapse: collapse; margin: .75rem 0; font-size: .9375rem; font-variant-numeric: tabular-nums; }}
+& caption {{ text-align: left; color: var(--soft); padding-bottom: .35rem; }}
+& th, & td {{ text-align: left; vertical-align: top; padding: .3rem 1.25rem .3rem 0;
+  border-bottom: 1px solid var(--line); background: none; color: inherit; }}
+& thead th {{ color: var(--soft); font-weight: 600; }}
+& tbody th {{ font-weight: 500; }}
+& th.number, & td.number {{ text-align: right; }}
+& td.number {{ white-space: nowrap; }}
+& tr.place th {{ color: var(--soft); padding-top: .8rem; border-bottom: none; }}
+& .summary {{ font-size: 1.125rem; margin: 1.25rem 0 0; max-width: 46rem; }}
+& dl.facts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem;
+  margin: 1.5rem 0 0; }}
+& dl.facts div {{ background: var(--raised); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .9rem; }}
+& dl.facts dt {{ color: var(--soft); font-size: .875rem; font-weight: 400; }}
+& dl.facts dd {{ margin: 0; font-size: 1.25rem; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }}
+& .subtitle, & .soft, & footer {{ color: var(--soft); }}
+& .agrees {{ color: var(--good); }}
+& .wrong {{ color: var(--bad); }}
+& .unreliable {{ color: var(--unsure); }}
+& .verdict {{ font-weight: 600; }}
+& .formula {{ overflow-x: auto; overflow-y: hidden; padding: .25rem 0; font-size: 1.15rem; }}
+& .formula p {{ margin: .4rem 0; max-width: none; }}
+& .formula .soft {{ font-size: 1rem; }}
+& math {{ display: inline math; white-space: nowrap; }}
+& ol.steps > li {{ margin: .75rem 0; }}
+& details {{ margin: .35rem 0; }}
+& summary {{ cursor: pointer; color: var(--soft); }}
+& .notice {{ border: 1px solid var(--unsure); border-left-width: 5px; border-radius: 6px; padding: .5rem .9rem; }}
+& figure {{ margin: 1.25rem 0; }}
+& figcaption {{ color: var(--soft); font-size: .9375rem; max-width: 44rem; }}
+& figure svg {{ width: 100%; max-width: 46rem; height: auto; display: block; }}
+& .data {{ max-height: 20rem; overflow-y: auto; }}
+& footer {{ padding-top: 2rem; padding-bottom: 3rem; font-size: .9375rem; }}
+@media print {{ & {{ {_PAPER} font-size: 10pt; }}
+  & nav, & details {{ display: none; }}
+  & h2, & h3, & caption {{ break-after: avoid; }}
+  & tr, & figure, & pre, & dl.facts div {{ break-inside: avoid; }}
+  & pre {{ white-space: pre-wrap; }}
+  & .scroll, & .formula {{ overflow: visible; }} }}
+"""
+
+CSS = _RULES.replace("&", f".{SCOPE}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
@@ -17,9 +17,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ..numeric.optimize import Progress as Step
-from .chart import Curve, sparkline
+from .contents import contents
 from .record import Explained, Fit, Study
+from .sparkline import sparkline
+from .summary import summary
 
+_SHOWN = 20  # arguments
 _NARROWEST = 100  # of what is written into a pipe
 
 
@@ -67,21 +70,38 @@ class Printer:
 def sections(study: Study) -> Iterator[tuple[str, str, RenderableType]]:
     """Key, title and contents of each section that is there."""
     yield "head", "", _head(study)
-    if study.program:
-        yield "program", "1. The program", _program(study)
-        if study.explained is not None:
-            yield "cost", "", _indented(Text(f"\n{study.explained.cost}"))
-    if study.explained is not None:
-        yield "gradient", "2. The gradient", _gradient(study.explained)
-        yield "derivation", "3. The derivation", _derivation(study.explained)
-    for note in study.notes:
-        yield note, "", Text(note)
-    if study.check is not None:
-        yield "check", "4. The check", _indented(Text(str(study.check)))
-    for n, fit in enumerate(study.fits):
-        yield f"fit {n}", "" if n else "5. The minimum", _fit(fit)
+    for key, title in contents(study):
+        for part, content in _parts(study, key):
+            yield part, title if part == key else "", _indented(content)
     if study.interrupted:
         yield "interrupted", "", Text("\nInterrupted: this is what was done by then.")
+    if study.complete:
+        yield "summary", "In short", _indented(Text(" ".join(summary(study))))
+
+
+def _parts(study: Study, key: str) -> Iterator[tuple[str, RenderableType]]:
+    """The parts of a section; the first, which has the section's key, goes under its title."""
+    parts = list(_content(study, key))
+    missing = study.left_out.get(key, "")
+    if missing:
+        parts.insert(0, Text(f"{missing[:1].upper()}{missing[1:]}."))
+    for n, part in enumerate(parts):
+        yield f"{key} {n}" if n else key, part
+
+
+def _content(study: Study, key: str) -> Iterator[RenderableType]:
+    if key == "program":
+        yield _program(study)
+        if study.explained is not None:
+            yield Text(f"\n{study.explained.cost}")
+    elif key == "gradient" and study.explained is not None:
+        yield _gradient(study.explained)
+    elif key == "derivation" and study.explained is not None:
+        yield _derivation(study.explained)
+    elif key == "minimum":
+        yield from map(_fit, study.fits)
+    elif key in WORDS:
+        yield WORDS[key](study)
 
 
 def _indented(part: RenderableType) -> RenderableType:
@@ -112,13 +132,13 @@ def _program(study: Study) -> RenderableType:
     for where, lines in groupby(study.program, key=lambda line: line.where):
         rows = [(line.name, line.type, line.computed, line.written) for line in lines]
         parts += [Text(where, style="bold"), _indented(_table(("value", "type", "operation", "written as"), rows))]
-    return _indented(Group(*parts))
+    return Group(*parts)
 
 
 def _gradient(explained: Explained) -> RenderableType:
     code = Syntax(explained.code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
     formulas = [Text(f"{math.unicode}\n") for math in (explained.value, explained.gradient)]
-    return _indented(Group(*formulas, Text("The gradient as NumPy code:\n"), code))
+    return Group(*formulas, Text("The gradient as NumPy code:\n"), code)
 
 
 def _derivation(explained: Explained) -> RenderableType:
@@ -130,20 +150,75 @@ def _derivation(explained: Explained) -> RenderableType:
     rows = [(r.value.unicode, r.shape, r.adjoint.unicode if r.adjoint else "–", r.where) for r in explained.table]
     where = [Text(f"where {math.unicode}") for math in explained.where]
     table = _table(("value", "shape", "how the result changes with it", "written at"), rows)
-    return _indented(Group(*steps, Text("Backpropagation:\n"), table, *where))
+    return Group(*steps, Text("Backpropagation:\n"), table, *where)
 
 
 def _fit(fit: Fit) -> RenderableType:
     found = fit.minimum
-    curve = Curve(found.method, found.path.iterations, found.path.values)
+    curve = sparkline(found.path.iterations, found.path.values)
     lines = [
         Text(str(found)),
-        Text(f"  {found.path.values[0]:.4g} {sparkline(curve)} {found.fun:.4g}"),
+        Text(f"  {found.path.values[0]:.4g} {curve} {found.fun:.4g}"),
         *(Text(f"  {what}: {number:.6g}") for what, number in fit.told.items()),
     ]
     if fit.note:
         lines.append(Text(f"  {fit.note}"))
-    return _indented(Group(*lines))
+    return Group(*lines)
+
+
+def _check(study: Study) -> RenderableType:
+    return Text(str(study.check))
+
+
+def _sizes(study: Study) -> RenderableType:
+    found = study.sizes
+    if found is None:
+        return Text("")
+    rows = [(p.name, f"{p.gradient:.4g}", f"{p.value:.4g}") for p in found.parameters[:_SHOWN]]
+    return Group(
+        Text(f"{found.verdict.capitalize()}: {found.reason}\n"), _table(("argument", "‖gradient‖", "‖argument‖"), rows)
+    )
+
+
+def _rates(study: Study) -> RenderableType:
+    found = study.rates
+    if found is None:
+        return Text("")
+    rows = [
+        (
+            f"{r.rate:.4g}",
+            f"{r.factor:g}",
+            r.regime,
+            sparkline(range(len(r.values)), r.values, 20),
+            f"{r.values[-1]:.4g}",
+        )
+        for r in sorted(found.runs, key=lambda r: r.rate)
+    ]
+    parts: list[RenderableType] = [Text(str(found.answer))]
+    if rows:
+        parts += [Text(""), _table(("learning rate", "times 2/λmax", "how it went", "", "at its end"), rows)]
+    return Group(*parts, *([Text(found.note)] if found.note else []))
+
+
+def _landscape(study: Study) -> RenderableType:
+    found = study.landscape
+    return Text("" if found is None else f"{found}{' ' + found.left_out if found.left_out else ''}")
+
+
+def _examples(study: Study) -> RenderableType:
+    found = study.examples
+    if found is None:
+        return Text("")
+    return Group(Text(f"At the start: {found.start}"), *([Text(f"At the end: {found.end}")] if found.end else []))
+
+
+WORDS: dict[str, Callable[[Study], RenderableType]] = {
+    "check": _check,
+    "sizes": _sizes,
+    "rates": _rates,
+    "landscape": _landscape,
+    "examples": _examples,
+}
 
 
 class Bar:

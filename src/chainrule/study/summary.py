@@ -1,0 +1,126 @@
+"""A study in five sentences, as a person would write them; every number is the study's own."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from .record import Fit, Study
+
+_NAMED = 4  # arguments, numbers of a report
+
+
+def summary(study: Study) -> list[str]:
+    """What it is, whether its gradient is right, its shape, how the search for a minimum went, what was reached.
+
+    Sections that were not reached have no sentence.
+    """
+    sentences = [_what(study), _gradient(study), _search(study), _reached(study)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def _what(study: Study) -> str:
+    where = f" in {Path(study.file).name}" if study.file else ""
+    numbers = f"{study.size:,} number{'s' * (study.size != 1)} ({listed(study.wrt[:_NAMED], len(study.wrt))})"
+    data = ""
+    if study.examples is not None:
+        data = f" and averages over {study.examples.start.examples:,} examples"
+        if study.examples.start.kind != "mean":
+            data = f" and sums over {study.examples.start.examples:,} examples"
+    values = f"it is {study.value:.4g} at the start"
+    if study.best is not None:
+        values += f" and {study.best.minimum.fun:.4g} at the best point found"
+    return f"{study.name}{where} depends on {numbers}{data}; {values}."
+
+
+def listed(names: tuple[str, ...] | list[str], count: int = 0) -> str:
+    """Names as a sentence has them.
+
+    >>> listed(["a", "b", "c"]), listed(["a", "b"], 5)
+    ('a, b and c', 'a, b and 3 more')
+    """
+    if count > len(names):
+        return f"{', '.join(names)} and {count - len(names)} more"
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
+
+
+def _gradient(study: Study) -> str:
+    found = study.check
+    if found is None:
+        return ""
+    if found.verdict == "agrees":
+        many = "each of them" if found.one_by_one == found.size > 1 else "all directions tried"
+        which = "" if found.size == 1 else f" in {many}"
+        return f"Its gradient agrees with differences of its values{which}, to {found.digits} digits or more."
+    if found.verdict == "wrong":
+        return f"Do not trust the rest before this is settled: {found.reason[:1].lower()}{found.reason[1:]}"
+    return f"Its gradient could not be confirmed: {found.reason[:1].lower()}{found.reason[1:]}"
+
+
+def _search(study: Study) -> str:
+    if not study.fits:
+        return ""
+    told = []
+    arrived = [fit for fit in study.fits if fit.minimum.success]
+    if arrived:
+        first, *others = arrived
+        ways = [f"{_name(first)} arrives where the gradient vanishes after {_count(first.minimum.nit, 'iteration')}"]
+        told.append(listed(ways + [f"{_name(fit)} after {fit.minimum.nit:,}" for fit in others]))
+    told += [f"{_name(fit)} does not arrive: {_why(fit)}" for fit in study.fits if not fit.minimum.success]
+    sentence = f"{'; '.join(told)}{_steps(study)}"
+    return f"{sentence[:1].upper()}{sentence[1:]}."
+
+
+def _name(fit: Fit) -> str:
+    """A method as a sentence has it."""
+    return {"l-bfgs": "L-BFGS", "gradient descent": "gradient descent with a line search"}.get(
+        fit.minimum.method, fit.minimum.method
+    )
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def _why(fit: Fit) -> str:
+    found = fit.minimum
+    if found.status == "max_iter":
+        return f"after {found.nit:,} iterations the gradient is still {found.grad_norm:.2g}"
+    return found.message
+
+
+def _steps(study: Study) -> str:
+    """What the runs with fixed learning rates say."""
+    if study.rates is None or not study.rates.runs:
+        return ""
+    settled, failed = study.rates.settled, study.rates.failed
+    plain = "with fixed steps, gradient descent settles"
+    if settled is None:
+        return f"; {plain} at none of the learning rates tried, not even {min(r.rate for r in study.rates.runs):.3g}"
+    if failed is None:
+        return f"; {plain} at every learning rate tried, up to {settled.rate:.3g}"
+    return f"; {plain} at a learning rate of {settled.rate:.3g}, and no longer at {failed.rate:.3g}"
+
+
+def _reached(study: Study) -> str:
+    best = study.best
+    if best is None:
+        return ""
+    told = []
+    told += [f"{what} is {_short(number)}" for what, number in list(best.told.items())[:_NAMED]]
+    where = "There" if best.minimum.success else "At the lowest point found"
+    if not told:
+        told = [f"the largest component of the gradient is {best.minimum.grad_norm:.1e}"]
+    return f"{where} {listed(told)}{_next(study)}."
+
+
+def _short(number: float) -> str:
+    return f"{number:.4g}" if math.isfinite(number) else str(number)
+
+
+def _next(study: Study) -> str:
+    """Where to look next."""
+    if study.examples is None or study.examples.end is None:
+        return ""
+    rows = [str(row) for row, *_ in study.examples.end.largest(3)]
+    return f"; the examples to look at next are those that pull hardest on it, rows {listed(rows)}"

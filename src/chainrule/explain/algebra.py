@@ -18,7 +18,7 @@ from ..ir import Atom, Const
 from .styles import uniform
 
 Exact = int | Fraction  # whole numbers stay ints: they are much faster
-Powers = tuple[tuple[Atom, Exact], ...]
+Powers = tuple[tuple[Any, Exact], ...]  # of what is multiplied: atoms, or any values that compare
 ONE = 1
 _BITS = 200  # longer numbers are left as they are
 
@@ -31,12 +31,12 @@ class Term:
     powers: Powers = ()
 
     @property
-    def key(self) -> frozenset[tuple[Atom, Exact]]:
+    def key(self) -> frozenset[tuple[Any, Exact]]:
         """Like terms have the same."""
         return frozenset(self.powers)
 
     def __mul__(self, other: Term) -> Term:
-        powers = dict(self.powers)
+        powers: dict[Any, Exact] = dict(self.powers)
         for atom, n in other.powers:
             powers[atom] = powers.get(atom, 0) + n
         return Term(self.number * other.number, tuple((a, n) for a, n in powers.items() if n))
@@ -53,7 +53,7 @@ class Term:
             return Term(ONE, ((self.powers[0][0], n),))
         return None
 
-    def only(self, keep: Iterable[Atom]) -> Term:
+    def only(self, keep: Iterable[Any]) -> Term:
         """The part made of these atoms, without the number."""
         kept = set(keep)
         return Term(ONE, tuple((a, n) for a, n in self.powers if a in kept))
@@ -113,7 +113,7 @@ def _bits(number: Exact) -> int:
 
 def collected(terms: Sequence[Term]) -> tuple[Term, ...]:
     """Like terms added up; those that cancel are gone."""
-    found: dict[frozenset[tuple[Atom, Exact]], Term] = {}
+    found: dict[frozenset[tuple[Any, Exact]], Term] = {}
     for term in terms:
         key = term.key
         known = found.get(key)

@@ -129,6 +129,8 @@ def _call(e: Equation, notation: Notation, parts: Parts) -> Box:
         function = raised(function, fenced("(", number(digits(e.params["n"])), ")"))
     if e.op.rule in _POWER_AFTER_NAME:
         function = replace(function, kind="function")
+    if e.op.rule == "logarithm" and len(parts) == 1 and parts[0].kind == "fenced" and parts[0].sign == "| |":
+        return beside(function, parts[0])  # ln|x|
     return applied(function, [*parts, *_axes(e)])
 
 

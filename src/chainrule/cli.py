@@ -1,6 +1,7 @@
-"""The command line: `chainrule study`, `chainrule check`, `chainrule derive`.
+"""The command line: `chainrule study`, `chainrule check`, `chainrule derive`, `chainrule antiderive`.
 
-Exit codes: 0 all is well, 1 the gradient is wrong (`check`: or can't be judged), 2 the input can't be used, 70 the
+Exit codes: 0 all is well, 1 the gradient is wrong (`check`: or can't be judged; `antiderive`: no rule leads to an
+antiderivative, which does not prove that there is none), 2 the input can't be used, 70 the
 mistake is ours, 130 interrupted.
 
 With `--json`, standard output is one JSON document, and everything else goes to standard error.
@@ -184,6 +185,25 @@ def derive(
     else:
         print(found)
     return 0
+
+
+@app.command()
+@command
+def antiderive(
+    expression: Annotated[str, typer.Argument(help='A formula of NumPy functions, like "x * exp(-x)".')],
+    wrt: Annotated[str | None, typer.Option(help="The variable: its only name, or x.")] = None,
+    json_: Json = False,
+    traceback: Traceback = False,
+) -> int:
+    """An antiderivative of an expression, step by step; exit code 1 if no rule leads to one."""
+    from .api import antiderive as antiderived
+
+    found = antiderived(expression, wrt=wrt)
+    if json_:
+        print_json(found.as_dict())
+    else:
+        print(found)
+    return 0 if found.found else WRONG
 
 
 @app.callback(invoke_without_command=True)

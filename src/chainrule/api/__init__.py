@@ -5,6 +5,7 @@ them; arguments may be nested dicts, lists, tuples and dataclasses, and derivati
 """
 
 from ..numeric import schedules
+from .antiderive import antiderive
 from .call import Call, Function, Wrt, public
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from .curvature import critical_point, learning_rate
@@ -22,7 +23,7 @@ from .sizes import gradient_norms
 __all__ = [
     "Call", "Function", "Wrt", "public",
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
-    "explain", "derive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
+    "explain", "derive", "antiderive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors",
     "learning_rate", "critical_point", "schedules",

@@ -1,11 +1,26 @@
 """The antiderivative of a function of numbers, step by step, each with its rule; or that none was found.
 
 >>> from chainrule import trace
->>> print(antiderivation(trace(lambda x: x * np.exp(-x), 1.0)))
+>>> import numpy as np
+>>> def f(x):
+...     return x * np.exp(x)
+>>> print(antiderivation(trace(f, 1.0)))
+f(x) = x exp(x)
+<BLANKLINE>
+1  ∫ x exp(x) dx = x exp(x) − ∫ exp(x) dx
+     integration by parts: ∫ u v′ dx = u v − ∫ u′ v dx with u = x, v′ = exp(x), v = exp(x)
+   = x exp(x) − exp(x)
+1.1  ∫ exp(x) dx = exp(x)
+       integral of exp: ∫ exp(x) dx = exp(x)
+1.2  ∫ exp(x) dx = exp(x)
+       integral of exp: ∫ exp(x) dx = exp(x)
+<BLANKLINE>
+∫ f(x) dx = x exp(x) − exp(x) + C
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,7 +36,8 @@ from ..transform.simplify import simplify
 from .antiderive_check import agreement
 from .continuity import Continuity, continuity, notes
 from .derive import walk
-from .expression import Expr, TooLarge, Unreadable, read, var, write
+from .expression import Expr, TooLarge, Unreadable, var
+from .expression_program import read, write
 from .formula import Formula, Typesetter, title
 from .integration import Goal, Search, Solved
 from .integration_rules import RULES, culprit
@@ -75,16 +91,24 @@ class Antiderivative:
             raise ArgumentError(f"there is no antiderivative to evaluate: {self.reason}", hint="see `found`, `reason`")
         own = program.inputs[: len(program.inputs) - len(hidden)]
 
-        def antiderivative(*values: Any) -> Any:
+        names = [v.name for v in own]
+
+        def antiderivative(*values: Any, **named: Any) -> Any:
+            if named:
+                values = _in_order(names, values, named)
             if len(values) != len(own):
-                names = ", ".join(v.name for v in own)
-                raise ArgumentError(f"the antiderivative takes {len(own)} number{'s' * (len(own) != 1)}: {names}")
+                taken = f"{len(own)} number{'s' * (len(own) != 1)}"
+                raise ArgumentError(f"the antiderivative takes {taken}: {', '.join(names)}")
             return _evaluated(program, (*map(_real, values), *hidden))
 
+        if all(name.isidentifier() for name in names):
+            kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+            parameters = [inspect.Parameter(name, kind) for name in names]
+            antiderivative.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         return antiderivative
 
     def between(self, a: float, b: float) -> Continuity:
-        """Whether F(b) − F(a) is the integral of the function from a to b: only if F goes on without a break between."""
+        """Whether F(b) − F(a) is the integral of the function from a to b: if F has no break between them."""
         if self.whole is None or self.integrand is None or self.program is None:
             return Continuity("unknown", self.reason)
         return continuity(self.integrand, self.whole, self.program.inputs[self.wanted], a, b)
@@ -160,6 +184,14 @@ def _item(step: Step) -> str:
 # --- evaluating -------------------------------------------------------------------------------------------------------
 
 
+def _in_order(names: Sequence[str], values: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+    """Values given by name, in their places."""
+    rest = names[len(values) :]
+    if set(named) != set(rest):
+        raise ArgumentError(f"the antiderivative takes {', '.join(names)}, each once")
+    return (*values, *(named[name] for name in rest))
+
+
 def _real(value: Any) -> Any:
     """Whole numbers are real ones here; float32 stays."""
     if isinstance(value, Interpreted):
@@ -199,8 +231,8 @@ def _evaluated(program: Program, values: Sequence[Any]) -> Any:
 def antiderivation(program: Program, wanted: int = 0, hidden: Sequence[Any] = ()) -> Antiderivative:
     """The antiderivative of a program with one real result, in one input that is a number.
 
-    Other inputs are constants; `hidden` are the values of the last inputs. The steps make the result, and differentiated
-    back by the engine it is compared with the program.
+    Other inputs are constants; `hidden` are the values of the last inputs. The steps make the result; it is
+    differentiated back by the engine, and compared with the program.
     """
     p = simplify(program)
     x = p.inputs[wanted]
@@ -230,7 +262,7 @@ def antiderivation(program: Program, wanted: int = 0, hidden: Sequence[Any] = ()
                   letter(" ", r"\,"), letter("d", r"\mathrm{d}"), symbol(x.name))  # fmt: skip
     return Antiderivative(
         _function(p, hidden), symbol(x.name), True,
-        Formula(((left, total(box(solved.result), C, minus=False)),)), (_step(solved),), "", points,
+        Formula(((left, total(box(solved.result), C, minus=False)),)), (_step(solved, set()),), "", points,
         notes(solved.result, x), whole, f, solved.result, wanted, tuple(hidden),
     )  # fmt: skip
 
@@ -251,12 +283,15 @@ def _function(p: Program, hidden: Sequence[Any]) -> Formula:
     return setter.formula(applied(title(p), [symbol(v.name) for v in _own(p, hidden)]), setter.program.outputs[0])
 
 
-def _step(solved: Solved) -> Step:
+def _step(solved: Solved, shown_before: set[Goal]) -> Step:
     """A step as it is shown: the integral, what the rule makes of it, and that with its integrals done."""
     goal, move = solved.goal, solved.move
     done = box(solved.result)
+    name = integral(*goal)
+    if goal in shown_before and solved.parts:
+        return Step("as above", "", box(goal.integrand), done, done, (), name)
+    shown_before.add(goal)
     pending = {Var(ArrayType()): integral(*g) for g in move.goals}
     applied_ = box(move.combine([var(v) for v in pending]), pending) if pending else done
-    parts = tuple(map(_step, (*move.before, *solved.parts)))
-    name = integral(*goal)
+    parts = tuple(_step(part, shown_before) for part in (*move.before, *solved.parts))
     return Step(move.rule, move.statement, box(goal.integrand), applied_, done, parts, name)

@@ -8,13 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from math import exp as exp_, inf, isfinite, isnan, log
+from math import cos as cos_
+from math import exp as exp_
+from math import floor, inf, isfinite, isnan, log, pi
 from typing import Any
+
+import numpy as np
 
 from ..errors import ArgumentError
 from ..ir import Var
 from ..ops.arithmetic import absolute
-from ..ops.elementary import exp, log_
+from ..ops.elementary import cos, exp, log_, sin
 from ..ops.op import Elementwise
 from ..ops.sets import REALS
 from .algebra import Term
@@ -87,12 +91,22 @@ def _of_function(factor: Applied) -> Iterator[Demand]:
             return
     for a, domain in zip(factor.args, factor.op.domain, strict=True):
         if domain != REALS:
-            yield Demand(a, low=domain.low, high=domain.high, open=domain.open_low or domain.open_high)
+            ends = [end for end in (domain.low, domain.high) if isfinite(end)]
+            yield Demand(a, low=domain.low, high=domain.high, open=not all(_has_value(factor, end) for end in ends))
         if factor.op.image.whole or factor.op.derivative is None:
             for kink in factor.op.kinks or (None,):
                 shifted = a - number(Fraction(kink)) if kink else a
                 yield Demand(shifted, not_zero=True)
         yield from demands(a)
+
+
+def _has_value(factor: Applied, at: float) -> bool:
+    """Whether a function of one number goes on to the end of its domain, as √x does to 0, and ln x does not."""
+    if len(factor.args) > 1:
+        return False
+    with np.errstate(all="ignore"):
+        value_there = factor.op.evaluate(np.float64(at), **dict(factor.params))
+    return bool(abs(value_there) < 1e8)
 
 
 # --- the verdict ------------------------------------------------------------------------------------------------------
@@ -108,13 +122,15 @@ def continuity(f: Expr, whole: Expr, x: Var, a: float, b: float) -> Continuity:
         raise ArgumentError("an end of the interval is not a number")
     if not (isfinite(low) and isfinite(high)):
         return Continuity("unknown", "an end is infinite: F has no value there, only a limit")
+    open_questions = []
     for demand in dict.fromkeys(demands(whole)):
-        if demand.of.variables and demand.of.variables != {x}:
-            return Continuity("unknown", f"{demand} depends on more than {x.name}")
-        verdict = _holds(demand, x, low, high)
-        if verdict != "yes":
-            said = f"the antiderivative needs {demand}"
-            return Continuity(verdict, f"{said}, which fails in between" if verdict == "no" else f"{said}; not decided")
+        verdict = _holds(demand, x, low, high) if demand.of.variables <= {x} else "unknown"
+        if verdict == "no":
+            return Continuity("no", f"the antiderivative needs {demand}, which fails from {low:g} to {high:g}")
+        if verdict == "unknown":
+            open_questions.append(demand)
+    if open_questions:
+        return Continuity("unknown", f"the antiderivative needs {open_questions[0]}; not decided")
     for demand in dict.fromkeys(demands(f)):
         if not demand.not_zero and demand.of.variables <= {x}:
             closed = Demand(demand.of, low=demand.low, high=demand.high)
@@ -153,12 +169,20 @@ def _refuted(demand: Demand, x: Var, low: float, high: float) -> bool:
     """Of a polynomial, exactly: it has a zero, or a value outside."""
     c = coefficients(demand.of, x) if x in demand.of.variables else None
     if c is None:
-        return False
+        return demand.not_zero and x in demand.of.variables and _changes_sign(demand.of, x, low, high)
     at = [Fraction(low) + (Fraction(high) - Fraction(low)) * i / 64 for i in range(65)]
     values = [value(c, point) for point in at]
     if demand.not_zero:
         return min(values) <= 0 <= max(values)
     return any(v < demand.low - SLACK or v > demand.high + SLACK for v in values)
+
+
+def _changes_sign(u: Expr, x: Var, low: float, high: float) -> bool:
+    """Of what has no breaks, a change of sign proves a zero."""
+    if any(True for _ in demands(u)):
+        return False
+    points = [_enclosure(u, x, p, p) for p in np.linspace(low, high, 65)]
+    return any(b < 0 for _, b in points) and any(a > 0 for a, _ in points)
 
 
 # --- enclosing values -------------------------------------------------------------------------------------------------
@@ -191,9 +215,25 @@ def _of_factor(factor: Factor, x: Var, a: float, b: float) -> Range:
             return (0.0 if low <= 0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
         if factor.op is exp:
             return _wider((exp_(min(low, 700.0)), exp_(high) if high < 700 else inf))
+        if factor.op in (sin, cos):
+            shift = pi / 2 if factor.op is sin else 0.0
+            return _cosine(low - shift, high - shift)
         if factor.op is log_ and low > 0:
             return _wider((log(low), log(high) if high < inf else inf))
     return _image(factor.op)
+
+
+def _cosine(low: float, high: float) -> Range:
+    """The values of the cosine from low to high."""
+    if not high - low < 2 * pi or max(abs(low), abs(high)) > 1e6:
+        return -1.0, 1.0
+    room = 1e-9  # more than rounding of the ends moves the values
+    ends = cos_(low), cos_(high)
+    top = 1.0 if floor((high + room) / (2 * pi)) >= (low - room) / (2 * pi) else min(max(ends) + room, 1.0)
+    bottom = (
+        -1.0 if floor((high + room - pi) / (2 * pi)) >= (low - room - pi) / (2 * pi) else max(min(ends) - room, -1.0)
+    )
+    return bottom, top
 
 
 def _image(op: Elementwise) -> Range:
@@ -259,4 +299,3 @@ def _inside_bars(u: Expr) -> Expr:
     if t is not None and len(t.powers) == 1 and isinstance(t.powers[0][0], Applied) and t.powers[0][0].op is absolute:
         return t.powers[0][0].args[0]
     return u
-

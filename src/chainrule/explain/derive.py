@@ -148,7 +148,7 @@ def derivation(program: Program, wanted: int = 0, hidden: Sequence[Any] = ()) ->
     """The derivation of a program with one real result, in one input that is a number; `hidden` are its last inputs."""
     p = with_book_rules(simplify(program))
     x = p.inputs[wanted]
-    whole = _forward(p, x, reached_from(p, [wanted]))
+    whole = forward_by_the_book(p, x, reached_from(p, [wanted]))
     names = names_for(p, ())
     left, name = _names(title(program), [names[v] for v in p.inputs], wanted)
     setter, value = Typesetter(whole), Typesetter(tidy(p))
@@ -181,7 +181,7 @@ def _names(function: Box, variables: Sequence[Box], wanted: int) -> tuple[Box, B
     return fraction(beside(PARTIAL, function), beside(PARTIAL, variables[wanted])), whole
 
 
-def _forward(p: Program, x: Var, active: set[Var]) -> Program:
+def forward_by_the_book(p: Program, x: Var, active: set[Var]) -> Program:
     """The derivative of the whole, by the same rules as the steps."""
     recorder = Recorder(quiet=True)
     recorder.equations = list(p.equations)

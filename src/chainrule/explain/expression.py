@@ -1,13 +1,11 @@
 """Functions of numbers as sums of products with exact numbers, which compare as mathematics: 2 x + 2 is 2 (1 + x).
 
-An Expr is read from a Program, and written back as one; between the two, rules can ask whether it is linear, what its
-factors are, and whether it equals another.
+Rules can ask an Expr what its terms and factors are, whether it moves with a variable, and whether it equals another.
 
->>> from chainrule import trace
->>> f, g = (read(trace(f, 1.0)) for f in (lambda x: (2 * x + 2) * np.sqrt(x), lambda x: x**0.5 * (1 + x) / 0.5))
->>> x = trace(lambda x: x, 1.0).inputs[0]
->>> f.terms[0].number, len(f.terms[0].powers)
-(2, 2)
+>>> x = Var(ArrayType(), "x")
+>>> f = (var(x) + var(x) + number(2)) / number(4)
+>>> f == (number(1) + var(x)).to(2) / (var(x) + number(1)) / number(2), f == var(x)
+(True, False)
 """
 
 from __future__ import annotations
@@ -16,19 +14,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from math import e, gcd, isqrt, lcm
+from math import gcd, isqrt, lcm
 from typing import Any
 
-import numpy as np
+from ..ir import ArrayType as ArrayType
+from ..ir import Var
+from ..ops.arithmetic import absolute
+from ..ops.elementary import exp, log_
+from ..ops.op import Elementwise, Op
+from .algebra import ONE, Exact, Term, collected, magnitude
 
-from ..ir import ArrayType, Atom, Const, Equation, Program, Var
-from ..ops.arithmetic import absolute, add, convert, divide, multiply, negative, power, power_of, subtract
-from ..ops.elementary import exp, log_, sqrt
-from ..ops.op import OPS, Elementwise, Op
-from ..trace.recorder import Recorder
-from .algebra import ONE, Exact, Term, collected, exact
-
-SCALAR = ArrayType()
 LARGEST = 400  # terms in a sum, and factors in a product
 HALF = Fraction(1, 2)
 _PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31)
@@ -84,7 +79,7 @@ class Expr:
     @cached_property
     def variables(self) -> frozenset[Var]:
         """What it depends on."""
-        return frozenset().union(*(depends(factor) for t in self.terms for factor, _ in t.powers))
+        return frozenset[Var]().union(*(depends(factor) for t in self.terms for factor, _ in t.powers))
 
     @property
     def number(self) -> Exact | None:
@@ -116,7 +111,7 @@ class Expr:
             c = a.number
             if c is not None:
                 return Expr(tuple(t.scaled(c) for t in b.terms))
-        return Expr((_cleared(_as_term(self) * _as_term(other)),))
+        return _from_term(_as_term(self) * _as_term(other))
 
     def __truediv__(self, other: Expr) -> Expr:
         return self * other.to(-1)
@@ -132,7 +127,7 @@ class Expr:
         if n.denominator > 1:
             return _root(self, n)
         found = _as_term(self).power(n)
-        return Expr((_cleared(found),)) if found is not None else Expr((Term(ONE, ((self, n),)),))
+        return _from_term(found) if found is not None else Expr((Term(ONE, ((self, n),)),))
 
     def replaced(self, what: Mapping[Var, Expr]) -> Expr:
         """Variables replaced by expressions."""
@@ -190,7 +185,7 @@ def apply(op: Elementwise, *args: Expr, **params: Any) -> Expr:
     if op is absolute and nonnegative(args[0]):
         return args[0]
     if op is absolute and args[0].single is not None:  # |−2 u| is 2 |u|
-        size, bare = abs(args[0].single.number), Expr((Term(ONE, args[0].single.powers),))
+        size, bare = magnitude(args[0].single.number), Expr((Term(ONE, args[0].single.powers),))
         if size != args[0].single.number or size != 1:
             return number(size) * apply(absolute, bare)
     return Expr((Term(ONE, ((Applied(op, args, tuple(params.items())), ONE),)),))
@@ -205,7 +200,7 @@ def depends(factor: Factor) -> frozenset[Var]:
     if isinstance(factor, Var):
         return frozenset([factor])
     if isinstance(factor, Applied):
-        return frozenset().union(*(a.variables for a in factor.args))
+        return frozenset[Var]().union(*(a.variables for a in factor.args))
     found: frozenset[Var] = factor.variables
     return found
 
@@ -298,7 +293,7 @@ def _as_term(u: Expr) -> Term:
 
 def shared(terms: Sequence[Term]) -> Term:
     """The powers that all terms have; of 1 + 1/x, it is 1/x."""
-    each = [dict(t.powers) for t in terms]
+    each: list[dict[Any, Exact]] = [dict(t.powers) for t in terms]
     least = {a: min(powers.get(a, 0) for powers in each) for powers in each for a in powers}
     return Term(ONE, tuple((a, n) for a, n in least.items() if n))
 
@@ -323,6 +318,14 @@ def _text(factor: Factor) -> str:
     if isinstance(factor, Applied):
         return f"{factor.op.name}({', '.join(map(_text, factor.args))})"
     return " + ".join(sorted(f"{t.number}*{sorted((_text(f), str(n)) for f, n in t.powers)}" for t in factor.terms))
+
+
+def _from_term(term: Term) -> Expr:
+    """A number times a sum is the sum with that number in each term."""
+    term = _cleared(term)
+    if len(term.powers) == 1 and isinstance(term.powers[0][0], Expr) and term.powers[0][1] == 1:
+        return Expr(tuple(t.scaled(term.number) for t in term.powers[0][0].terms))
+    return Expr((term,))
 
 
 def _cleared(term: Term) -> Term:
@@ -373,166 +376,3 @@ def _root_of_number(c: Exact, n: Exact) -> Expr:
     if rest == 1:
         return number(_whole(front))
     return number(_whole(front * Fraction(rest) ** ((k - 1) // 2))) * Expr((Term(ONE, ((number(rest), HALF),)),))
-
-
-# --- from programs and back -------------------------------------------------------------------------------------------
-
-
-def read(program: Program, inputs: Sequence[Expr] | None = None) -> Expr:
-    """What a program of numbers computes; raises Unreadable, or TooLarge."""
-    given = [var(v) for v in program.inputs] if inputs is None else inputs
-    known: dict[Var, Expr] = dict(zip(program.inputs, given, strict=True))
-
-    def of(a: Atom) -> Expr:
-        if isinstance(a, Var):
-            return known[a]
-        value = exact(a.value.item()) if a.type.shape == () and a.type.dtype.kind in "fiu" else None
-        if value is None:
-            raise Unreadable("a constant that is not a finite real number")
-        return number(value)
-
-    for equation in program.equations:
-        if any(a.type.shape for a in (*equation.inputs, *equation.outputs)):
-            raise Unreadable("a part that is an array")
-        known[equation.output] = _read(equation, [of(a) for a in equation.inputs])
-        if known[equation.output].size > LARGEST:
-            raise TooLarge
-    return of(program.outputs[0])
-
-
-def _read(equation: Equation, args: list[Expr]) -> Expr:
-    op = OPS.get(equation.op.name, equation.op)
-    how = _READ.get(op)
-    if how is not None:
-        return how(equation, args)
-    if not isinstance(op, Elementwise):
-        raise Unreadable(f"{op.name}, which is no function of numbers")
-    return apply(op, *args, **equation.params)
-
-
-def _read_power(equation: Equation, args: list[Expr]) -> Expr:
-    base, exponent = args
-    if exponent.number is not None:
-        return base.to(exponent.number)
-    if base.number is not None and float(base.number) == e:
-        return apply(exp, exponent)
-    return apply(power, base, exponent)
-
-
-def _read_power_of(equation: Equation, args: list[Expr]) -> Expr:
-    n = exact(equation.params["n"])
-    if n is None or abs(n) > 1000:
-        raise Unreadable("a power that is too large")
-    return args[0].to(n)
-
-
-_READ: dict[Op, Callable[[Equation, list[Expr]], Expr]] = {
-    add: lambda equation, args: args[0] + args[1],
-    subtract: lambda equation, args: args[0] - args[1],
-    multiply: lambda equation, args: args[0] * args[1],
-    divide: lambda equation, args: args[0] / args[1],
-    negative: lambda equation, args: args[0] * number(-1),
-    sqrt: lambda equation, args: args[0].to(HALF),
-    convert: lambda equation, args: args[0],
-    power: _read_power,
-    power_of: _read_power_of,
-}
-
-
-class Writer:
-    """Expressions written as equations, each once."""
-
-    def __init__(self) -> None:
-        self.recorder = Recorder(quiet=True)
-        self.known: dict[Any, Atom] = {}
-
-    def write(self, u: Expr) -> Atom:
-        if u not in self.known:
-            found: Atom | None = None
-            first = next((i for i, t in enumerate(u.terms) if t.number > 0), 0)
-            for t in (*u.terms[first : first + 1], *u.terms[:first], *u.terms[first + 1 :]):
-                part = self._term(Term(abs(t.number), t.powers) if found is not None and t.number < 0 else t)
-                if found is None:
-                    found = part
-                else:
-                    found = self._emit(subtract if t.number < 0 else add, found, part)
-            self.known[u] = found if found is not None else _const(0)
-        return self.known[u]
-
-    def _term(self, t: Term) -> Atom:
-        t = _folded(t)
-        above: list[Atom] = [] if t.number.numerator in (1, -1) and t.powers else [_const(abs(t.number.numerator))]
-        below: list[Atom] = [] if t.number.denominator == 1 else [_const(t.number.denominator)]
-        if t.number.denominator > 1000:
-            above, below = [_const(abs(t.number))], []
-        for factor, n in sorted(t.powers, key=_place):
-            (above if n > 0 else below).append(self._power(factor, abs(n)))
-        found = self._product(above or [_const(1)])
-        if below:
-            found = self._emit(divide, found, self._product(below))
-        return self._emit(negative, found) if t.number < 0 else found
-
-    def _product(self, atoms: Sequence[Atom]) -> Atom:
-        first, *rest = atoms
-        for a in rest:
-            first = self._emit(multiply, first, a)
-        return first
-
-    def _power(self, factor: Factor, n: Exact) -> Atom:
-        base = self._factor(factor)
-        if n == 1:
-            return base
-        if n == HALF:
-            return self._emit(sqrt, base)
-        return self._emit(power_of, base, n=int(n) if n.denominator == 1 else float(n))
-
-    def _factor(self, factor: Factor) -> Atom:
-        if isinstance(factor, Var):
-            return factor
-        if isinstance(factor, Expr):
-            return self.write(factor)
-        if factor not in self.known:
-            types = [np.dtype(d) for d in factor.op.operand_dtypes(tuple(self._dtypes(factor)))]
-            args = [self.write(a) for a in factor.args]
-            args = [
-                Const(np.asarray(a.value, d)) if isinstance(a, Const) else a for a, d in zip(args, types, strict=True)
-            ]
-            self.known[factor] = self._emit(factor.op, *args, **dict(factor.params))
-        return self.known[factor]
-
-    def _dtypes(self, factor: Applied) -> list[Any]:
-        return [self.write(a).type.dtype for a in factor.args]
-
-    def _emit(self, op: Op, *atoms: Atom, **params: Any) -> Atom:
-        return self.recorder.emit(op, atoms, params, None)[0]
-
-
-def _folded(t: Term) -> Term:
-    """A decimal takes the roots of numbers into itself."""
-    if t.number.denominator <= 1000:
-        return t
-    roots = [(factor, n) for factor, n in t.powers if isinstance(factor, Expr) and factor.number is not None]
-    value = float(t.number)
-    for factor, n in roots:
-        value *= float(factor.number) ** float(n)
-    found = exact(value) if roots else None
-    return t if found is None else Term(found, tuple(p for p in t.powers if p not in roots))
-
-
-def _place(power: tuple[Factor, Exact]) -> int:
-    """Of the factors of a product, numbers come first, then letters, sums, functions."""
-    factor = power[0]
-    if not depends(factor):
-        return 0
-    return 1 if isinstance(factor, Var) else 2 if isinstance(factor, Expr) else 3
-
-
-def write(u: Expr, inputs: Sequence[Var], name: str = "f") -> Program:
-    """The expression as a program of the inputs."""
-    writer = Writer()
-    output = writer.write(u)
-    return Program(tuple(inputs), tuple(writer.recorder.equations), (output,), name)
-
-
-def _const(value: Exact) -> Const:
-    return Const(np.asarray(float(value)))

@@ -16,7 +16,8 @@ import scipy.special
 
 from ..ir import ArrayType, Program, Var
 from ..trace.recorder import Recorder
-from .expression import Expr, number, read, var
+from .expression import Expr, number, var
+from .expression_program import read
 
 Function = Callable[[Any], Any]
 

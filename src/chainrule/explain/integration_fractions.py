@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from math import gcd, isqrt, lcm
 
 from ..ir import Var
 from ..ops.elementary import exp
-from .algebra import ONE, Exact, Term
-from .expression import HALF, Applied, Expr, apply, nonnegative, number, product, total, var
+from .algebra import ONE, Exact, Term, magnitude
+from .expression import HALF, Applied, Expr, Factor, apply, nonnegative, number, product, total, var
 from .integration import Goal, Move, Search
+from .integration_parts import fresh
 from .polynomials import coefficients, divide, factored, polynomial, solve, times
 from .shown import shown
 
@@ -29,7 +29,7 @@ def _ratio(goal: Goal) -> tuple[Coefficients, Denominator] | None:
     below: Denominator = []
     for factor, n in t.powers:
         inside = coefficients(factor if isinstance(factor, Expr) else Expr((Term(ONE, ((factor, ONE),)),)), x)
-        if inside is None or n.denominator > 1 or abs(n) > HIGHEST:
+        if inside is None or n.denominator > 1 or magnitude(n) > HIGHEST:
             return None
         if n < 0:
             below.append((inside, -int(n)))
@@ -150,7 +150,7 @@ def completed_square(search: Search, goal: Goal) -> Iterator[Move]:
     scale = size.to(HALF)
     if not h.terms and size.number == 1:
         return
-    u = _fresh(f)
+    u = fresh(f)
     rest = (var(u).to(2) + number(above)) * number(upwards)
     front = (p * number(upwards) * size).to(n) * scale
     new = front * rest.to(n)
@@ -168,7 +168,7 @@ def _gaussian(goal: Goal, exponent: Expr) -> Iterator[Move]:
     scale = (p * number(-1)).to(HALF)
     if not h.terms and scale.number == 1 and not c.terms:
         return
-    u = _fresh(f)
+    u = fresh(f)
     k = c - p * h * h
     new = apply(exp, var(u).to(2) * number(-1)) / scale
     if k.terms:
@@ -183,17 +183,12 @@ def _substituted(goal: Goal, quadratic: Expr, u: Var, inner: Expr, new: Expr) ->
     )
 
 
-def _fresh(f: Expr) -> Var:
-    from .integration_rules import fresh
-
-    return fresh(f)
-
-
 def _quadratic(u: Expr, x: Var) -> tuple[Expr, Expr, Expr] | None:
     """p, r, c of p x² + r x + c, with p ≠ 0; they may hold other names."""
     parts: dict[Exact, list[Expr]] = {0: [], 1: [], 2: []}
     for t in u.expanded().terms:
-        n = dict(t.powers).get(x, 0)
+        powers: dict[Factor, Exact] = dict(t.powers)
+        n = powers.get(x, 0)
         rest = Expr((Term(t.number, tuple(q for q in t.powers if q[0] != x)),))
         if n not in parts or x in rest.variables:
             return None

@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import isqrt, lcm
 
 from ..ir import Var
-from .algebra import ONE, Term
+from .algebra import Term
 from .expression import Expr, total
 
 Coefficients = Sequence[Fraction]
@@ -118,8 +118,9 @@ def _divisors(n: int) -> list[int]:
 def solve(columns: Sequence[Coefficients], right: Coefficients, rows: int) -> list[Fraction] | None:
     """The numbers with which the columns add up to the right side; exact, None if there are none."""
     n = len(columns)
-    at = lambda c, i: c[i] if i < len(c) else Fraction(0)  # noqa: E731
-    m = [[at(c, i) for c in columns] + [at(right, i)] for i in range(max(rows, len(right)))]
+    height = max(rows, len(right), *map(len, columns))
+    padded = [[*c, *[Fraction(0)] * (height - len(c))] for c in (*columns, right)]
+    m = [list(row) for row in zip(*padded, strict=True)]
     for j in range(n):
         pivot = next((i for i in range(j, len(m)) if m[i][j]), None)
         if pivot is None:

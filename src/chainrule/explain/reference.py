@@ -88,7 +88,7 @@ def antiderivatives_of(op: Elementwise) -> list[tuple[Box, Box]]:
 
     >>> from chainrule.ops.elementary import log_
     >>> print(*antiderivatives_of(log_)[0], sep="   ")
-    u   u ln(u) − u
+    u   u (ln(u) − 1)
     """
     if op.antiderivative is None:
         return []

@@ -55,10 +55,10 @@ def called(e: Equation, moving: Flags) -> str:
     rule = kind(e, moving)
     if rule in ARITHMETIC or (rule == "exponential" and e.op.rule != rule):
         return f"{rule} rule"
-    return f"derivative of {_name(e)}"
+    return f"derivative of {name_of(e)}"
 
 
-def _name(e: Equation) -> str:
+def name_of(e: Equation) -> str:
     """ln, σ; where the sign in mathematics is no word, as in |x|, what the function is called in NumPy."""
     notation = notation_of(e)
     names = (notation.symbol, notation.text.rpartition(".")[2])

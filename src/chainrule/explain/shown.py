@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..ir import Var
-from .expression import Expr, write
+from .expression import Expr
+from .expression_program import write
 from .formula import Typesetter
 from .layout import Box, letter, number, row
 from .names import symbol

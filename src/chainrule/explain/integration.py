@@ -55,7 +55,7 @@ Rule = Callable[["Search", Goal], Iterator[Move]]
 
 @dataclass
 class Search:
-    """One search: what is open, what failed, and how much has been looked at."""
+    """One search, which changes as it goes: what is open, what failed, and how much has been looked at."""
 
     rules: Sequence[Rule]
     open: list[Goal] = field(default_factory=list)

@@ -201,6 +201,17 @@ def test_colour_is_never_alone():
     assert "two" in text
 
 
+def test_a_picture_of_nothing_says_so():
+    assert "nothing to show" in Figure("t", []).svg()
+    assert "nothing to show" in Figure("t", [Line([], [], "empty")]).svg()
+
+
+def test_a_figure_carries_no_address_and_no_script():
+    text = Figure("t", list(MARKS.values())[:6]).svg()
+    assert "<script" not in text
+    assert re.findall(r"https?://[^\"]+", text) == ["http://www.w3.org/2000/svg"]
+
+
 def test_a_picture_is_saved(tmp_path):
     figure = Figure("t — ∂", [Line([0, 1], [0, 1])])
     assert figure.save(tmp_path / "a.svg").read_text(encoding="utf-8").strip() == figure.svg()

@@ -59,6 +59,9 @@ def axes(figure: Figure, looks: Sequence[Look], key: str) -> Axes:
         frame, left=left, right=max(right, left + 60), x=replace(frame.x, start=left, end=max(right, left + 60))
     )
     across = _across(figure, frame)
+    if across.slanted:  # the first name reaches to the left of its bar
+        left = max(left, _EDGE + 0.82 * across.widest - 0.5 * (frame.x(1.0) - frame.x(0.0)))
+        frame = replace(frame, left=left, x=replace(frame.x, start=left))
     bottom = figure.height - 8 - (20 if figure.x else 0) - _depth(across) - (14 if figure.remark() else 0)
     floors = _floors(figure, above, labels, frame)
     top = 8 + 18 * len(title) + 6 + _LINE * (max(floors.values(), default=-1) + 1)

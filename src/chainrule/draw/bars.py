@@ -11,6 +11,7 @@ import numpy as np
 
 from .mark import Anchor, Frame, Look, Mark, Row, Tone, check_tone
 from .numbers import Array, numbers, same_length, shown
+from .text import width_of
 
 _SLOT = 0.76  # the part of a name's stretch that its bars take
 
@@ -45,8 +46,8 @@ class Bars(Mark):
         base = frame.y(0.0) if not frame.y.log else frame.bottom
         base = min(max(base if math.isfinite(base) else frame.bottom, frame.top), frame.bottom)
         parts = []
-        # with few bars each says its number
-        named = width >= 30
+        # where there is room each bar says its number
+        named = width >= max((width_of(shown(h, 3), 12) for h in self.heights), default=0.0)
         for i, height in enumerate(self.heights):
             y = frame.y(height)
             if not math.isfinite(y):

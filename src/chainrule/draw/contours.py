@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +12,7 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from .mark import Frame, Look, Mark, Row, Tone, check_tone
 from .numbers import Array, array_of, numbers, shown
-from .scale import Scale, rounds
+from .scale import rounds
 from .text import escape, width_of
 from .thin import along
 
@@ -61,7 +62,9 @@ class Contours(Mark):
         # a narrow valley beside steep walls: evenly spaced levels would leave the valley empty
         if low >= 0 and middle < 0.15 * high:
             smallest = float(np.quantile(finite[finite > 0], 0.01))
-            levels = Scale(max(smallest, high * 1e-6), high, 0, 1, log=True).ticks(9)
+            first, last = math.floor(math.log10(max(smallest, high * 1e-6))), math.ceil(math.log10(high))
+            steps = (1, 3) if last - first <= 5 else (1,)
+            levels = [float(f"{m}e{k}") for k in range(first, last) for m in steps]
         else:
             levels = rounds(low, high, 9)
         return [v for v in levels if low < v < high]

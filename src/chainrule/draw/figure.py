@@ -18,6 +18,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import ArgumentError
 from .axes import Axes, axes
 from .bars import Bars
@@ -29,6 +31,7 @@ from .text import escape
 from .thin import rows
 
 _SMALLEST = 120
+_NOTHING = "nothing to show"
 
 
 @dataclass(frozen=True, repr=False)
@@ -67,7 +70,11 @@ class Figure:
             object.__setattr__(self, name, str(getattr(self, name)))
         for name in ("width", "height"):
             size = getattr(self, name)
-            if not isinstance(size, int) or isinstance(size, bool) or not _SMALLEST <= size <= 10_000:
+            if isinstance(size, np.integer):
+                object.__setattr__(self, name, int(size))
+            elif not isinstance(size, int) or isinstance(size, bool):
+                raise ArgumentError(f"{name}={size!r}: pixels are counted in whole numbers")
+            if not _SMALLEST <= size <= 10_000:
                 raise ArgumentError(f"{name}={size!r}: a picture is {_SMALLEST} to 10000 pixels wide and high")
         if self.equal and (self.log_x or self.log_y):
             raise ArgumentError("equal=True: on a logarithmic axis units have no one length")
@@ -139,7 +146,9 @@ class Figure:
         if missing:
             why = "not finite, or not positive" if self.log_x or self.log_y else "not finite"
             return f"{missing} value{'s' * (missing != 1)} not shown: {why}"
-        return ""
+        return (
+            "" if self.marks and any(a.size for mark in self.marks for axis in mark.seen() for a in axis) else _NOTHING
+        )
 
     def words(self) -> str:
         """The picture in words: the description, or what each mark shows."""
@@ -148,7 +157,7 @@ class Figure:
         told = [f"{mark.noun}{f' “{mark.label}”' if mark.label else ''} {mark.says()}" for mark in self.marks]
         across = f"{self.x}{' (logarithmic)' if self.log_x else ''}"
         up = f"{self.y}{' (logarithmic)' if self.log_y else ''}"
-        return f"{up} over {across}: {'; '.join(told) or 'nothing to show'}."
+        return f"{up} over {across}: {'; '.join(told) or _NOTHING}."
 
     def save(self, path: str | Path) -> Path:
         """Write the picture to a file that ends in .svg."""
@@ -170,7 +179,7 @@ class Figure:
         counted = Counter(mark.noun for mark in self.marks)
         told = [f"{n} {noun.replace('set', 'sets', 1) if 'set' in noun and n > 1 else noun + 's' * (n > 1)}"
                 for noun, n in counted.items()]  # fmt: skip
-        return f"{self.title}: {', '.join(told) or 'nothing to show'}"
+        return f"{self.title}: {', '.join(told) or _NOTHING}"
 
     __repr__ = __str__
 

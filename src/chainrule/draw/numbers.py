@@ -96,8 +96,8 @@ def tick_names(ticks: Sequence[float], log: bool) -> list[str]:
         return [_plain(t) for t in ticks]
     step = min(b / 2 - a / 2 for a, b in itertools.pairwise(ticks)) * 2
     largest = max(abs(t) for t in ticks)
-    if not (0 < step < math.inf and math.isfinite(largest)):
-        return [_plain(t) for t in ticks]
+    if not 0 < step < math.inf:
+        return [shown(t) for t in ticks]
     if largest >= 1e6 or largest < 1e-3:
         digits = max(0, math.floor(math.log10(largest)) - math.floor(math.log10(step) + 1e-9))
         return ["0" if abs(t) < step / 2 else scientific(f"{t:.{min(digits, 16)}e}") for t in ticks]

@@ -37,7 +37,7 @@ class _Ticks:
         return max((width_of(name, 12) for _, name in self.places), default=0.0)
 
 
-def axes(figure: Figure, looks: Sequence[Look], key: str) -> Axes:
+def axes(figure: Figure, looks: Sequence[Look]) -> Axes:
     """Lay out a figure's axes, titles and labels."""
     x_range, y_range = _ranges(figure)
     title = wrapped(figure.title, figure.width - 2 * _EDGE, 14)
@@ -46,7 +46,7 @@ def axes(figure: Figure, looks: Sequence[Look], key: str) -> Axes:
     frame = Frame(
         Scale(*x_range, 60, figure.width - _EDGE, figure.log_x),
         Scale(*y_range, figure.height - 50, 40, figure.log_y),
-        60, figure.width - _EDGE, 40, figure.height - 50, key,
+        60, figure.width - _EDGE, 40, figure.height - 50,
     )  # fmt: skip
     anchors = {i: anchor for i in labels if (anchor := figure.marks[i].anchor(frame))}
     beside = [i for i, anchor in anchors.items() if anchor.side == "right"]

@@ -14,7 +14,6 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +26,7 @@ from .curves import Line
 from .mark import Look, Mark, shape_name, tone_name
 from .numbers import shown
 from .style import NAME, css
-from .text import escape
+from .text import PLACE, escape, keyed
 from .thin import rows
 
 _SMALLEST = 120
@@ -108,16 +107,13 @@ class Figure:
 
     def svg(self, key: str = "") -> str:
         """The picture as an SVG element. Its ids begin with `key`: by default a digest of what is drawn."""
-        if not key:
-            key = f"figure-{sha256(repr((self.title, self._text('?'))).encode('utf-8', 'replace')).hexdigest()[:10]}"
-        return self._text(key)
+        return keyed(self._text(PLACE), key, "figure")
 
     def _text(self, key: str) -> str:
         looks = self.looks()
-        laid = axes(self, looks, escape(key))
+        laid = axes(self, looks)
         frame = laid.frame
         drawn = "".join(mark.paint(frame, look) for mark, look in zip(self.marks, looks, strict=True))
-        key = escape(key)
         size = f'x="{frame.left:.1f}" y="{frame.top:.1f}" width="{frame.width:.1f}"'
         clip = f'<clipPath id="{key}-inside"><rect {size} height="{frame.bottom - frame.top:.1f}"/></clipPath>'
         if self.x_range or self.y_range:

@@ -11,7 +11,6 @@ import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from .layers import layered, placed
 from .mark import Look, Tone, check_tone, tone_name
 from .notes import arrow_head
 from .style import NAME, css
-from .text import escape, width_of, wrapped
+from .text import PLACE, escape, keyed, width_of, wrapped
 
 MOST = 120
 _LINE, _PAD, _BETWEEN = 17.0, 9.0, 54.0  # a line of text, the room in a box, the room between layers
@@ -89,9 +88,7 @@ class Graph:
 
     def svg(self, key: str = "") -> str:
         """The drawing as an SVG element. Its ids begin with `key`: by default a digest of what is drawn."""
-        if not key:
-            key = f"graph-{sha256(self._text('?').encode('utf-8', 'replace')).hexdigest()[:10]}"
-        return self._text(escape(key))
+        return keyed(self._text(PLACE), key, "graph")
 
     def _text(self, key: str) -> str:
         laid = _laid(self)

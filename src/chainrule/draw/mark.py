@@ -27,7 +27,6 @@ class Frame:
     right: float
     top: float
     bottom: float
-    key: str
 
     @property
     def width(self) -> float:

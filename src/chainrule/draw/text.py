@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from html import escape as _escape
 
 # XML knows no control characters and no halves of a surrogate pair, however escaped
@@ -22,6 +23,15 @@ def escape(text: object) -> str:
     'a &lt; b &amp; &#x27;c&#x27;'
     """
     return _escape(_UNWRITABLE.sub("\ufffd", str(text)), quote=True)
+
+
+PLACE = "\x00"  # where ids will stand; no text contains it once it is escaped
+
+
+def keyed(text: str, key: str, kind: str) -> str:
+    """The picture with its ids: by default from a digest of all that is drawn, so that pictures share a page."""
+    key = escape(key) or f"{kind}-{sha256(text.encode()).hexdigest()[:10]}"
+    return text.replace(PLACE, key)
 
 
 def width_of(text: str, size: float = 13) -> float:

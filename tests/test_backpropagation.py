@@ -34,6 +34,21 @@ def test_the_backward_sweep_by_hand_is_the_engines_gradient():
         assert np.allclose(engine[name], hand[name], rtol=1e-13, atol=1e-15), name
 
 
+def test_the_table_of_the_chapter_is_right():
+    """weight_g = 0, weight_f = 3, x = 2, target 1: adjoints 0.75, 3 and 1, and 1.5 and 0.5 for the weights."""
+
+    def loss(weight_g, weight_f, x, target):
+        z = weight_g * x
+        hidden = 1 / (1 + np.exp(-z))
+        output = weight_f * hidden
+        return (output - target) ** 2
+
+    rows = cr.explain(loss, 0.0, 3.0, 2.0, 1.0, wrt=("weight_g", "weight_f")).backprop.rows
+    size = {str(r.name): r.adjoint_size for r in rows}
+    assert [size[n] for n in ("z", "hidden", "output")] == [0.75, 3, 1]
+    assert [size[n] for n in ("weight_g", "weight_f")] == [1.5, 0.5]
+
+
 def test_a_backward_sweep_without_its_transpose_or_sum_is_caught():
     """The comparison can fail: with a matrix the other way round, it does."""
     hand = by_hand(P, X, Y)

@@ -23,7 +23,7 @@ figure = Figure(
     "second entry",
     equal=True,
     height=460,
-    description="The gradient (30, 40) ends outside of a square and of a circle around zero. By value it is moved to the "
-    "corner of the square, (25, 25), which points another way. By norm it is shortened to (15, 20) on the circle, along "
-    "the same line.",
+    description="The gradient (30, 40) ends outside of a square and of a circle around zero. By value it is moved to "
+    "the corner of the square, (25, 25), which points another way. By norm it is shortened to (15, 20) on the circle, "
+    "along the same line.",
 )

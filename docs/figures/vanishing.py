@@ -43,6 +43,6 @@ figure = Figure(
     "norm of the adjoint",
     log_y=True,
     description="On a logarithmic scale, the gradient of a sigmoid network falls along a straight line to about 10⁻¹⁸ "
-    "in thirty layers. With ReLU it falls more slowly, to about 10⁻⁶; with ReLU and a larger start, with tanh, and with "
+    "in thirty layers. With ReLU it falls slower, to about 10⁻⁶; with ReLU and a larger start, with tanh, and with "
     "tanh in a residual network, it keeps most of its size.",
 )

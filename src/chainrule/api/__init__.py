@@ -17,7 +17,8 @@ from .maps import local_map
 from .matrices import hessian, hvp, jacobian
 from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
 from .rows import vmap
-from .run_now import check, derive, explain, minimize, trace
+from .reading import derive, explain, trace
+from .run_now import check, minimize
 from .sizes import gradient_norms
 
 __all__ = [

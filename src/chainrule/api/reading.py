@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from ..explain.derive import Derivation, derivation
 from ..explain.explanation import Explanation, explanation
 from ..explain.parse import numbers_taken, parse, variable_of

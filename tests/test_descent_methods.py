@@ -223,6 +223,17 @@ def test_what_is_not_finite_is_no_success(method):
     assert not found.success
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_a_walk_that_passes_lower_values_on_its_way_to_rest_is_a_success(seed):
+    random = np.random.default_rng(seed)
+    d, start = 10 ** random.uniform(0, 2, 4), random.normal(size=4)
+    found = cr.minimize(
+        lambda x, d: 0.5 * np.sum(d * x**2), start, (d,), method="momentum", learning_rate=1.9 / d.max(), max_iter=5000
+    )
+    assert found.success, found
+    assert found.grad_norm <= 1e-6
+
+
 def test_a_run_that_is_not_gradient_descent_with_a_rate_has_no_label():
     rate = {"learning_rate": 0.1}
     for method, options in (("l-bfgs", {}), ("gradient descent", {}), ("adam", rate), ("momentum", rate)):

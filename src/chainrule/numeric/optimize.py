@@ -23,7 +23,7 @@ from ..errors import ArgumentError
 from ..ir import Array
 from .descent import RULES, Ask, checked, descend
 from .layout import Layout
-from .objective import Objective, Path, Stop
+from .objective import Objective, Path, Point, Stop
 from .regimes import Trace
 
 ValueAndGrad = Callable[[Any], tuple[Any, Any]]
@@ -171,13 +171,14 @@ def minimize(
         return descend(ask, begin, after, n, learning_rate, rule=name, momentum=momentum, trace=trace)
 
     status, own_words = _walk(objective, begin, name, hvp, tol, _count(max_iter), callback, walk)
-    point = objective.final()
+    # a walk with momentum may pass lower values on its way to rest: where its gradient vanishes is what it found
+    point = objective.current if status == "converged" and objective.current is not None else objective.final()
     status = _verdict(status, point.grad_norm, objective.largest_gradient, tol)
     if status == "stuck" and objective.bottomless(-point.gradient):
         status = "unbounded"
     return Minimum(
         layout.build(point.x), point.value, status in ("converged", "rounding"), status,
-        _message(status, objective, own_words, tol),
+        _message(status, objective, point, own_words, tol),
         name, objective.nit, objective.nfev, objective.nfev, objective.nhev, point.grad_norm,
         objective.path, perf_counter() - start,
         trace.regime() if name == "gradient descent" and learning_rate is not None and status != "unbounded" else None,
@@ -311,8 +312,7 @@ def _first_not_finite(x: Array) -> str:
     return f"number {i + 1} of {x.size} is {x[i]}" if x.size > 1 else f"it is {x[i]}"
 
 
-def _message(status: str, objective: Objective, scipy_says: str, tol: float) -> str:
-    point = objective.final()
+def _message(status: str, objective: Objective, point: Point, scipy_says: str, tol: float) -> str:
     norm = f"the largest gradient component is {point.grad_norm:.2g}"
     if status == "converged":
         flat = ", or f does not depend on x here" if point.grad_norm == 0 else ""

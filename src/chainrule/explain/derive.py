@@ -32,6 +32,7 @@ from ..ir import Atom, Const, Program, Var
 from ..trace.recorder import Recorder
 from ..transform.reverse import reached_from
 from ..transform.simplify import simplify
+from .conditions import conditions
 from .formula import Formula, Typesetter, title
 from .layout import Box, applied, beside, fraction
 from .lines import names_for, written_lines
@@ -87,6 +88,11 @@ class Derivation:
         return derivative
 
     @cached_property
+    def domain(self) -> tuple[str, ...]:
+        """What the rules need: where each function in it is defined and has a slope; empty where that is everywhere."""
+        return conditions(self.recorded)
+
+    @cached_property
     def code(self) -> Source:
         """The derivative as NumPy source."""
         return source(self.program, "derivative")
@@ -113,7 +119,9 @@ class Derivation:
             lines.append(f"{margin}  {step.rule}" + (f": {step.statement}" if step.statement else ""))
             if step.result.unicode != step.applied.unicode:
                 lines.append(f"{margin}= {step.result}")
-        return "\n".join([*lines, "", str(self.result)])
+        return "\n".join(
+            [*lines, "", str(self.result), *(["  for " + " and ".join(self.domain)] if self.domain else [])]
+        )
 
     def _repr_latex_(self) -> str:
         lines = [f"&{step.latex} && \\text{{{step.rule}}}" for _, step in walk(self.steps)]
@@ -129,6 +137,7 @@ class Derivation:
             "variable": str(self.variable),
             "steps": [step.as_dict() for step in self.steps],
             "result": self.result.as_dict(),
+            "domain": list(self.domain),
             "code": self.code.as_dict(),
         }
 

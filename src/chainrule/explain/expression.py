@@ -164,6 +164,11 @@ def var(v: Var) -> Expr:
     return Expr((Term(ONE, ((v, ONE),)),))
 
 
+def var_of(factor: Factor) -> Expr:
+    """A factor as an expression."""
+    return Expr((Term(ONE, ((factor, ONE),)),))
+
+
 def total(parts: Iterable[Expr]) -> Expr:
     return Expr(_few(collected([t for part in parts for t in part.terms])))
 

@@ -9,7 +9,7 @@ from ..transform.reverse import reached_from
 from ..transform.simplify import simplify
 from .algebra import ONE, Term, without
 from .derive import forward_by_the_book
-from .expression import Expr, Factor, depends, number, total, var
+from .expression import Expr, depends, number, total, var
 from .expression_program import read, write
 from .integration import Goal, Move
 from .textbook import with_book_rules
@@ -61,8 +61,3 @@ def rewritten(rule: str, statement: str, goal: Goal, new: Expr) -> Iterator[Move
     """The same integrand in another form."""
     if new != goal.integrand:
         yield Move(rule, statement, (Goal(new, goal.variable),), same)
-
-
-def var_of(factor: Factor) -> Expr:
-    """A factor as an expression."""
-    return Expr((Term(ONE, ((factor, ONE),)),))

@@ -9,12 +9,12 @@ from ..ir import ArrayType, Equation, Program, Var
 from ..ops.elementary import cos, exp, sin
 from ..trace.recorder import Recorder, Traced
 from .algebra import Term, without
-from .expression import Applied, Expr, Factor, apply, depends, ln_abs, number, product, shared, total, var
+from .expression import Applied, Expr, Factor, apply, depends, ln_abs, number, product, shared, total, var, var_of
 from .expression_program import read
 from .integral_table import looked_up
 from .integration import Goal, Move, Rule, Search
 from .integration_fractions import completed_square, divided, numerator_apart, split
-from .integration_parts import derivative, linear, moving, rewritten, var_of
+from .integration_parts import derivative, linear, moving, rewritten
 from .integration_substitution import linear_substitution, shift, substitution
 from .rules import name_of
 from .shown import shown

@@ -7,9 +7,9 @@ from fractions import Fraction
 
 from ..ir import Var
 from ..ops.elementary import exp
-from .expression import Applied, Expr, Factor, apply, depends, number, product, total, var
+from .expression import Applied, Expr, Factor, apply, depends, number, product, total, var, var_of
 from .integration import Combine, Goal, Move, Search
-from .integration_parts import derivative, fresh, linear, var_of
+from .integration_parts import derivative, fresh, linear
 from .shown import shown
 
 

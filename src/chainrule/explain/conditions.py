@@ -1,4 +1,4 @@
-"""Where the rules of a derivation hold: where each function in it is defined, and has a slope, as far as the table says it.
+"""Where the rules of a derivation hold: where each function in it is defined and has a slope, as the table says.
 
 >>> import numpy as np
 >>> from chainrule import trace
@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fractions import Fraction
 from functools import cache
+
+import numpy as np
 
 from ..ir import Program
 from ..ops.arithmetic import fmax, fmin, maximum, minimum

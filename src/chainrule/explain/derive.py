@@ -89,7 +89,7 @@ class Derivation:
 
     @cached_property
     def domain(self) -> tuple[str, ...]:
-        """What the rules need: where each function in it is defined and has a slope; empty where that is everywhere."""
+        """What the rules need: where each function in it is defined and has a slope, as the table says."""
         return conditions(self.recorded)
 
     @cached_property
@@ -119,9 +119,8 @@ class Derivation:
             lines.append(f"{margin}  {step.rule}" + (f": {step.statement}" if step.statement else ""))
             if step.result.unicode != step.applied.unicode:
                 lines.append(f"{margin}= {step.result}")
-        return "\n".join(
-            [*lines, "", str(self.result), *(["  for " + " and ".join(self.domain)] if self.domain else [])]
-        )
+        where = ["  for " + " and ".join(self.domain)] if self.domain else []
+        return "\n".join([*lines, "", str(self.result), *where])
 
     def _repr_latex_(self) -> str:
         lines = [f"&{step.latex} && \\text{{{step.rule}}}" for _, step in walk(self.steps)]

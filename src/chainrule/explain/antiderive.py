@@ -101,6 +101,7 @@ class Antiderivative:
                 raise ArgumentError(f"the antiderivative takes {taken}: {', '.join(names)}")
             return _evaluated(program, (*map(_real, values), *hidden))
 
+        antiderivative.__name__ = "F"
         if all(name.isidentifier() for name in names):
             kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
             parameters = [inspect.Parameter(name, kind) for name in names]
@@ -120,7 +121,7 @@ class Antiderivative:
 
     @property
     def unicode(self) -> str:
-        """The antiderivative alone."""
+        """The antiderivative and its C, without the integral in front."""
         return "" if self.result is None else str(self.result.right)
 
     @property

@@ -19,7 +19,7 @@ from ..ops.arithmetic import fmax, fmin, maximum, minimum
 from ..ops.elementary import cos, tan
 from ..ops.op import Elementwise
 from ..ops.sets import REALS
-from .continuity import Demand
+from .continuity import Demand, inside_bars
 from .expression import Applied, Expr, TooLarge, Unreadable, apply, number, positive, var_of
 from .expression_program import read
 
@@ -58,7 +58,9 @@ def _of_function(factor: Applied) -> Iterator[Demand]:
     op = factor.op
     for i, (a, domain) in enumerate(zip(factor.args, op.domain, strict=True)):
         known = domain == REALS or (domain.low == 0 and positive(a))
-        if a.variables and not domain.whole and not known and _ends_there(op, i):
+        if domain.low == 0 and domain.open_low and inside_bars(a) != a:  # |x| > 0
+            yield Demand(inside_bars(a), not_zero=True)
+        elif a.variables and not domain.whole and not known and _ends_there(op, i):
             yield Demand(a, low=domain.low, high=domain.high, open=domain.open_low or domain.open_high)
         for kink in op.kinks if len(op.kinks) < 3 and a.variables else ():
             yield Demand(a - number(Fraction(kink)), not_zero=True)

@@ -286,14 +286,14 @@ def notes(whole: Expr, x: Var) -> tuple[str, ...]:
 
 
 def _zero(u: Expr) -> str:
-    return f"{shown(_inside_bars(u))} = 0"
+    return f"{shown(inside_bars(u))} = 0"
 
 
 def _bare(demand: Demand) -> str:
-    return str(Demand(_inside_bars(demand.of), True)) if demand.not_zero else str(demand)
+    return str(Demand(inside_bars(demand.of), True)) if demand.not_zero else str(demand)
 
 
-def _inside_bars(u: Expr) -> Expr:
+def inside_bars(u: Expr) -> Expr:
     """|a| ≠ 0 is a ≠ 0."""
     t = u.single
     if t is not None and len(t.powers) == 1 and isinstance(t.powers[0][0], Applied) and t.powers[0][0].op is absolute:

@@ -50,8 +50,16 @@ def laid_out(e: Equation, parts: Parts, *, elements: bool = False) -> Box:
     """The box of `e.op` applied to parts that are laid out already; `elements` if a product is one of numbers."""
     notation = notation_of(e)
     if elements and notation.style == "infix" and notation.level == PRODUCT:
-        return _over_its_length(*parts) or product(parts)
+        return _over_its_length(*parts) or _numbers_product(parts)
     return _STYLES[notation.style](e, notation, parts)
+
+
+def _numbers_product(parts: Parts) -> Box:
+    """(−3) x is −3 x."""
+    first, *rest = parts
+    if rest and first.kind == "prefix" and is_number(first):
+        return negated(product([first.parts[0], *rest]))
+    return product(parts)
 
 
 def _over_its_length(front: Box, back: Box) -> Box | None:
@@ -78,7 +86,7 @@ def _infix(e: Equation, notation: Notation, parts: Parts) -> Box:
     if notation.level == PRODUCT:
         if left.sign == "1" or right.sign == "1":  # a condition that always holds
             return right if left.sign == "1" else left
-        return hadamard([left, right]) if e.output.type.shape else product([left, right])
+        return hadamard([left, right]) if e.output.type.shape else _numbers_product([left, right])
     return relation(left, notation.symbol, notation.tex, right)
 
 

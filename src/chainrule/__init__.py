@@ -13,7 +13,7 @@ from .api import (
     numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
     critical_point, learning_rate,
     integrate,
-    difference_quotients, step_errors, tangent,
+    critical_points, difference_quotients, step_errors, tangent,
     per_example_gradients,
 )  # fmt: skip
 from .api import schedules as schedules
@@ -26,7 +26,7 @@ __all__ = [
     "check", "minimize", "explain", "derive", "antiderive",
     "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
-    "difference_quotients", "tangent", "step_errors",
+    "difference_quotients", "tangent", "step_errors", "critical_points",
     "learning_rate", "critical_point",
     "integrate",
     "per_example_gradients",

@@ -12,6 +12,7 @@ from .curvature import critical_point, learning_rate
 from .examples import per_example_gradients
 from .first import grad, jvp, value_and_grad, vjp
 from .integrals import Integral, integrate
+from .intervals import critical_points
 from .local import difference_quotients, step_errors, tangent
 from .maps import local_map
 from .matrices import hessian, hvp, jacobian
@@ -26,7 +27,7 @@ __all__ = [
     "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
     "explain", "derive", "antiderive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
-    "difference_quotients", "tangent", "step_errors",
+    "difference_quotients", "tangent", "step_errors", "critical_points",
     "learning_rate", "critical_point", "schedules",
     "Integral", "integrate",
     "per_example_gradients",

@@ -156,6 +156,12 @@ def _gradient(program: Program, wanted: tuple[int, ...]) -> Derived:
     return _derivatives_only(reverse(program, wanted, [one]))
 
 
+def gradient_program(program: Program, wanted: tuple[int, ...]) -> Program | None:
+    """The Program of the derivative in the one input `wanted`; None if it is zero everywhere."""
+    found = _gradient(program, wanted)
+    return found.program if found.present[0] is not None else None
+
+
 def _second(
     program: Program, wanted: tuple[int, ...], seeds: int, n: int
 ) -> tuple[Derived, Derived, Executable | None]:

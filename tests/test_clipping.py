@@ -102,17 +102,25 @@ def test_a_value_that_is_not_finite_is_refused_with_its_name_and_place(clip):
 
 
 @every_clip
-@pytest.mark.parametrize("limit", [0, -1, np.nan, np.inf, "1", None, True, np.ones(2)])
+@pytest.mark.parametrize("limit", [0, -1, 10**400, np.nan, np.inf, "1", None, True, np.ones(2)])
 def test_a_limit_is_positive_and_finite(clip, limit):
     with pytest.raises(cr.ChainruleError, match="limit"):
         clip(np.ones(2), limit)
 
 
 @every_clip
-@pytest.mark.parametrize("g", ["gradient", np.array([1j]), True, np.array([True]), np.array(["a"]), object()])
+@pytest.mark.parametrize(
+    "g", ["gradient", np.array([1, None]), np.array([1j]), True, np.array([True]), np.array(["a"]), object()]
+)
 def test_what_is_no_gradient_is_refused(clip, g):
     with pytest.raises(cr.ChainruleError, match="real numbers"):
         clip(g, 1.0)
+
+
+@every_clip
+def test_a_masked_array_is_refused(clip):
+    with pytest.raises(cr.ChainruleError, match="masked"):
+        clip(np.ma.array([3.0, 4.0], mask=[False, True]), 1.0)
 
 
 @every_clip

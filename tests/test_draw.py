@@ -175,6 +175,8 @@ def test_labels_are_moved_apart_and_no_further_than_needed():
         (lambda: Line([1], [1], style="wavy"), ArgumentError, "wavy"),
         (lambda: Line([1], [1], tone="mauve"), ArgumentError, "mauve"),
         (lambda: Line([[1], [1, 2]], [1]), ShapeError, "ragged"),
+        (lambda: Bars("abc", [1, 2, 3]), ArgumentError, "list of names"),
+        (lambda: Bars(3, [1]), ArgumentError, "list of names"),
         (lambda: Figure("t", [3]), ArgumentError, "made of marks"),
         (lambda: Figure("t", "line"), ArgumentError, "list of marks"),
         (lambda: Figure("t", [], equal=True, log_x=True), ArgumentError, "logarithmic"),
@@ -204,6 +206,24 @@ def test_colour_is_never_alone():
 def test_a_picture_of_nothing_says_so():
     assert "nothing to show" in Figure("t", []).svg()
     assert "nothing to show" in Figure("t", [Line([], [], "empty")]).svg()
+
+
+def test_a_label_is_text_whatever_it_was():
+    assert ">7<" in Figure("t", [Line([0, 1], [0, 1], 7), Line([0, 1], [0, 1], None)]).svg()
+
+
+@every_mark
+@pytest.mark.parametrize("size", [(120, 120), (300, 2000), (2000, 200)])
+def test_any_size_of_picture_has_room(mark, size):
+    figure = Figure("A title that is long enough to be broken", [mark], width=size[0], height=size[1])
+    for rect in root_of(figure).iter(f"{SVG}rect"):
+        assert float(rect.get("width")) >= 0
+        assert float(rect.get("height")) >= 0
+
+
+def test_thirty_marks_look_different():
+    looks = Figure("t", [Line([0], [0], str(n)) for n in range(30)]).looks()
+    assert len({(look.tone, look.shape) for look in looks}) == 30
 
 
 def test_a_figure_carries_no_address_and_no_script():

@@ -101,6 +101,22 @@ def test_what_is_lost_is_said_and_what_is_undefined_is_none():
     assert of(np.zeros((2, 2))).rank == 0
 
 
+@pytest.mark.parametrize(("scale", "power"), [(1e200, 400), (1e-200, -400)])
+def test_areas_beyond_all_floats_are_not_called_infinite_or_zero(scale, power):
+    found = of(np.diag([-scale, scale]))
+    assert f"1e{power:+d}" in str(found)
+    assert found.mirrors
+    assert found.stretches.tolist() == pytest.approx([scale, scale])
+
+
+def test_a_grid_that_leaves_the_domain_has_gaps():
+    with np.errstate(all="ignore"):
+        figure = cr.local_map(lambda x: np.sqrt(x), np.array([0.1, 0.1])).figure
+    assert "not shown" in figure.remark()
+    inverse = cr.local_map(lambda x: np.linalg.inv(np.diag(x)) @ np.ones(2), np.array([0.5, 0.5]))  # singular at 0
+    assert "not shown" in inverse.figure.remark()
+
+
 def test_a_number_to_a_number_is_a_slope():
     found = cr.local_map(np.sin, 2.0)
     assert found.stretches[0] == pytest.approx(abs(np.cos(2.0)))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from .mark import Anchor, Frame, Look, Mark, Row, Tone, check_tone
+from ..errors import ArgumentError
+from .mark import Anchor, Frame, Look, Mark, Row, Tone, settle
 from .numbers import Array, numbers, same_length, shown
 from .text import width_of
 
@@ -30,10 +31,12 @@ class Bars(Mark):
     tone: Tone = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.labels, str) or not isinstance(self.labels, Iterable):
+            raise ArgumentError(f"labels={self.labels!r}: bars take a list of names, one for each height")
         object.__setattr__(self, "labels", tuple(str(name) for name in self.labels))
         object.__setattr__(self, "heights", numbers(self.heights, "heights"))
-        same_length(labels=self.labels, heights=self.heights)
-        check_tone(self.tone)
+        same_length(labels=list(self.labels), heights=self.heights)
+        settle(self)
 
     def seen(self) -> tuple[Sequence[Array], Sequence[Array]]:
         ends = [-0.5, len(self.labels) - 0.5] if self.labels else []

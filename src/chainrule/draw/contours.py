@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from .mark import Frame, Look, Mark, Row, Tone, check_tone
+from .mark import Frame, Look, Mark, Row, Tone, settle
 from .numbers import Array, array_of, numbers, shown
 from .scale import rounds
 from .text import escape, width_of
@@ -50,7 +50,7 @@ class Contours(Mark):
         if not np.all(np.isfinite(found)):
             raise ArgumentError("levels of contours must be finite")
         object.__setattr__(self, "levels", tuple(found))
-        check_tone(self.tone)
+        settle(self)
 
     @staticmethod
     def _chosen(values: Array) -> list[float]:

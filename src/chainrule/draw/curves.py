@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import ArgumentError
-from .mark import Anchor, Frame, Look, Mark, Row, Tone, check_tone, points_text, shape_at
+from .mark import Anchor, Frame, Look, Mark, Row, Tone, points_text, settle, shape_at
 from .numbers import Array, numbers, same_length, shown
 from .style import DASHES
 from .thin import along, apart, runs
@@ -54,7 +54,7 @@ class Line(Mark):
         object.__setattr__(self, "xs", numbers(self.xs, "xs"))
         object.__setattr__(self, "ys", numbers(self.ys, "ys"))
         same_length(xs=self.xs, ys=self.ys)
-        check_tone(self.tone)
+        settle(self)
         if self.style not in DASHES:
             raise ArgumentError(f"style={self.style!r}: a line is {', '.join(DASHES)}")
 
@@ -139,7 +139,7 @@ class Points(Mark):
         object.__setattr__(self, "xs", numbers(self.xs, "xs"))
         object.__setattr__(self, "ys", numbers(self.ys, "ys"))
         same_length(xs=self.xs, ys=self.ys)
-        check_tone(self.tone)
+        settle(self)
 
     def seen(self) -> tuple[Sequence[Array], Sequence[Array]]:
         return [_array(self.xs)], [_array(self.ys)]
@@ -190,7 +190,7 @@ class Band(Mark):
         for name in ("xs", "low", "high"):
             object.__setattr__(self, name, numbers(getattr(self, name), name))
         same_length(xs=self.xs, low=self.low, high=self.high)
-        check_tone(self.tone)
+        settle(self)
 
     def seen(self) -> tuple[Sequence[Array], Sequence[Array]]:
         return [_array(self.xs)], [_array(self.low), _array(self.high)]

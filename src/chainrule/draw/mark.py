@@ -115,6 +115,13 @@ def check_tone(tone: Tone) -> None:
         raise ArgumentError(f"tone={tone!r}: a tone is a number from 1 to {TONES}, or one of {', '.join(known)}")
 
 
+def settle(mark: Mark) -> None:
+    """Take any label as text, and raise if there is no such tone."""
+    check_tone(getattr(mark, "tone", None))
+    if "label" in getattr(mark, "__dataclass_fields__", ()):
+        object.__setattr__(mark, "label", "" if mark.label is None else str(mark.label))
+
+
 def shape_at(x: float, y: float, look: Look, size: float = 4.0, title: str = "") -> str:
     """A dot, square, triangle, … around a point."""
     s, t = size, 1.4 * size
@@ -135,7 +142,7 @@ def shape_at(x: float, y: float, look: Look, size: float = 4.0, title: str = "")
 
 
 def shape_name(nth: int) -> str:
-    return SHAPES[nth % len(SHAPES)]
+    return SHAPES[(nth + nth // TONES) % len(SHAPES)]  # the seventh has the first tone, and another shape
 
 
 def points_text(x: Array, y: Array) -> str:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from .mark import Anchor, Frame, Look, Mark, Row, Tone, check_tone
+from .mark import Anchor, Frame, Look, Mark, Row, Tone, settle
 from .numbers import Array, number, shown
 from .text import escape, width_of
 
@@ -48,7 +48,7 @@ class Arrow(Mark):
     def __post_init__(self) -> None:
         for name in ("x0", "y0", "x1", "y1"):
             object.__setattr__(self, name, number(getattr(self, name), name))
-        check_tone(self.tone)
+        settle(self)
 
     def seen(self) -> tuple[Sequence[Array], Sequence[Array]]:
         return [_one(self.x0, self.x1)], [_one(self.y0, self.y1)]
@@ -94,7 +94,7 @@ class Text(Mark):
         object.__setattr__(self, "x", number(self.x, "x"))
         object.__setattr__(self, "y", number(self.y, "y"))
         object.__setattr__(self, "text", str(self.text))
-        check_tone(self.tone)
+        settle(self)
 
     def seen(self) -> tuple[Sequence[Array], Sequence[Array]]:
         return [_one(self.x)], [_one(self.y)]
@@ -124,7 +124,7 @@ class Vertical(Mark):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "x", number(self.x, "x"))
-        check_tone(self.tone)
+        settle(self)
 
     def seen(self) -> tuple[Sequence[Array], Sequence[Array]]:
         return [_one(self.x)], []
@@ -161,7 +161,7 @@ class Horizontal(Mark):
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "y", number(self.y, "y"))
-        check_tone(self.tone)
+        settle(self)
 
     def seen(self) -> tuple[Sequence[Array], Sequence[Array]]:
         return [], [_one(self.y)]

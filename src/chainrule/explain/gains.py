@@ -204,7 +204,7 @@ def _judged(values: Sequence[ValueNorm], broken: str) -> tuple[str, float | None
         last = [v for v in values if v.shape == entries[0].shape][-1]
         entries = [entries[0], last] if last is not entries[0] else entries
     if len(entries) < 2:
-        return "undecided", None, "parameters enter at one place only, so there is no depth to compare."
+        return "undecided", None, "there is no depth to compare: parameters enter at no more than one place."
     last = entries[-1]
     if last.adjoint == 0:
         return "undecided", None, f"the adjoint of {last.name}{_at(last)} is zero: nothing flows back from there."

@@ -92,7 +92,10 @@ def _limit(limit: Any) -> float:
     number = isinstance(limit, (int, float, np.integer, np.floating)) and not isinstance(limit, bool)
     if not number and not (isinstance(limit, np.ndarray) and limit.shape == () and limit.dtype.kind in "fiu"):
         raise ArgumentError(f"limit={limit!r}: the limit is a positive number")
-    value = float(limit)
+    try:
+        value = float(limit)
+    except OverflowError:
+        value = math.inf
     if not 0 < value < math.inf:
         raise ArgumentError(f"limit={limit!r}: the limit is a positive number")
     return value
@@ -107,6 +110,8 @@ def _array(leaf: Any, path: str) -> Array | None:
             f"{name} is a stand-in: clipping looks at the numbers of a gradient, and a recorded function has none yet",
             hint="clip the gradient after it was computed; inside, write np.where",
         )
+    if isinstance(leaf, np.ma.MaskedArray):
+        raise ArgumentError(f"{name} is a masked array: its masked entries would be clipped as numbers")
     try:
         array = np.asarray(leaf)
     except ValueError:

@@ -24,11 +24,11 @@ class LocalMap:
 
     The unit directions in the rows of `axes` are sent to those in the rows of `images`, `stretches` times as long
     (the singular values, largest first); `rank` counts those that are more than rounding. For a square Jacobian,
-    `determinant` is the factor of areas or volumes, negative where the map mirrors. If besides it is invertible,
-    `jacobian = rotation @ stretch`: an orthogonal matrix and a symmetric positive one (the polar form), and in the
-    plane `angle` is that of the rotation in degrees, or, for a map that mirrors, of the line it mirrors at. `shear` is
-    how far the plane is slanted: `jacobian = Q @ diag(a, d) @ [[1, shear], [0, 1]]` with an orthogonal Q. What is not
-    defined is None.
+    `determinant` is the factor of areas or volumes, negative where the map mirrors (±∞ or ±0 beyond all floats). If
+    besides it is invertible, `jacobian = rotation @ stretch`: an orthogonal matrix and a symmetric positive one (the
+    polar form), and in the plane `angle` is that of the rotation in degrees, or, for a map that mirrors, of the line it
+    mirrors at. `shear` is how far the plane is slanted: `jacobian = Q @ diag(a, d) @ [[1, shear], [0, 1]]` with an
+    orthogonal Q. What is not defined is None.
     """
 
     point: Array
@@ -48,7 +48,9 @@ class LocalMap:
     @property
     def mirrors(self) -> bool:
         """Whether left and right are exchanged: a negative determinant."""
-        return self.determinant is not None and self.rank == len(self.point) and self.determinant < 0
+        if self.determinant is None or self.rank < len(self.point):
+            return False
+        return math.copysign(1.0, self.determinant) < 0  # too small for a float it is 0, and still has a sign
 
     @property
     def volume(self) -> float | None:
@@ -59,7 +61,8 @@ class LocalMap:
         rows, columns = self.jacobian.shape
         if rows < columns:
             return None
-        return 0.0 if self.rank < columns else float(np.prod(self.stretches))
+        with np.errstate(over="ignore", under="ignore"):
+            return 0.0 if self.rank < columns else float(np.prod(self.stretches))
 
     @property
     def condition(self) -> float:
@@ -100,8 +103,14 @@ class LocalMap:
             told.append(f"It slants by {_short(self.shear)}.")
         name = {1: "Lengths", 2: "Areas"}.get(columns, "Volumes")
         sign = ", and left and right are exchanged" if self.mirrors and columns > 1 else ""
-        told.append(f"{name} are multiplied by {self.volume:.4g}{sign}.")
+        told.append(f"{name} are multiplied by {self._factor()}{sign}.")
         return told
+
+    def _factor(self) -> str:
+        volume = self.volume
+        if volume is not None and (0 < volume < math.inf or self.rank < len(self.point)):
+            return f"{volume:.4g}"
+        return f"about 1e{np.sum(np.log10(self.stretches)):+.0f}, which is beyond all floats"
 
     def _repr_html_(self) -> str:
         lines = "".join(f"<p>{escape(line)}</p>" for line in str(self).split("\n"))
@@ -163,9 +172,18 @@ def local_map(function: Callable[[Array], Array], point: Array, value: Array, ja
             angle = angle / 2 % 180.0
     return LocalMap(
         point, value, jacobian, stretches, axes, to.T.copy(), rank,
-        float(np.linalg.det(exact)) if square else None,
+        _determinant(exact) if square else None,
         rotation, stretch, angle, _shear(exact), function,
     )  # fmt: skip
+
+
+def _determinant(matrix: Array) -> float:
+    """±∞ or ±0 where it is beyond all floats."""
+    sign, logarithm = np.linalg.slogdet(matrix)
+    with np.errstate(over="ignore", under="ignore"):
+        if not abs(logarithm) < 700:
+            return float(sign * np.exp(logarithm))
+        return float(np.linalg.det(matrix))
 
 
 def _shear(jacobian: Array) -> float | None:
@@ -218,4 +236,7 @@ def _picture(found: LocalMap, reach: float) -> Figure:
 
 
 def _moved(found: LocalMap, displacement: Array) -> Array:
-    return found._function(found.point + displacement) - found.value
+    try:
+        return found._function(found.point + displacement) - found.value
+    except (ValueError, ArithmeticError):  # the grid may reach out of f's domain: a gap
+        return np.full(2, np.nan)

@@ -139,7 +139,7 @@ def _about(kind: Any) -> str:
 
 def public_page(module: Any) -> str:
     """The docstrings of a module's public names, under the intent of the file that each comes from."""
-    parts = ["# Public functions", "", _about(module), "", "| | |", "|---|---|"]
+    parts = ["# Public functions", "", _about(module), "", "| Function | What it is |", "|---|---|"]
     names = [name for name in module.__all__ if callable(getattr(module, name))]
     parts += [f"| [{name}](#{name.lower()}) | {_first_sentence(getattr(module, name))} |" for name in names]
     intents: dict[str, list[str]] = {}

@@ -37,6 +37,7 @@ File = Annotated[str, typer.Argument(metavar="FILE.py[:FUNCTION]", help="A plain
 Wrt = Annotated[str | None, typer.Option(help="What to differentiate with respect to: names, with commas between.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Html = Annotated[Path | None, typer.Option(help="Write the report as one HTML page to this file.")]
+Seconds = Annotated[float, typer.Option(min=0.0, help="About how long it may take.")]
 Traceback = Annotated[bool, typer.Option("--traceback", help="Show where an error was raised.")]
 
 
@@ -123,7 +124,14 @@ def _users_output(as_json: bool) -> Iterator[None]:
 
 @app.command()
 @command
-def study(file: File, wrt: Wrt = None, html: Html = None, json_: Json = False, traceback: Traceback = False) -> int:
+def study(
+    file: File,
+    wrt: Wrt = None,
+    html: Html = None,
+    seconds: Seconds = 60.0,
+    json_: Json = False,
+    traceback: Traceback = False,
+) -> int:
     """Everything there is to say of a function: its gradient, a check of it, its minimum.
 
     The function's arguments are the file's variables of the same names. What is varied: --wrt, else WRT in the file,
@@ -139,7 +147,7 @@ def study(file: File, wrt: Wrt = None, html: Html = None, json_: Json = False, t
         out = terminal.console(stderr=json_)
         show = (lambda study: None) if json_ else terminal.Printer(out)
         with terminal.Bar(terminal.console(stderr=True)) as bar:
-            found = run.run(problem, show, bar)
+            found = run.run(problem, show, bar, seconds)
         if not json_:
             show(found)
         if html is not None:

@@ -25,6 +25,7 @@ MEAN, SUM, SUM_AND_REST = "mean", "sum", "sum and a rest"
 _AT_ONCE = 2**22  # numbers in the gradients that are in memory at one time
 _ROWS_AT_ONCE = 2**12
 _SEED = 0
+_ROUNDING = 0.75  # the power of the precision up to which differences are rounding
 _NOTHING = 0.01  # standard errors
 _TOO_MANY = 2**27  # numbers in gradients that are kept
 QUANTILES = (0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -134,14 +135,16 @@ def example_gradients(
     *,
     sample: int | None = None,
     keep: Callable[[Array], Any] | None = None,
+    kind: str | None = None,
 ) -> ExampleGradients:
     """The gradients of the rows of a loss at `x`, or of a random `sample` of them, once their meaning is made sure of.
 
-    `keep` makes a structure of all gradients (a row each); without it none is kept, and memory stays bounded.
+    `keep` makes a structure of all gradients (a row each); without it none is kept, and memory stays bounded. `kind`
+    says how the loss is put together, if that is known from another point.
     """
     if loss.size < 2:
         raise ArgumentError(f"{' and '.join(names)} hold {loss.size} rows: gradients of single rows need two or more")
-    kind = composition(loss, x, names)
+    kind = kind or composition(loss, x, names)
     rng = np.random.default_rng(_SEED)
     rows = np.arange(loss.size)
     if sample is not None and sample < loss.size:
@@ -186,26 +189,25 @@ def chunks(rows: Array, numbers: int) -> Iterator[Array]:
 def composition(loss: RowLoss, x: Array, names: tuple[str, ...]) -> str:
     """How the loss is put together from losses of single rows; refused if it isn't."""
     rng = np.random.default_rng(_SEED)
-    kinds = [MEAN, SUM, SUM_AND_REST]
-    informative = False
+    parts = [np.arange(loss.size), *_parts(loss.size, rng)]
+    seen = []
     for point in _points(loss, x, rng):
-        every = np.arange(loss.size)
-        singles = loss.values(point, every)
+        singles = loss.values(point, parts[0])
         if not np.isfinite(singles).all():
             raise ArgumentError(f"the loss of row {int(np.argmin(np.isfinite(singles)))} alone is not finite")
-        parts = [every, *_parts(loss.size, rng)]
-        wholes = [loss.value(point, None), *(loss.value(point, part) for part in parts[1:])]
-        rest = (singles.sum() - wholes[0]) / (loss.size - 1)
-        kinds = [
-            k for k in kinds if all(_fits(k, w, singles[p], rest, loss) for w, p in zip(wholes, parts, strict=True))
-        ]
-        informative = informative or float(np.ptp(singles)) > 0
+        seen.append((singles, [loss.value(point, None), *(loss.value(point, part) for part in parts[1:])]))
+    size = max(float(np.abs(singles).mean()) for singles, _ in seen)  # rounding is that of values like these
+    kinds = [
+        kind
+        for kind in (MEAN, SUM, SUM_AND_REST)
+        if all(_fits(kind, wholes, singles, parts, size, loss.precision) for singles, wholes in seen)
+    ]
     if not kinds:
         raise ArgumentError(
             f"the loss is neither the mean nor the sum of its values on single rows of {' and '.join(names)}",
             hint="a single example has no gradient then, unless other arguments hold the examples: rows=…",
         )
-    if not informative:
+    if all(np.ptp(singles) == 0 for singles, _ in seen):
         raise ArgumentError(f"the loss is the same for every row of {' and '.join(names)}: it does not depend on them")
     return kinds[0]
 
@@ -227,16 +229,20 @@ def _parts(size: int, rng: np.random.Generator) -> list[Array]:
     return [np.sort(rng.choice(size, n, replace=False)) for n in wanted]
 
 
-def _fits(kind: str, whole: float, singles: Array, rest: float, loss: RowLoss) -> bool:
-    """Whether the loss of some rows is what the losses of each alone make of it, to rounding."""
-    expected = {
-        MEAN: singles.mean(),
-        SUM: singles.sum(),
-        SUM_AND_REST: singles.sum() - (len(singles) - 1) * rest,
-    }[kind]
-    size = float(np.abs(singles).sum()) + abs(rest) * (len(singles) - 1)
-    bound = loss.precision**0.75 * (size / (len(singles) if kind == MEAN else 1) + abs(whole))
-    return bool(abs(whole - expected) <= bound)
+def _fits(kind: str, wholes: list[float], singles: Array, parts: list[Array], size: float, precision: float) -> bool:
+    """Whether the loss of each part of the rows is what the losses of its rows alone make of it, to rounding.
+
+    `size` is that of a row's loss, at least: where it vanishes at the point, rounding does not vanish with it.
+    """
+    rest = (singles.sum() - wholes[0]) / (singles.size - 1) if kind == SUM_AND_REST else 0.0
+    for whole, part in zip(wholes, parts, strict=True):
+        n = part.size
+        expected = singles[part].mean() if kind == MEAN else singles[part].sum() - (n - 1) * rest
+        terms = size + float(np.abs(singles[part]).mean()) + abs(rest)
+        bound = precision**_ROUNDING * (terms * (1 if kind == MEAN else n) + abs(whole))
+        if not abs(whole - expected) <= bound:
+            return False
+    return True
 
 
 def _rest(loss: RowLoss, x: Array, rows: Array) -> Array:
@@ -251,8 +257,10 @@ def _agree(
     """The gradients of the rows must make up that of all of them together."""
     together = loss.gradient(x, None if rows.size == loss.size else rows)
     expected = total / rows.size if kind == MEAN else total + rest
+    beside = list(_points(loss, x, np.random.default_rng(_SEED)))[-1]
     size = float(norms.mean() if kind == MEAN else norms.sum()) + float(np.linalg.norm(together))
-    if not np.linalg.norm(together - expected) <= 8 * loss.precision**0.75 * size:
+    size += float(np.linalg.norm(loss.gradient(beside, None)))  # where gradients vanish, rounding does not
+    if not np.linalg.norm(together - expected) <= 8 * loss.precision**_ROUNDING * size:
         raise ArgumentError(
             f"the gradients of single rows of {' and '.join(names)} don't add up to that of the loss, which is not a"
             f" {MEAN} or a {SUM} over rows there"

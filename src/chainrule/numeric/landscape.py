@@ -51,6 +51,8 @@ class Landscape:
         return {**plain, **arrays, "axes": list(self.axes), "shares": list(self.shares), "paths": paths}
 
     def __str__(self) -> str:
+        if not self.values.size:
+            return self.directions
         known = self.values[np.isfinite(self.values)]
         seen = f"from {known.min():.6g} to {known.max():.6g}" if known.size else "that are nowhere finite"
         return f"Values {seen} around the path. {self.directions}"

@@ -18,6 +18,8 @@ __all__ = ["Study", "study"]
 def study(f: Callable[..., Any], *args: Any, wrt: Wrt = 0, seconds: float = 60.0) -> Study:
     """Record `f`, derive and check its gradient, and minimize over the arguments in `wrt`, starting where they are.
 
+    `seconds` is about how long it may take: each section has a share of that, and says what it had to leave out.
+
     The result prints as a sentence and shows itself as a report in a notebook.
 
     >>> import numpy as np

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ..api import Call
-from ..api.curvature import Vectors, is_quadratic
+from ..api.curvature import Vectors, around_of, critical_point_of, is_quadratic
 from ..api.examples import Rows
 from ..errors import ArgumentError
-from ..numeric.example_gradients import example_gradients
+from ..numeric.example_gradients import ExampleGradients, example_gradients
+from ..numeric.krylov import rough_spectrum
 from ..numeric.landscape import landscape as values_around
 from ..numeric.optimize import Progress, minimize
-from ..numeric.spectrum import spectrum
-from ..numeric.steps import LearningRate, learning_rate_of
+from ..numeric.spectrum import Spectrum, spectrum
+from ..numeric.steps import learning_rate_of
 from .record import Examples, Rates, Run, Study
-from .sections import path_of
+from .sections import path_of, time_of
 from .work import Work
 
 _FACTORS = (0.05, 0.5, 0.95, 1.05)  # of the largest stable learning rate at the start
 _DOUBLINGS = 6  # beyond it, as long as runs go down
 _STEPS, _FEWEST = 100, 5  # of a run with a learning rate
+_PRODUCTS = 600  # with the Hessian, about as many as the ends of its spectrum may take
+_VECTORS = 2**24  # numbers in the vectors of a rough look
 _TOL = 1e-6
 _ENDED = {
     "converged": "the gradient vanished",
@@ -39,9 +43,30 @@ _EXAMPLES = 32, 4096  # at least, at most
 # --- curvature and learning rates -------------------------------------------------------------------------------------
 
 
+def point(work: Work) -> Study:
+    """What kind of point was reached, and the curvature there."""
+    best = work.study.best
+    if best is None or not math.isfinite(best.minimum.fun):
+        raise ArgumentError("no point was reached")
+    call, ends, rough = _curvature(work, best.minimum.x)
+    work.steepest = ends.high_vector, "that of the largest curvature at the point reached"
+    study = replace(work.study, curvature=learning_rate_of(ends, is_quadratic(call)))
+    if rough:
+        missing = "the kind of the point is left out: there was only time for a rough look at the curvature"
+        return replace(study, left_out={**study.left_out, "point": missing})
+    around = around_of(call)
+    timed = replace(
+        around,
+        value_and_gradient=work.in_time(around.value_and_gradient),
+        product_at=lambda x: work.in_time(around.product_at(x)),
+    )
+    return replace(study, point=critical_point_of(call, timed, ends))
+
+
 def rates(work: Work) -> Study:
     """The curvature at the start, and runs of gradient descent with fixed learning rates, beside each other."""
-    answer = _curvature(work)
+    call, ends, _ = _curvature(work, work.problem.start)
+    answer = learning_rate_of(ends, is_quadratic(call))
     base = answer.largest
     if base is None:
         return replace(work.study, rates=Rates(answer, (), "So there is no rate to begin with: none was tried."))
@@ -56,13 +81,21 @@ def rates(work: Work) -> Study:
     return replace(work.study, rates=Rates(answer, tuple(runs)))
 
 
-def _curvature(work: Work) -> LearningRate:
-    """Both ends of the Hessian's spectrum at the start, as long as time allows."""
-    function, args = work.problem.plain
-    call = Call(function, args, {}, work.problem.slots)
+def _curvature(work: Work, varied: tuple[Any, ...]) -> tuple[Call, Spectrum, bool]:
+    """Both ends of the Hessian's spectrum at a point, and whether there was only time for a few products."""
+    function, _ = work.problem.plain
+    call = Call(function, work.problem.at(varied), {}, work.problem.slots)
     vectors = Vectors(call)
-    ends = spectrum(work.in_time(vectors.product(call)), vectors.size, vectors.precision)
-    return learning_rate_of(ends, is_quadratic(call))
+    product = vectors.product(call)
+    direction = np.random.default_rng(0).normal(size=vectors.size)
+    product(direction)
+    each = time_of(lambda: product(direction))
+    if each * min(vectors.size, _PRODUCTS) < work.left:
+        return call, spectrum(work.in_time(product), vectors.size, vectors.precision), False
+    steps = int(min(work.left / 4 / each, _VECTORS / vectors.size, _PRODUCTS))
+    if steps < _FEWEST:
+        raise ArgumentError(f"there is no time for the curvature: a product with the Hessian takes {each:.2g} s")
+    return call, rough_spectrum(product, vectors.size, vectors.precision, steps), True
 
 
 def _run(work: Work, base: float, factor: float, steps: int) -> Run:
@@ -93,16 +126,16 @@ def examples(work: Work) -> Study:
     best = work.study.best
     if best is None or best.minimum.nit == 0:
         return study
-    return replace(study, examples=Examples(start, _examples_at(work, best.minimum.x)))
+    return replace(study, examples=Examples(start, _examples_at(work, best.minimum.x, start.kind)))
 
 
-def _examples_at(work: Work, varied: tuple[Any, ...]) -> Any:
+def _examples_at(work: Work, varied: tuple[Any, ...], kind: str | None = None) -> ExampleGradients:
     function, _ = work.problem.plain
     loss = Rows.of(function, work.problem.at(varied), work.problem.slots)
     for name in ("value", "gradient", "_mapped"):  # whatever asks the function stops when time is over
         setattr(loss, name, work.in_time(getattr(loss, name)))
     sample = int(np.clip(_NUMBERS / work.layout.size, *_EXAMPLES))
-    return example_gradients(loss, loss.start, loss.names, sample=sample)
+    return example_gradients(loss, loss.start, loss.names, sample=sample, kind=kind)
 
 
 def landscape(work: Work) -> Study:
@@ -112,8 +145,10 @@ def landscape(work: Work) -> Study:
         raise ArgumentError("there is no path to look around")
     order = sorted(work.paths, key=lambda method: method != best.minimum.method)
     paths = {method: work.paths[method].points for method in order}
+    recorded = work.problem.value_and_grad()
+    quicker = work.gradient_seconds < work.value_seconds
     found = values_around(
-        lambda x: work.problem(work.layout.build(x)), paths,
+        lambda x: (recorded(work.layout.build(x))[0] if quicker else work.problem(work.layout.build(x))), paths,
         names=_component_names(work), second=lambda: work.steepest, seconds=work.allowed,
     )  # fmt: skip
     return replace(work.study, landscape=found)

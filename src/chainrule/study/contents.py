@@ -13,25 +13,23 @@ TITLES = {
     "check": "The check",
     "sizes": "Sizes of gradients",
     "minimum": "The minimum",
+    "point": "The point reached",
     "rates": "Learning rates",
     "landscape": "The landscape",
     "examples": "The examples",
 }
 
 
+def has(study: Study, key: str) -> bool:
+    """Whether a section has something to tell."""
+    there = {"gradient": study.explained, "derivation": study.explained, "minimum": study.fits}
+    if key == "point":
+        return study.point is not None or study.curvature is not None
+    return bool(there[key] if key in there else getattr(study, key))
+
+
 def contents(study: Study) -> Iterator[tuple[str, str]]:
     """Key and title, with its number, of each section that was reached."""
-    there = {
-        "program": study.program,
-        "gradient": study.explained,
-        "derivation": study.explained,
-        "check": study.check,
-        "sizes": study.sizes,
-        "minimum": study.fits,
-        "rates": study.rates,
-        "landscape": study.landscape,
-        "examples": study.examples,
-    }
-    reached = [key for key in TITLES if there[key] or key in study.left_out]
+    reached = [key for key in TITLES if has(study, key) or key in study.left_out]
     for n, key in enumerate(reached, start=1):
         yield key, f"{n}. {TITLES[key]}"

@@ -10,10 +10,12 @@ import numpy as np
 from ..draw import Contours, Figure, Horizontal, Line, Mark, Points, Text
 from ..numeric.example_gradients import ExampleGradients
 from ..numeric.landscape import Landscape
+from ..numeric.steps import CriticalPoint
 from .record import Fit, Rates, Study
 
 _MANY_TIMES = 5  # what spans more is drawn on a logarithmic scale
 _LONG = 50  # iterations
+_CURVES = 6  # as many as there are colours
 _SEPARATE = 60  # points that are shown one by one
 
 
@@ -60,9 +62,22 @@ def parts(fit: Fit) -> Figure | None:
     )  # fmt: skip
 
 
+def eigenvalues(found: CriticalPoint) -> Figure | None:
+    """The eigenvalues of the Hessian, the largest first."""
+    if found.eigenvalues is None or len(found.eigenvalues) < 2:
+        return None
+    values = sorted(found.eigenvalues, reverse=True)
+    return Figure(
+        "The eigenvalues of the Hessian at the point reached", Points(range(1, len(values) + 1), values),
+        x="in order", y="eigenvalue", log_y=spans_much(values), height=300,
+    )  # fmt: skip
+
+
 def rates(study: Study, found: Rates) -> Figure:
     """Runs with different learning rates, beside each other."""
     first = study.value
+    ordered = sorted(found.runs, key=lambda run: run.rate)
+    shown = ordered if len(ordered) <= _CURVES else [*ordered[: _CURVES - 2], *ordered[-2:]]
     known = [v for run in found.runs for v in run.values if math.isfinite(v)]
     low = min(known)
     high = max(first + 2 * (first - low), first)
@@ -71,7 +86,7 @@ def rates(study: Study, found: Rates) -> Figure:
     marks = [
         Line(range(len(run.values)), [v if math.isfinite(v) else math.nan for v in run.values],
              f"{run.factor:g}×: {run.regime}", style=("solid", "dashed", "dotted")[i % 3])
-        for i, run in enumerate(found.runs)
+        for i, run in enumerate(shown)
     ]  # fmt: skip
     clipped = max(known) > high
     return Figure(

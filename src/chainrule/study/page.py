@@ -90,6 +90,8 @@ def _facts(study: Study) -> Iterator[tuple[str, str]]:
         said = {"agrees": "agree", "wrong": "disagree", "unreliable": "can’t be compared"}[study.check.verdict]
         kind = study.check.verdict
         yield "gradient and differences", f'<span class="verdict {kind}">{MARK[kind]} {said}{digits}</span>'
+    if study.point is not None:
+        yield "kind of the point reached", escape(study.point.kind)
     if study.best is not None:
         for what, told in list(study.best.told.items())[:4]:
             yield what, number(told)

@@ -1,4 +1,4 @@
-"""The page's sections on what lies around: learning rates, the landscape, the examples."""
+"""The page's sections on what lies around: the point reached, learning rates, the landscape, the examples."""
 
 from __future__ import annotations
 
@@ -9,10 +9,43 @@ from html import escape
 from ..numeric.example_gradients import ExampleGradients
 from ..numeric.steps import LearningRate
 from . import figures
-from .html import code, number, paragraph, picture, table
+from .html import code, number, paragraph, picture, table, verdict
 from .record import Run, Study
 
 _SHOWN = 10  # examples in a table
+
+
+# --- the point reached ------------------------------------------------------------------------------------------------
+
+
+def _point(study: Study) -> str:
+    parts = []
+    found, curvature = study.point, study.curvature
+    if found is not None:
+        parts.append(verdict("agrees" if found.kind == "minimum" else "unreliable", str(found)))
+        parts.append(picture(figures.eigenvalues(found), _EIGENVALUES))
+    if curvature is not None:
+        parts.append(table("The curvature at the point reached", ("", "value"), _curvature(curvature), (1,)))
+        if curvature.condition is not None and curvature.contraction is not None and study.size > 1:
+            parts.append(paragraph(_slowness(curvature.condition, curvature.contraction)))
+    return "".join(parts)
+
+
+def _slowness(condition: float, contraction: float) -> str:
+    """What the condition number means for gradient descent."""
+    if contraction >= 1 - 1e-15:
+        steps = "more steps than can be counted"
+    elif contraction <= 0.1:
+        steps = "a step"
+    else:
+        steps = f"about {math.ceil(math.log(0.1) / math.log(contraction)):,} steps"
+    return (
+        f"Around this point the steepest direction bends {number(condition)} times as much as the flattest. With the "
+        f"best fixed step, gradient descent needs {steps} for each further digit."
+    )
+
+
+_EIGENVALUES = "Each is the curvature along one direction. A wide range makes gradient descent slow."
 
 
 # --- learning rates ---------------------------------------------------------------------------------------------------
@@ -23,6 +56,9 @@ def _rates(study: Study) -> str:
     if found is None:
         return ""
     parts = [paragraph(_EXACT if found.answer.quadratic else _LOCAL), paragraph(found.note)]
+    if not found.answer.quadratic and study.curvature is not None and study.curvature.largest is not None:
+        here, there = number(found.answer.largest or math.inf), number(study.curvature.largest)
+        parts.append(paragraph(f"At the start it is {here}; at the point reached it is {there}."))
     if found.runs:
         parts.append(
             picture(figures.rates(study, found), "A curve that leaves the picture at the top is on its way out.")
@@ -150,6 +186,7 @@ _DEFINITIONS = (
 )
 
 AROUND: dict[str, Callable[[Study], str]] = {
+    "point": _point,
     "rates": _rates,
     "landscape": _landscape,
     "examples": _examples,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,7 @@ from ..numeric.check import GradientCheck
 from ..numeric.example_gradients import ExampleGradients
 from ..numeric.landscape import Landscape
 from ..numeric.optimize import Minimum
-from ..numeric.steps import LearningRate
+from ..numeric.steps import CriticalPoint, LearningRate
 
 
 @dataclass(frozen=True)
@@ -121,8 +122,10 @@ class Run:
 
     @property
     def settles(self) -> bool:
-        """Whether it ended lower than it began, and did not jump from side to side."""
-        return self.regime not in ("overshooting", "diverging") and self.values[-1] < self.values[0]
+        """Whether it ended lower than it began, at about the lowest value that it met."""
+        lowest = min((v for v in self.values if math.isfinite(v)), default=math.nan)
+        fell = self.values[0] - lowest
+        return fell > 0 and self.values[-1] - lowest <= 0.01 * fell
 
 
 @dataclass(frozen=True)
@@ -177,6 +180,8 @@ class Study:
     check: GradientCheck | None = None
     sizes: GradientNorms | None = None
     fits: tuple[Fit, ...] = ()
+    curvature: LearningRate | None = None
+    point: CriticalPoint | None = None
     rates: Rates | None = None
     landscape: Landscape | None = None
     examples: Examples | None = None

@@ -26,11 +26,12 @@ from ..trace.where import describe, segment
 from .explained import explained_by
 from .problem import Problem, blame_for
 from .record import Argument, Fit, Line, Study
-from .work import Work
+from .work import OutOfTime, Work
 
 _MAX_ITER = 1000
 _TOL = 1e-6
 _FEW = 8  # comparisons
+_VALUES = 50  # asked for in a comparison, at most
 _NAMED = 12  # arrays whose gradients are followed one by one
 
 
@@ -42,8 +43,8 @@ def begin(work: Work) -> Study:
     if not math.isfinite(value):
         raise ArgumentError(f"{problem.name} is {value} at these arguments", hint=blame_for(problem))
     work.layout = Layout(problem.start)
-    work.value_seconds = _time_of(lambda: problem(problem.start))
-    work.gradient_seconds = _time_of(lambda: both(problem.start))
+    work.value_seconds = time_of(lambda: problem(problem.start))
+    work.gradient_seconds = time_of(lambda: both(problem.start))
     return Study(
         problem.name,
         problem.file,
@@ -57,7 +58,7 @@ def begin(work: Work) -> Study:
     )
 
 
-def _time_of(call: Callable[[], Any]) -> float:
+def time_of(call: Callable[[], Any]) -> float:
     start = perf_counter()
     call()
     return perf_counter() - start
@@ -112,7 +113,11 @@ def sizes(work: Work) -> Study:
 
 def check(work: Work) -> Study:
     """Compare the gradient with differences."""
-    return replace(work.study, check=check_problem(work.problem, work.allowed, work.in_time))
+    try:
+        found = check_problem(work.problem, work.allowed, work.in_time)
+    except OutOfTime:
+        found = check_problem(work.problem, 0.0)
+    return replace(work.study, check=found)
 
 
 def check_problem(
@@ -128,12 +133,14 @@ def check_problem(
         flat = np.concatenate([np.ravel(a) for a in arrays])
         return float(problem(layout.build(flat)))
 
-    each = 20 * _time_of(lambda: value(layout.leaves))  # about as many values are asked for in a comparison
-    comparisons = seconds / max(each, 1e-9)
+    each = _VALUES * time_of(lambda: value(layout.leaves))
     gradients = [np.asarray(g) for g in flatten(gradient)[0]]
-    if comparisons < min(layout.size, _FEW):
+    singles = seconds / max(each, 1e-9)
+    if layout.size > min(singles, COMPONENTS):
+        singles -= 2 * _FEW  # some time goes to directions, then
+    if singles < min(layout.size, _FEW):
         return _along_one_line(in_time(value), gradients, layout)
-    components = int(np.clip(comparisons, 1, COMPONENTS))
+    components = int(np.clip(singles, 1, COMPONENTS))
     return check_gradient(in_time(value), gradients, layout.leaves, names, components=components)
 
 

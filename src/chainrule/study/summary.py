@@ -8,6 +8,7 @@ from pathlib import Path
 from .record import Fit, Study
 
 _NAMED = 4  # arguments, numbers of a report
+_ALIKE = 1.05
 
 
 def summary(study: Study) -> list[str]:
@@ -20,6 +21,7 @@ def summary(study: Study) -> list[str]:
 
 
 def _what(study: Study) -> str:
+    name = "The function" if study.name.startswith("<") else study.name
     where = f" in {Path(study.file).name}" if study.file else ""
     numbers = f"{study.size:,} number{'s' * (study.size != 1)} ({listed(study.wrt[:_NAMED], len(study.wrt))})"
     data = ""
@@ -30,7 +32,7 @@ def _what(study: Study) -> str:
     values = f"it is {study.value:.4g} at the start"
     if study.best is not None:
         values += f" and {study.best.minimum.fun:.4g} at the best point found"
-    return f"{study.name}{where} depends on {numbers}{data}; {values}."
+    return f"{name}{where} depends on {numbers}{data}; {values}."
 
 
 def listed(names: tuple[str, ...] | list[str], count: int = 0) -> str:
@@ -49,6 +51,8 @@ def _gradient(study: Study) -> str:
     if found is None:
         return ""
     if found.verdict == "agrees":
+        if found.directions and not found.one_by_one:
+            return f"Its gradient agrees with differences along a random direction, to {found.digits} digits or more."
         many = "each of them" if found.one_by_one == found.size > 1 else "all directions tried"
         which = "" if found.size == 1 else f" in {many}"
         return f"Its gradient agrees with differences of its values{which}, to {found.digits} digits or more."
@@ -60,13 +64,19 @@ def _gradient(study: Study) -> str:
 def _search(study: Study) -> str:
     if not study.fits:
         return ""
+    if all(fit.minimum.success and fit.minimum.nit == 0 for fit in study.fits):
+        return f"At the start its gradient vanishes already{_steps(study)}."
     told = []
     arrived = [fit for fit in study.fits if fit.minimum.success]
+    failed = [fit for fit in study.fits if not fit.minimum.success]
     if arrived:
         first, *others = arrived
         ways = [f"{_name(first)} arrives where the gradient vanishes after {_count(first.minimum.nit, 'iteration')}"]
         told.append(listed(ways + [f"{_name(fit)} after {fit.minimum.nit:,}" for fit in others]))
-    told += [f"{_name(fit)} does not arrive: {_why(fit)}" for fit in study.fits if not fit.minimum.success]
+    if len(failed) > 1 and len({_why(fit) for fit in failed}) == 1:
+        told.append(f"neither {' nor '.join(map(_name, failed))} arrives: {_why(failed[0])}")
+    else:
+        told += [f"{_name(fit)} does not arrive: {_why(fit)}" for fit in failed]
     sentence = f"{'; '.join(told)}{_steps(study)}"
     return f"{sentence[:1].upper()}{sentence[1:]}."
 
@@ -84,9 +94,13 @@ def _count(n: int, what: str) -> str:
 
 def _why(fit: Fit) -> str:
     found = fit.minimum
-    if found.status == "max_iter":
-        return f"after {found.nit:,} iterations the gradient is still {found.grad_norm:.2g}"
-    return found.message
+    left = f"with a gradient of {found.grad_norm:.2g}"
+    return {
+        "max_iter": f"{found.nit:,} iterations end {left}",
+        "stopped": f"{_count(found.nit, 'iteration')}, all that there was time for, end {left}",
+        "stuck": f"no step lowers the value any more, {left}",
+        "unbounded": "the value seems to fall without end",
+    }.get(found.status, found.message)
 
 
 def _steps(study: Study) -> str:
@@ -106,12 +120,37 @@ def _reached(study: Study) -> str:
     best = study.best
     if best is None:
         return ""
-    told = []
-    told += [f"{what} is {_short(number)}" for what, number in list(best.told.items())[:_NAMED]]
-    where = "There" if best.minimum.success else "At the lowest point found"
-    if not told:
-        told = [f"the largest component of the gradient is {best.minimum.grad_norm:.1e}"]
-    return f"{where} {listed(told)}{_next(study)}."
+    told = [f"{what} is {_short(number)}" for what, number in list(best.told.items())[:_NAMED]]
+    kind = _kind(study)
+    there = f"; there {listed(told)}" if told else ""
+    return f"{kind}{there}{_next(study)}."
+
+
+def _kind(study: Study) -> str:
+    """What the second derivatives say of the point."""
+    best, point, curvature = study.best, study.point, study.curvature
+    lowest = "The best point found" if best is not None and best.minimum.success else "The lowest point found"
+    if point is None:
+        return lowest if best is not None and best.told else f"{lowest} was not classified"
+    if point.kind == "minimum":
+        narrow = ""
+        if curvature is not None and curvature.condition is not None and study.size > 1:
+            narrow = f", which bends {curvature.condition:.3g} times as much one way as another"
+            if curvature.condition < _ALIKE:
+                narrow = ", which bends alike in all directions"
+        return f"{lowest} is a minimum{narrow}"
+    if point.kind == "not critical" and best is not None and best.minimum.success:
+        return f"{lowest} has a small gradient, and is not critical yet: Newton's step leads further"
+    return f"{lowest} is {_KINDS[point.kind]}"
+
+
+_KINDS = {
+    "maximum": "a maximum",
+    "saddle": "a saddle, from which a way leads further down",
+    "inconclusive": "one whose second derivatives do not tell what it is",
+    "plateau": "on a plateau, where gradient and curvature are next to nothing",
+    "not critical": "not critical: the gradient does not vanish there",
+}
 
 
 def _short(number: float) -> str:
@@ -123,4 +162,4 @@ def _next(study: Study) -> str:
     if study.examples is None or study.examples.end is None:
         return ""
     rows = [str(row) for row, *_ in study.examples.end.largest(3)]
-    return f"; the examples to look at next are those that pull hardest on it, rows {listed(rows)}"
+    return f"; the examples to look at next are those that pull hardest: rows {listed(rows)}"

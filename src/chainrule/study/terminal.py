@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..numeric.optimize import Progress as Step
-from .contents import contents
+from .contents import contents, has
 from .record import Explained, Fit, Study
 from .sparkline import sparkline
 from .summary import summary
@@ -100,7 +100,7 @@ def _content(study: Study, key: str) -> Iterator[RenderableType]:
         yield _derivation(study.explained)
     elif key == "minimum":
         yield from map(_fit, study.fits)
-    elif key in WORDS:
+    elif key in WORDS and has(study, key):
         yield WORDS[key](study)
 
 
@@ -167,7 +167,7 @@ def _fit(fit: Fit) -> RenderableType:
 
 
 def _check(study: Study) -> RenderableType:
-    return Text(str(study.check))
+    return Text(str(study.check or ""))
 
 
 def _sizes(study: Study) -> RenderableType:
@@ -178,6 +178,10 @@ def _sizes(study: Study) -> RenderableType:
     return Group(
         Text(f"{found.verdict.capitalize()}: {found.reason}\n"), _table(("argument", "‖gradient‖", "‖argument‖"), rows)
     )
+
+
+def _point(study: Study) -> RenderableType:
+    return Text(str(study.point or study.curvature or ""))
 
 
 def _rates(study: Study) -> RenderableType:
@@ -215,6 +219,7 @@ def _examples(study: Study) -> RenderableType:
 WORDS: dict[str, Callable[[Study], RenderableType]] = {
     "check": _check,
     "sizes": _sizes,
+    "point": _point,
     "rates": _rates,
     "landscape": _landscape,
     "examples": _examples,

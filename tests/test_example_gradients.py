@@ -207,3 +207,13 @@ def test_where_all_gradients_vanish_nothing_breaks():
     assert np.isnan(found.cosines).all()
     assert np.isnan(found.opposed)
     str(found)
+
+
+def test_where_the_loss_vanishes_rounding_is_no_reason_to_refuse():
+    y = X @ W
+    found = cr.per_example_gradients(lambda w, X, y: np.mean((X @ w - y) ** 2), W * (1 + 1e-12), X, y)
+    assert found.kind == "mean"
+    exact = cr.per_example_gradients(lambda w, X, y: np.mean((X @ w - y) ** 2), W, X, y)
+    assert exact.kind == "mean"
+    with pytest.raises(ArgumentError):  # and no licence
+        cr.per_example_gradients(lambda w, X, y: np.sqrt(np.mean((X @ w - y) ** 2)), W, X, y)

@@ -1,8 +1,11 @@
 """A study loads a plain file, does its sections one by one, keeps what is done, and shows it in every form."""
 
+import dataclasses
 import json
 import re
 import textwrap
+import time
+import tracemalloc
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -20,6 +23,7 @@ from chainrule.study.loader import load
 from chainrule.study.page import page
 from chainrule.study.problem import problem_of
 from chainrule.study.sparkline import sparkline
+from chainrule.study.summary import summary
 from chainrule.study.terminal import Printer, console
 
 LOSS = """
@@ -254,6 +258,189 @@ def test_a_method_is_given_only_so_much_time():
     assert "stopped after 0 seconds" in found.fits[0].minimum.message
     assert found.complete
     read(page(found))
+
+
+# --- what is studied --------------------------------------------------------------------------------------------------
+
+RNG = np.random.default_rng(0)
+X, Y = RNG.normal(size=(30, 3)), RNG.normal(size=30)
+OUTSIDE = RNG.normal(size=(30, 3))
+
+ODD = {
+    "constant": (lambda w: 3.0, np.ones(2)),
+    "linear": (lambda w: 2 * np.sum(w), np.ones(2)),
+    "unbounded": (lambda w: -np.sum(w**2), np.ones(2)),
+    "one number": (lambda w: (w - 1) ** 4 + w, 2.0),
+    "an integer": (lambda w: (w - 1) ** 2, 2),
+    "a list of numbers": (lambda w: (w[0] - 1) ** 2 + w[1] ** 2, [0.0, 1.0]),
+    "whole numbers as data": (lambda w, X: np.mean((X @ w - 1) ** 2), np.zeros(2), np.arange(10).reshape(5, 2)),
+    "nested": (lambda p, X, y: np.mean((np.tanh(X @ p["a"]["w"] + p["b"][0]) - y) ** 2),
+               {"a": {"w": np.zeros(3)}, "b": [0.0]}, X, Y),
+    "data outside": (lambda w: np.mean((OUTSIDE @ w - 1) ** 2), np.zeros(3)),
+    "a mask": (lambda w, X, y: np.sum(((X @ w - y) ** 2)[X @ w > y]), np.zeros(3), X, Y),
+    "kinks": (lambda w, X, y: np.mean(np.abs(X @ w - y)), np.zeros(3), X, Y),
+    "float32": (lambda w, X, y: np.mean((X @ w - y) ** 2), *(a.astype(np.float32) for a in (np.zeros(3), X, Y))),
+    "a saddle": (lambda w: w[0] ** 2 - w[1] ** 2 + w[1] ** 4, np.array([1.0, 0.0])),
+    "a pole": (lambda w: np.sum(1 / w) + np.sum(w), np.full(3, 0.5)),
+    "huge": (lambda w: np.sum(1e200 * w**2), np.ones(2)),
+    "tiny": (lambda w: np.sum(1e-200 * w**2), np.ones(2)),
+    "steps": (lambda w: np.sum(np.floor(w)), np.full(3, 1.5)),
+    "no slope at the start": (lambda w: np.sum(np.sqrt(np.abs(w))), np.zeros(3)),
+    "no data rows": (lambda w, X: np.sum(w**2) + np.sum(X @ w), np.ones(3), np.zeros((0, 3))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_functions_are_studied_to_the_end(name):
+    f, *args = ODD[name]
+    found = study(f, *args)
+    assert found.complete
+    assert "mistake of ours" not in " ".join(found.left_out.values())
+    assert found.check is not None
+    assert found.best is not None
+    json.dumps(plain(found.as_dict()), allow_nan=False)
+    read(page(found))
+    for sentence in summary(found):
+        assert sentence.endswith(".")
+        assert "nan" not in sentence.split()
+    str(found)
+
+
+@pytest.mark.parametrize(
+    ("f", "args", "options", "words"),
+    [
+        (lambda w: np.sum(np.log(w)), (-np.ones(2),), {}, "is nan at these arguments"),
+        (lambda w: np.sum(w**2), (np.ones(2),), {"wrt": ()}, "wrt is empty"),
+        (lambda w: np.sum(w**2), (np.zeros(0),), {}, "no numbers"),
+        (lambda w: w, (np.ones(3),), {}, "one number"),
+        (lambda w: np.sum(w) + np.random.normal(), (np.ones(3),), {}, "random"),
+        (lambda w: np.sum(w**2), (np.ones(2),), {"seconds": "soon"}, "seconds is 'soon'"),
+        (lambda w: np.sum(w**2), (np.ones(2),), {"seconds": -1}, "seconds is -1"),
+    ],
+)
+def test_what_can_not_be_studied_is_refused(f, args, options, words):
+    with pytest.raises(cr.ChainruleError, match=words):
+        study(f, *args, **options)
+
+
+def test_kinds_of_points_are_told_apart():
+    assert study(*ODD["a saddle"]).point.kind == "saddle"
+    assert study(lambda w: np.sum((w - 1) ** 2), np.zeros(3)).point.kind == "minimum"
+
+
+def test_learning_rates_go_down_below_the_border_and_not_above_it():
+    """On a quadratic the border is 2/λmax, exactly."""
+    scales = np.array([1.0, 4.0, 25.0])
+    found = study(lambda w: np.sum(scales * w**2) / 2, np.ones(3)).rates
+    assert found.answer.largest == pytest.approx(2 / 25)
+    assert [run.factor for run in found.runs] == [0.05, 0.5, 0.95, 1.05]
+    assert [run.settles for run in found.runs] == [True, True, True, False]
+    assert found.settled.factor == 0.95
+    assert found.failed.factor == 1.05
+    by_hand = np.ones(3)
+    for value in found.runs[1].values:
+        assert value == pytest.approx(np.sum(scales * by_hand**2) / 2, rel=1e-9, abs=1e-300)
+        by_hand = by_hand - found.runs[1].rate * scales * by_hand
+
+
+def test_gradients_are_followed_by_argument():
+    def loss(p, b):
+        return np.sum((p["w"] - 1) ** 4) + 10 * (b - 2) ** 2
+
+    found = study(loss, {"w": np.zeros(3)}, 0.0, wrt=("p", "b"))
+    for fit in found.fits:
+        assert fit.names == ("p['w']", "b")
+        assert fit.iterations[0] == 0
+        assert fit.norms[0][0] == pytest.approx(4 * np.sqrt(3))
+        assert fit.norms[1][0] == pytest.approx(40)
+        last = cr.grad(loss, wrt=("p", "b"))(*fit.minimum.x)
+        assert fit.norms[0][-1] == pytest.approx(np.linalg.norm(last[0]["w"]), rel=1e-6, abs=1e-12)
+
+
+def test_the_landscape_is_that_of_the_function():
+    found = study(lambda a, b: (a - 1) ** 2 + 5 * (b + 2) ** 2, 0.0, 0.0, wrt=("a", "b")).landscape
+    assert found.axes == ("a", "b")
+    expected = (found.xs[None, :] - 1) ** 2 + 5 * (found.ys[:, None] + 2) ** 2
+    np.testing.assert_allclose(found.values, expected, rtol=1e-9, atol=1e-12)
+
+
+def test_keyword_only_arguments_are_part_of_every_section(file):
+    path = file(
+        """
+        import numpy as np
+        WRT = "w, c"
+        def loss(w, X, *, y, c): return np.mean((X @ w + c - y) ** 2)
+        X = np.array([[0.0, 1.0], [1.0, 0.5], [2.0, -1.0]])
+        y = np.array([1.0, 2.0, 4.0])
+        w, c = np.zeros(2), 0.5
+        """
+    )
+    found = running.run(load(path))
+    assert found.left_out == {}
+    assert found.examples.start.arguments == ("X", "y")
+    assert [p.name for p in found.sizes.parameters] == ["w", "c"]
+    assert found.rates.answer.quadratic
+
+
+def test_a_slow_function_is_studied_in_its_time():
+    def loss(w, X, y):
+        time.sleep(0.05)
+        return np.mean((X @ w - y) ** 2)
+
+    start = time.perf_counter()
+    found = study(loss, np.zeros(3), X, Y, seconds=5)
+    assert time.perf_counter() - start < 15
+    assert found.complete
+    assert found.check.verdict == "agrees"
+
+
+def test_many_parameters_are_studied_without_a_hessian():
+    n = 20_000
+    scales = np.geomspace(0.1, 10, n)
+    tracemalloc.start()
+    found = study(lambda w, s, t: np.mean(s * (w - t) ** 2), np.zeros(n), scales, np.ones(n), seconds=15)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert found.complete
+    assert found.size == n
+    assert peak < 1e9 < 8 * n**2 / 3  # a matrix over the parameters would not fit in
+    assert found.rates.answer.lambda_max == pytest.approx(2 * 10 / n, rel=0.02)
+    assert found.curvature.lambda_max == pytest.approx(2 * 10 / n, rel=0.02)
+    read(page(found))
+
+
+# --- the summary ------------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_says_what_was_found(found):
+    text = " ".join(summary(found))
+    assert "depends on 4 numbers (w and b) and averages over 20 examples" in text
+    assert f"{found.value:.4g} at the start" in text
+    assert f"{found.best.minimum.fun:.4g} at the best point found" in text
+    assert f"to {found.check.digits} digits" in text
+    assert "is a minimum" in text
+
+
+def test_every_number_of_the_summary_is_the_studys(found):
+    """Numbers are made of the record: another record makes other numbers."""
+    other = dataclasses.replace(found, value=123.456, size=7, check=dataclasses.replace(found.check, digits=3))
+    text = " ".join(summary(other))
+    assert "123.5 at the start" in text
+    assert "7 numbers" in text
+    assert "to 3 digits" in text
+
+
+def test_a_wrong_gradient_comes_before_all_else(found):
+    wrong = dataclasses.replace(found.check, verdict="wrong", reason="The gradient is wrong in w[0].")
+    assert "Do not trust the rest" in summary(dataclasses.replace(found, check=wrong))[1]
+
+
+def test_a_study_that_has_just_begun_has_a_summary():
+    begun = []
+    problem = problem_of(lambda w: np.sum(w**2), (np.ones(2),))
+    running.run(problem, begun.append)
+    assert len(summary(begun[0])) == 1
+    assert len(summary(begun[-1])) >= 4
 
 
 # --- showing ----------------------------------------------------------------------------------------------------------

@@ -120,7 +120,9 @@ class Rows:
 
     def values(self, x: Array, rows: Array) -> Array:
         found = (
-            [np.asarray(self._mapped(self.f, x, part), np.float64) for part in chunks(rows, 1)] if self.vmaps else []
+            [np.asarray(self._mapped(self.f, x, part), np.float64) for part in chunks(rows, x.size)]
+            if self.vmaps
+            else []
         )
         if self.together:
             return np.concatenate(found)

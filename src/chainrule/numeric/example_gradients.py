@@ -11,7 +11,7 @@ The gradient noise scale: McCandlish, Kaplan & Amodei, "An Empirical Model of La
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Protocol
@@ -189,58 +189,66 @@ def chunks(rows: Array, numbers: int) -> Iterator[Array]:
 def composition(loss: RowLoss, x: Array, names: tuple[str, ...]) -> str:
     """How the loss is put together from losses of single rows; refused if it isn't."""
     rng = np.random.default_rng(_SEED)
-    parts = [np.arange(loss.size), *_parts(loss.size, rng)]
-    seen = []
-    for point in _points(loss, x, rng):
-        singles = loss.values(point, parts[0])
+    few = np.sort(rng.choice(loss.size, min(3, loss.size), replace=False))
+    half = np.sort(rng.choice(loss.size, max(2, loss.size // 2), replace=False))
+    points = _points(loss, x, few)
+    kinds: Sequence[str] = (MEAN, SUM, SUM_AND_REST)
+    for parts in ([few, few[:2]], [np.arange(loss.size), half]):  # a few rows may tell already
+        seen = [_seen(loss, point, parts) for point in points]
+        seen = [seen[0], *(known for known in seen[1:] if np.isfinite(known[0].singles).all())]
+        singles = seen[0][0].singles
         if not np.isfinite(singles).all():
-            raise ArgumentError(f"the loss of row {int(np.argmin(np.isfinite(singles)))} alone is not finite")
-        seen.append((singles, [loss.value(point, None), *(loss.value(point, part) for part in parts[1:])]))
-    size = max(float(np.abs(singles).mean()) for singles, _ in seen)  # rounding is that of values like these
-    kinds = [
-        kind
-        for kind in (MEAN, SUM, SUM_AND_REST)
-        if all(_fits(kind, wholes, singles, parts, size, loss.precision) for singles, wholes in seen)
-    ]
+            raise ArgumentError(f"the loss of row {int(parts[0][np.argmin(np.isfinite(singles))])} alone is not finite")
+        size = max(float(np.abs(known[0].singles).mean()) for known in seen)  # rounding is that of values like these
+        kinds = [kind for kind in kinds if all(_fits(kind, known, size, loss.precision) for known in seen)]
     if not kinds:
         raise ArgumentError(
             f"the loss is neither the mean nor the sum of its values on single rows of {' and '.join(names)}",
             hint="a single example has no gradient then, unless other arguments hold the examples: rows=…",
         )
-    if all(np.ptp(singles) == 0 for singles, _ in seen):
+    if all(np.ptp(known[0].singles) == 0 for known in seen):
         raise ArgumentError(f"the loss is the same for every row of {' and '.join(names)}: it does not depend on them")
     return kinds[0]
 
 
-def _points(loss: RowLoss, x: Array, rng: np.random.Generator) -> Iterator[Array]:
+@dataclass(frozen=True)
+class _Part:
+    """The loss of some rows together, and of each of them alone."""
+
+    whole: float
+    singles: Array
+
+
+def _seen(loss: RowLoss, x: Array, parts: Sequence[Array]) -> list[_Part]:
+    """Values of parts of the rows; the first part holds all rows of the others."""
+    singles = loss.values(x, parts[0])
+    places = [np.searchsorted(parts[0], part) for part in parts]
+    return [_Part(loss.value(x, part), singles[place]) for part, place in zip(parts, places, strict=True)]
+
+
+def _points(loss: RowLoss, x: Array, few: Array) -> list[Array]:
     """The point itself, and one beside it: at a special point (all weights zero) many losses look alike."""
-    yield x
-    move = rng.normal(size=x.shape)
+    move = np.random.default_rng(_SEED).normal(size=x.shape)
     for scale in (0.3, 0.03, 0.003):
         beside = x + scale * move * np.maximum(np.abs(x), 0.1)
-        if math.isfinite(loss.value(beside, None)) and np.isfinite(loss.values(beside, np.arange(loss.size))).all():
-            yield beside
-            return
+        if math.isfinite(loss.value(beside, None)) and np.isfinite(loss.values(beside, few)).all():
+            return [x, beside]
+    return [x]
 
 
-def _parts(size: int, rng: np.random.Generator) -> list[Array]:
-    """Random parts of the rows: a pair, some, and half."""
-    wanted = dict.fromkeys(min(n, size) for n in (2, 3, max(2, size // 2)))
-    return [np.sort(rng.choice(size, n, replace=False)) for n in wanted]
-
-
-def _fits(kind: str, wholes: list[float], singles: Array, parts: list[Array], size: float, precision: float) -> bool:
+def _fits(kind: str, parts: Sequence[_Part], size: float, precision: float) -> bool:
     """Whether the loss of each part of the rows is what the losses of its rows alone make of it, to rounding.
 
     `size` is that of a row's loss, at least: where it vanishes at the point, rounding does not vanish with it.
     """
-    rest = (singles.sum() - wholes[0]) / (singles.size - 1) if kind == SUM_AND_REST else 0.0
-    for whole, part in zip(wholes, parts, strict=True):
-        n = part.size
-        expected = singles[part].mean() if kind == MEAN else singles[part].sum() - (n - 1) * rest
-        terms = size + float(np.abs(singles[part]).mean()) + abs(rest)
-        bound = precision**_ROUNDING * (terms * (1 if kind == MEAN else n) + abs(whole))
-        if not abs(whole - expected) <= bound:
+    first = parts[0]
+    rest = (first.singles.sum() - first.whole) / (first.singles.size - 1) if kind == SUM_AND_REST else 0.0
+    for part in parts:
+        n = part.singles.size
+        expected = part.singles.mean() if kind == MEAN else part.singles.sum() - (n - 1) * rest
+        terms = size + float(np.abs(part.singles).mean()) + abs(rest)
+        bound = precision**_ROUNDING * (terms * (1 if kind == MEAN else n) + abs(part.whole))
+        if not abs(part.whole - expected) <= bound:
             return False
     return True
 
@@ -257,7 +265,7 @@ def _agree(
     """The gradients of the rows must make up that of all of them together."""
     together = loss.gradient(x, None if rows.size == loss.size else rows)
     expected = total / rows.size if kind == MEAN else total + rest
-    beside = list(_points(loss, x, np.random.default_rng(_SEED)))[-1]
+    beside = _points(loss, x, rows[:3])[-1]
     size = float(norms.mean() if kind == MEAN else norms.sum()) + float(np.linalg.norm(together))
     size += float(np.linalg.norm(loss.gradient(beside, None)))  # where gradients vanish, rounding does not
     if not np.linalg.norm(together - expected) <= 8 * loss.precision**_ROUNDING * size:

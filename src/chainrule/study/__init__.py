@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..api import Wrt, public
+from ..errors import ArgumentError
 from .record import Study
 
 __all__ = ["Study", "study"]
@@ -30,4 +31,6 @@ def study(f: Callable[..., Any], *args: Any, wrt: Wrt = 0, seconds: float = 60.0
     from .problem import problem_of
     from .run import run
 
-    return run(problem_of(f, args, wrt), seconds=seconds)
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds >= 0:
+        raise ArgumentError(f"seconds is {seconds!r}: it is about how long a study may take")
+    return run(problem_of(f, args, wrt), seconds=float(seconds))

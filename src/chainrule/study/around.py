@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -20,12 +21,13 @@ from ..numeric.spectrum import Spectrum, spectrum
 from ..numeric.steps import learning_rate_of
 from .record import Examples, Rates, Run, Study
 from .sections import path_of, time_of
-from .work import Work
+from .work import OutOfTime, Work
 
 _FACTORS = (0.05, 0.5, 0.95, 1.05)  # of the largest stable learning rate at the start
 _DOUBLINGS = 6  # beyond it, as long as runs go down
 _STEPS, _FEWEST = 100, 5  # of a run with a learning rate
 _PRODUCTS = 600  # with the Hessian, about as many as the ends of its spectrum may take
+_ROUGH = 60  # products of a rough look
 _VECTORS = 2**24  # numbers in the vectors of a rough look
 _TOL = 1e-6
 _ENDED = {
@@ -90,9 +92,11 @@ def _curvature(work: Work, varied: tuple[Any, ...]) -> tuple[Call, Spectrum, boo
     direction = np.random.default_rng(0).normal(size=vectors.size)
     product(direction)
     each = time_of(lambda: product(direction))
-    if each * min(vectors.size, _PRODUCTS) < work.left:
-        return call, spectrum(work.in_time(product), vectors.size, vectors.precision), False
-    steps = int(min(work.left / 4 / each, _VECTORS / vectors.size, _PRODUCTS))
+    allowed = work.left
+    if each * min(vectors.size, _PRODUCTS) < allowed:
+        with suppress(OutOfTime):
+            return call, spectrum(work.in_time(product, 0.7), vectors.size, vectors.precision), False
+    steps = int(min(allowed / 4 / each, _VECTORS / vectors.size, _ROUGH))
     if steps < _FEWEST:
         raise ArgumentError(f"there is no time for the curvature: a product with the Hessian takes {each:.2g} s")
     return call, rough_spectrum(product, vectors.size, vectors.precision, steps), True

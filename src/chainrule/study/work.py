@@ -54,11 +54,12 @@ class Work:
         """Seconds that the section may still take."""
         return self.allowed - (perf_counter() - self.last)
 
-    def in_time(self, function: Function) -> Function:
-        """The same function, which raises OutOfTime when the section's time is over."""
+    def in_time(self, function: Function, share: float = 1.0) -> Function:
+        """The same function, which raises OutOfTime when the section's time, or this share of what is left, is over."""
+        reserve = (1 - share) * self.left
 
         def timed(*args: Any, **options: Any) -> Any:
-            if self.left < 0:
+            if self.left < reserve:
                 raise OutOfTime
             return function(*args, **options)
 

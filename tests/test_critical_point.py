@@ -207,6 +207,19 @@ def test_a_large_problem_without_its_hessian(first, kind):
     assert found.lambda_min == pytest.approx(first, abs=1e-6)
 
 
+@pytest.mark.parametrize("least", [1.0, 1e-2, 1e-4, -1e-4, -1e-2, -1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_large_saddle_is_never_called_a_minimum_nor_a_minimum_a_saddle(least, seed):
+    random = np.random.default_rng(seed)
+    d = random.uniform(0.01 if least < 0.01 else least, 50, 2000)
+    d[random.integers(2000)] = least
+    found = cr.critical_point(lambda x, d: 0.5 * np.sum(d * x * x), np.zeros(2000), d)
+    assert found.kind in ("inconclusive", "saddle" if least < 0 else "minimum")
+    if found.kind == "saddle":
+        x = found.step * found.direction
+        assert np.sum(d * x * x) < 0
+
+
 @pytest.mark.parametrize(
     ("f", "args", "error"),
     [

@@ -169,6 +169,7 @@ def test_two_over_lambda_is_exact_on_a_quadratic_and_no_more_than_local_elsewher
     [
         (lambda x: -(x**2), 1.0, None, "nowhere up"),
         (lambda x: 3 * x, 1.0, None, "flat"),
+        (lambda x: 1e-320 * x**2, 1.0, None, "flat"),
         (lambda x: 0 * np.sum(x), np.ones(3), None, "flat"),
         (lambda p: p[0] ** 2 - p[1] ** 2, np.ones(2), 1.0, "runs away"),
         (lambda p: (p[0] - p[1]) ** 2, np.ones(2), 0.5, "is flat"),

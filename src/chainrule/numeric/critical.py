@@ -98,6 +98,8 @@ class _Judge:
         self.grad_norm = float(np.abs(g).max())
         low_shift, high_shift = self._shifts()
         self.low_error, self.high_error = ends.low_error + low_shift, ends.high_error + high_shift
+        self.down = ends.low < -(ends.rounding + low_shift)
+        self.up = ends.high > ends.rounding + high_shift
         bend = ends.largest + max(self.low_error, self.high_error)
         self.rounding = 16 * around.precision * bend * around.size  # of the gradient, as x is rounded
         self.step = self._newton()
@@ -186,7 +188,7 @@ class _Judge:
         ends = self.ends
         near = f", and a critical point lies about {self.distance:.1g} away" if self.distance else ""
         norm += near
-        up, down = ends.high > self.high_error, ends.low < -self.low_error
+        up, down = self.up, self.down
         odd = self._contradiction()
         if odd:
             return self._found("inconclusive", f"{norm}, but {odd}")

@@ -21,6 +21,7 @@ Product = Callable[[Array], Array]
 
 DENSE = 256  # components up to which the matrix is formed
 _TOLERANCES = (1e-4, 1e-2, 0.1)  # of the residual, relative to the largest eigenvalue
+_LARGE = 50_000  # components from which on the first of them would take too long
 _ROUNDS = 10  # restarts of Lanczos' method for each of them
 _BASIS = 24  # its vectors kept at a time
 
@@ -29,8 +30,9 @@ _BASIS = 24  # its vectors kept at a time
 class Spectrum:
     """The smallest and the largest eigenvalue, each with its unit vector and how far off it may be.
 
-    `residual` is the larger ‖Hv − λv‖ of the two. `values` and `vectors` hold all of them (ascending, vectors as
-    columns) where the matrix was formed.
+    `rounding` is the part of that which is rounding: λ = vᵀHv is known to within it, so that a negative one proves that
+    H bends down somewhere, converged or not. `residual` is the larger ‖Hv − λv‖ of the two. `values` and `vectors` hold
+    all of them (ascending, vectors as columns) where the matrix was formed.
     """
 
     low: float
@@ -43,6 +45,7 @@ class Spectrum:
     products: int
     values: Array | None = None
     vectors: Array | None = None
+    rounding: float = 0.0
 
     @property
     def largest(self) -> float:
@@ -74,7 +77,8 @@ def spectrum(product: Product, n: int, precision: float, *, dense: int = DENSE) 
     if n <= max(dense, 2):
         return _dense(counted, n, precision)
     found = _lanczos(counted, n, precision)
-    return Spectrum(*found, count)
+    largest = max(abs(found[0]), abs(found[1]))
+    return Spectrum(*found, count, rounding=8 * float(np.sqrt(n)) * precision * largest)
 
 
 def _dense(product: Product, n: int, precision: float) -> Spectrum:
@@ -86,7 +90,7 @@ def _dense(product: Product, n: int, precision: float) -> Spectrum:
     ends = vectors[:, [0, -1]]
     residual = float(np.linalg.norm(matrix @ ends - ends * values[[0, -1]], axis=0).max())
     return Spectrum(
-        float(values[0]), float(values[-1]), ends[:, 0], ends[:, 1], error, error, residual, n, values, vectors
+        float(values[0]), float(values[-1]), ends[:, 0], ends[:, 1], error, error, residual, n, values, vectors, error
     )  # fmt: skip
 
 
@@ -122,7 +126,8 @@ def _ends(product: Product, start: Array, which: str, precision: float) -> Array
     n = start.size
     operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
     k = 1 if which == "LM" else 2
-    for tol in _TOLERANCES if which == "BE" else _TOLERANCES[-1:]:
+    accuracies = _TOLERANCES[-1:] if which == "LM" else _TOLERANCES[1:] if n > _LARGE else _TOLERANCES
+    for tol in accuracies:
         try:
             values, vectors = eigsh(
                 operator, k=k, which=which, v0=start, tol=max(tol, 10 * precision), maxiter=_ROUNDS, ncv=min(_BASIS, n)

@@ -7,6 +7,7 @@ It shrinks in all directions if 0 < ηλ < 2; the slowest of them shrinks most w
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 from html import escape
 from typing import Any
@@ -44,7 +45,7 @@ class LearningRate:
     @property
     def condition(self) -> float | None:
         """κ = λmax / λmin, where both are positive."""
-        return self.lambda_max / self.lambda_min if self.lambda_min > self.error_min else None
+        return self.lambda_max / self.lambda_min if self.best is not None else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and strings."""
@@ -140,9 +141,9 @@ def learning_rate_of(found: Spectrum, quadratic: bool) -> LearningRate:
     (0.6666666666666666, 0.5, 0.5)
     """
     low, high = found.low, found.high
-    upward = high > found.high_error
-    convex = low > found.low_error
     total = low + high
+    upward = high > found.high_error and math.isfinite(2 / high)
+    convex = low > found.low_error and math.isfinite(2 / total)
     return LearningRate(
         largest=2 / high if upward else None,
         best=2 / total if convex else None,

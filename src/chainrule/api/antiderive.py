@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..errors import ArgumentError
 from ..explain.antiderive import Antiderivative, antiderivation
 from ..explain.parse import numbers_taken, parse, variable_of
 from ..trace.record import name_variables
@@ -24,6 +25,8 @@ def antiderive(f: Function | str, *, wrt: int | str | None = None) -> Antideriva
     >>> print(antiderive("exp(x) / x").reason)
     No rule here finds ∫ exp(x)/x dx, so the integral is left as it is.
     """
+    if isinstance(wrt, tuple):
+        raise ArgumentError("an antiderivative is in one variable", hint="give wrt one name or position")
     function: Function = parse(f) if isinstance(f, str) else f
     call = Call(function, (0.5,) * numbers_taken(function), {}, variable_of(function) if wrt is None else wrt)
     call.scalar("an antiderivative")

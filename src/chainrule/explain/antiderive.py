@@ -40,16 +40,16 @@ from .expression import Expr, TooLarge, Unreadable, var
 from .expression_program import read, write
 from .formula import Formula, Typesetter, title
 from .integration import Goal, Search, Solved
+from .integration_parts import jump
 from .integration_rules import RULES, culprit
 from .layout import Box, applied, beside, equation, letter, total
 from .names import symbol
-from .shown import box, integral
+from .shown import box, integral, shown
 from .source import Source, source
 from .steps import Step
 from .tidy import tidy
 
 LARGEST = 150  # names, numbers and functions in an integrand
-C = letter("C")
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +73,16 @@ class Antiderivative:
     program: Program | None = field(repr=False)
     integrand: Expr | None = field(repr=False)
     whole: Expr | None = field(repr=False)
+    recorded: Program | None = field(repr=False)
     wanted: int = field(repr=False)
     hidden: tuple[Any, ...] = field(repr=False)
 
     def __bool__(self) -> bool:
         return self.found
 
-    def __call__(self, *values: Any) -> Any:
+    def __call__(self, *values: Any, **named: Any) -> Any:
         """The antiderivative at a point, with C = 0."""
-        return self.antiderivative(*values)
+        return self.antiderivative(*values, **named)
 
     @property
     def antiderivative(self) -> Callable[..., Any]:
@@ -112,7 +113,18 @@ class Antiderivative:
         """Whether F(b) − F(a) is the integral of the function from a to b: if F has no break between them."""
         if self.whole is None or self.integrand is None or self.program is None:
             return Continuity("unknown", self.reason)
-        return continuity(self.integrand, self.whole, self.program.inputs[self.wanted], a, b)
+        found = continuity(self.integrand, self.whole, self.program.inputs[self.wanted], a, b)
+        return found if found.verdict != "yes" or self._has_values(a, b) else Continuity(
+            "unknown", "the function has no value somewhere in between"
+        )  # fmt: skip
+
+    def _has_values(self, a: float, b: float) -> bool:
+        """Whether the function itself has values in between: simplified it may have more, as √x √x, which is x."""
+        assert self.recorded is not None
+        if len(self.recorded.inputs) > 1:
+            return True  # at other names' values, which are not known here
+        inside = np.linspace(float(a), float(b), 131)[1:-1]
+        return not bool(np.isnan(_evaluated(self.recorded, [inside])).any())
 
     @cached_property
     def code(self) -> Source | None:
@@ -215,7 +227,10 @@ def _evaluated(program: Program, values: Sequence[Any]) -> Any:
 
     def steps() -> Any:
         for e in program.equations:
-            known[e.output] = apply(e.op, *[of(a) for a in e.inputs], **e.params)
+            args = [of(a) for a in e.inputs]
+            found = apply(e.op, *args, **e.params)
+            # of numbers alone a number comes, which takes on the dtype of what stands beside it
+            known[e.output] = found.item() if all(type(a) in (int, float) for a in args) else found
         return of(program.outputs[0])
 
     if recorded:
@@ -245,6 +260,9 @@ def antiderivation(program: Program, wanted: int = 0, hidden: Sequence[Any] = ()
         return _unknown(p, None, wanted, f"The function has {error}: no rule here integrates that.", hidden)
     except TooLarge:
         return _unknown(p, None, wanted, "The function is too large for a search by rules.", hidden)
+    step = jump(f, x)
+    if step is not None:
+        return _unknown(p, f, wanted, f"{shown(step)} jumps, and no rule here integrates across jumps.", hidden)
     search, goal = Search(RULES), Goal(f, x)
     try:
         solved = search.solve(goal)
@@ -263,15 +281,21 @@ def antiderivation(program: Program, wanted: int = 0, hidden: Sequence[Any] = ()
                   letter(" ", r"\,"), letter("d", r"\mathrm{d}"), symbol(x.name))  # fmt: skip
     return Antiderivative(
         _function(p, hidden), symbol(x.name), True,
-        Formula(((left, total(box(solved.result), C, minus=False)),)), (_step(solved, set()),), "", points,
-        notes(solved.result, x), whole, f, solved.result, wanted, tuple(hidden),
+        Formula(((left, total(box(solved.result), _constant(p), minus=False)),)), (_step(solved, set()),), "", points,
+        notes(solved.result, x), whole, f, solved.result, p, wanted, tuple(hidden),
     )  # fmt: skip
 
 
 def _unknown(p: Program, f: Expr | None, wanted: int, reason: str, hidden: Sequence[Any]) -> Antiderivative:
     variable = symbol(p.inputs[wanted].name)
     function = _function(p, hidden)
-    return Antiderivative(function, variable, False, None, (), reason, 0, (), None, f, None, wanted, tuple(hidden))
+    return Antiderivative(function, variable, False, None, (), reason, 0, (), None, f, None, p, wanted, tuple(hidden))
+
+
+def _constant(p: Program) -> Box:
+    """C, or K, … where something else is called that."""
+    taken = {v.name for v in p.inputs}
+    return letter(next(name for name in ("C", "K", "c", "k", "C₀") if name not in taken))
 
 
 def _own(p: Program, hidden: Sequence[Any]) -> tuple[Var, ...]:

@@ -10,16 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from functools import cache
-
-import numpy as np
 
 from ..ir import Program
 from ..ops.arithmetic import fmax, fmin, maximum, minimum
 from ..ops.elementary import cos, tan
-from ..ops.op import Elementwise
 from ..ops.sets import REALS
-from .continuity import Demand, inside_bars
+from .continuity import Demand, ends_there, inside_bars
 from .expression import Applied, Expr, TooLarge, Unreadable, apply, number, positive, var_of
 from .expression_program import read
 
@@ -60,7 +56,7 @@ def _of_function(factor: Applied) -> Iterator[Demand]:
         known = domain == REALS or (domain.low == 0 and positive(a))
         if domain.low == 0 and domain.open_low and inside_bars(a) != a:  # |x| > 0
             yield Demand(inside_bars(a), not_zero=True)
-        elif a.variables and not domain.whole and not known and _ends_there(op, i):
+        elif a.variables and not domain.whole and not known and ends_there(op, i):
             yield Demand(a, low=domain.low, high=domain.high, open=domain.open_low or domain.open_high)
         for kink in op.kinks if len(op.kinks) < 3 and a.variables else ():
             yield Demand(a - number(Fraction(kink)), not_zero=True)
@@ -69,15 +65,3 @@ def _of_function(factor: Applied) -> Iterator[Demand]:
         yield Demand(apply(cos, *factor.args), not_zero=True)
     if op in (maximum, minimum, fmax, fmin):
         yield Demand(factor.args[0] - factor.args[1], not_zero=True)
-
-
-@cache
-def _ends_there(op: Elementwise, place: int) -> bool:
-    """Whether there is no value beyond the stated domain; where there is one, the domain is one branch of several."""
-    rng = np.random.default_rng(0)
-    args = [domain.sample(8, rng) for domain in op.domain]
-    domain = op.domain[place]
-    beyond = domain.low - 0.3 if np.isfinite(domain.low) else domain.high + 0.3
-    args[place] = np.full(8, beyond)
-    with np.errstate(all="ignore"):
-        return not np.isfinite(op.evaluate(*args, **op.samples[0])).any()

@@ -126,7 +126,8 @@ class Expr:
             raise Unreadable("a power of zero")
         if n.denominator > 1:
             return _root(self, n)
-        found = _as_term(self).power(n)
+        own = _as_term(self)
+        found = Term(ONE, tuple((a, m * n) for a, m in own.powers)) if own.number == 1 else own.power(n)
         return _from_term(found) if found is not None else Expr((Term(ONE, ((self, n),)),))
 
     def replaced(self, what: Mapping[Var, Expr]) -> Expr:
@@ -334,10 +335,13 @@ def _from_term(term: Term) -> Expr:
 
 
 def _cleared(term: Term) -> Term:
-    """Whole powers of numbers under roots are numbers."""
+    """Whole powers of numbers under roots are numbers, and even powers lose their bars."""
     if len(term.powers) > LARGEST:
         raise TooLarge
     for factor, n in term.powers:
+        if isinstance(factor, Applied) and factor.op is absolute and n.denominator == 1 and n % 2 == 0:  # |u|² is u²
+            rest = Term(term.number, tuple(p for p in term.powers if p[0] is not factor))
+            return _cleared(rest * _as_term(factor.args[0].to(n)))
         if isinstance(factor, Expr) and factor.number is not None and n.denominator == 1:
             rest = Term(term.number, tuple(p for p in term.powers if p[0] is not factor))
             return _cleared(rest * Term(Fraction(factor.number) ** int(n)))

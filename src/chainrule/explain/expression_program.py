@@ -27,7 +27,7 @@ def read(program: Program, inputs: Sequence[Expr] | None = None) -> Expr:
             return known[a]
         value = exact(a.value.item()) if a.type.shape == () and a.type.dtype.kind in "fiu" else None
         if value is None:
-            raise Unreadable("a constant that is not a finite real number")
+            raise Unreadable("a number that is not finite, or too large or small to be kept exactly")
         return number(value)
 
     for equation in program.equations:

@@ -13,7 +13,7 @@ from ..errors import ChainruleError
 from ..ir import Var
 from .expression import Expr, TooLarge, Unreadable
 
-DEEPEST, MOST = 14, 600  # integrals inside each other; integrals looked at
+DEEPEST, MOST = 14, 200  # integrals inside each other; integrals looked at
 
 Combine = Callable[[Sequence[Expr]], Expr]
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..ir import ArrayType, Var
+from ..ops.arithmetic import sign
+from ..ops.elementary import arctan2
 from ..transform.reverse import reached_from
 from ..transform.simplify import simplify
 from .algebra import ONE, Term, without
 from .derive import forward_by_the_book
-from .expression import Expr, depends, number, total, var
+from .expression import Applied, Expr, depends, number, positive, total, var, var_of
 from .expression_program import read, write
 from .integration import Goal, Move
 from .textbook import with_book_rules
 
+JUMPING = frozenset({"step", "remainder", "cases"})
 LETTERS = ("u", "v", "w", "s", "t", "p", "q", "r")
 
 
@@ -61,3 +64,25 @@ def rewritten(rule: str, statement: str, goal: Goal, new: Expr) -> Iterator[Move
     """The same integrand in another form."""
     if new != goal.integrand:
         yield Move(rule, statement, (Goal(new, goal.variable),), same)
+
+
+def jump(u: Expr, v: Var) -> Expr | None:
+    """A part that moves with the variable and may jump: between jumps any rule would hold, across them none does.
+
+    The sign of an expression is let through: its antiderivative, the absolute value, has no break.
+    """
+    for t in u.terms:
+        for factor, _ in t.powers:
+            inner = factor.args if isinstance(factor, Applied) else (factor,) if isinstance(factor, Expr) else ()
+            found = next((part for part in (jump(a, v) for a in inner) if part is not None), None)
+            if found is None and isinstance(factor, Applied) and v in depends(factor) and _may_jump(factor):
+                found = var_of(factor)
+            if found is not None:
+                return found
+    return None
+
+
+def _may_jump(factor: Applied) -> bool:
+    if factor.op is arctan2:
+        return not positive(factor.args[1])
+    return factor.op.rule in JUMPING and factor.op is not sign

@@ -131,6 +131,13 @@ def by_parts(search: Search, goal: Goal) -> Iterator[Move]:
     if len(others) != 1 or not isinstance(others[0][0], Applied):
         return
     factor, n = others[0]
+    if (
+        factor.op is exp and n == 1 and linear(factor.args[0], x) is None
+    ):  # x² exp(−x²) is x times the slope of exp(−x²)
+        p = product(var_of(q).to(m) for q, m in polynomial)
+        if dict(polynomial).get(x, 0) > 1:
+            yield from _parts(search, x, p / var(x), var(x) * var_of(factor))
+        return
     p, rest = product(var_of(q).to(m) for q, m in polynomial), var_of(factor).to(n)
     if (
         factor.op.rule in PARTS_OF
@@ -201,13 +208,14 @@ def double_angle(search: Search, goal: Goal) -> Iterator[Move]:
     waves, others = _waves(goal)
     if not waves or any(n % 2 for _, n in waves):
         return
-    p, n = waves[0]
-    doubled = apply(cos, p.args[0] * number(2))
-    half = (number(1) + doubled if p.op is cos else number(1) - doubled) / number(2)
-    rest = product(var_of(q).to(m) for q, m in waves[1:])
-    name, sign = ("cos", "+") if p.op is cos else ("sin", "−")
-    statement = f"{name}²(u) = (1 {sign} cos(2 u)) / 2"
-    yield from rewritten("double angle", statement, goal, (others * rest * half.to(n // 2)).expanded())
+    new = others
+    for p, n in waves:
+        doubled = apply(cos, p.args[0] * number(2))
+        half = (number(1) + doubled if p.op is cos else number(1) - doubled) / number(2)
+        new = new * half.to(n // 2)
+    said = {cos: "cos²(u) = (1 + cos(2 u)) / 2", sin: "sin²(u) = (1 − cos(2 u)) / 2"}
+    statement = ", ".join(dict.fromkeys(said[p.op] for p, _ in waves))
+    yield from rewritten("double angle", statement, goal, new.expanded())
 
 
 def pythagoras(search: Search, goal: Goal) -> Iterator[Move]:

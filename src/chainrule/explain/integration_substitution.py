@@ -99,6 +99,8 @@ def _candidates(f: Expr, x: Var) -> Iterator[Expr]:
             for factor, n in t.powers:
                 if factor == x and n.denominator == 1 and n % 2 == 0 and n > 2:
                     found.append(var(x).to(2))
+                if factor == x and n.denominator > 1:
+                    found.append(var(x).to(Fraction(1, n.denominator)))
                 if isinstance(factor, Applied) and x in depends(factor):
                     found.append(var_of(factor))
     yield from dict.fromkeys(found)

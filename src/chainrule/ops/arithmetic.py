@@ -39,7 +39,14 @@ def _difference(x: Value, y: Value) -> tuple[Value, ...] | None:
 # --- sums, products, quotients, powers ------------------------------------------------------------------------------
 
 add = elementwise(
-    np.add, lambda x, y, z: (1, 1), domain=BOTH, notation=infix("+", SUM), rule="sum", bounds=enclosures.total, ulps=0
+    np.add,
+    lambda x, y, z: (1, 1),
+    domain=BOTH,
+    notation=infix("+", SUM),
+    rule="sum",
+    bounds=enclosures.total,
+    ulps=0,
+    formal=lambda x, y: x + y,
 )
 subtract = elementwise(
     np.subtract,
@@ -49,6 +56,7 @@ subtract = elementwise(
     rule="sum",
     bounds=enclosures.difference,
     ulps=0,
+    formal=lambda x, y: x - y,
 )
 multiply = elementwise(
     np.multiply,
@@ -58,17 +66,20 @@ multiply = elementwise(
     rule="product",
     bounds=enclosures.product,
     ulps=0,
+    formal=lambda x, y: x * y,
 )
 divide = elementwise(
     # where y is infinite the quotient has come to rest, however fast y may run
     np.divide, lambda x, y, z: (1 / y, Cases(np.isinf(y), 0, -z / y)), domain=(REALS, POSITIVE), notation=FRACTION,
     rule="quotient", textbook=lambda x, y, z: (1 / y, -x / y**2),
     bounds=enclosures.quotient, ulps=0,
+    formal=lambda x, y: x / y,
 )  # fmt: skip
 negative = elementwise(
     np.negative, lambda x, y: -1, notation=prefix("-", symbol="−"), rule="constant multiple",
     antiderivative=lambda x, y: x * y / 2,
     bounds=enclosures.opposite, ulps=0,
+    formal=lambda x: -x,
 )  # fmt: skip
 
 
@@ -89,6 +100,7 @@ power_of = elementwise(
     samples=({"n": 2}, {"n": 3}, {"n": -1}, {"n": 0.5}, {"n": 2.5}), goes_on=lambda n: n >= 0 and n == int(n),
     antiderivative=lambda x, y, n: np.log(np.abs(x)) if n == -1 else x ** (n + 1) / (n + 1),
     bounds=enclosures.power_of,
+    formal=lambda x, n: x**n,
 )  # fmt: skip
 # xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0. At x = 0 the slope in y is 0 for y > 0; at y = 0,
 # where 0ʸ falls from 1 to 0 at once, it is -inf.
@@ -164,6 +176,7 @@ hypot = elementwise(
     squared=lambda x, y: x**2 + y**2,
     textbook=lambda x, y, z: (x / z, y / z), switch=lambda x, y: (x * x + y * y,),
     bounds=enclosures.length,
+    curved=1,
 )  # fmt: skip
 
 
@@ -195,6 +208,7 @@ for compare, text, tex, symbol, ends in [
     elementwise(
         compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex, symbol), rule="step",
         switch=_crossing(compare), bounds=ends,
+        formal=lambda x, y, compare=compare: x.compared(y, compare),
     )  # fmt: skip
 for connect, tex, symbol, ends in [
     (np.logical_and, r"\land", "∧", enclosures.logical(np.logical_and)),
@@ -281,6 +295,7 @@ absolute = elementwise(
     np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value",
     squared=lambda x: x**2, antiderivative=lambda x, y: x * y / 2, switch=lambda x: (x,),
     turns=(0.0,), ulps=0,
+    curved=1, formal=lambda x: x.larger(-x),
 )  # fmt: skip
 spelled(np.fabs)(lambda x: np.absolute(converted(np.fabs, x)))
 
@@ -294,12 +309,14 @@ maximum = elementwise(
     domain=BOTH, notation=call("maximum", r"\max", symbol="max"), rule="maximum", switch=_difference,
     textbook=lambda x, y, z: (Cases(x > y, 1, 0), Cases(y > x, 1, 0)),
     increasing=True, ulps=0,
+    curved=1, formal=lambda x, y: x.larger(y),
 )  # fmt: skip
 minimum = elementwise(
     np.minimum, lambda x, y, z: (_winner(x < y, x == y), _winner(y < x, x == y)),
     domain=BOTH, notation=call("minimum", r"\min", symbol="min"), rule="minimum", switch=_difference,
     textbook=lambda x, y, z: (Cases(x < y, 1, 0), Cases(y < x, 1, 0)),
     increasing=True, ulps=0,
+    curved=-1, formal=lambda x, y: -(-x).larger(-y),
 )  # fmt: skip
 
 
@@ -354,6 +371,7 @@ where = elementwise(
     _where, lambda c, x, y, z: (None, Cases(c, 1, 0), Cases(c, 0, 1)),
     name="where", domain=(TRUTHS, REALS, REALS), notation=CASES, rule="cases",
     bounds=enclosures.selected, ulps=0,
+    formal=lambda c, x, y: c.chosen(x, y),
 )  # fmt: skip
 
 

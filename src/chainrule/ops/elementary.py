@@ -36,6 +36,7 @@ cbrt = elementwise(
 exp = elementwise(
     np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential",
     antiderivative=lambda x, y: y,
+    formal=lambda x: x.exp(),
 )  # fmt: skip
 exp2 = elementwise(
     np.exp2, lambda x, y: log(2) * y, image=NONNEGATIVE, notation=call("exp2"), rule="exponential",
@@ -44,11 +45,13 @@ exp2 = elementwise(
 expm1 = elementwise(
     np.expm1, lambda x, y: np.exp(x), image=Interval(-1, inf), notation=call("expm1"), rule="exponential",
     antiderivative=lambda x, y: np.exp(x) - x,
+    formal=lambda x: x.exp() - 1,
 )  # fmt: skip
 log_ = elementwise(
     np.log, lambda x, y: 1 / x, domain=POSITIVE, cut=(0,), notation=call("log", r"\ln", symbol="ln"), rule="logarithm",
     antiderivative=lambda x, y: x * y - x,
     ends=True,
+    formal=lambda x: x.log(),
 )  # fmt: skip
 log2 = elementwise(
     np.log2, lambda x, y: 1 / (log(2) * x), domain=POSITIVE, cut=(0,),
@@ -69,6 +72,7 @@ log1p = elementwise(
     rule="logarithm",
     antiderivative=lambda x, y: (1 + x) * y - x,
     ends=True,
+    formal=lambda x: (1 + x).log(),
 )
 logaddexp = elementwise(
     np.logaddexp,
@@ -80,6 +84,8 @@ logaddexp = elementwise(
     textbook=lambda x, y, z: (scipy.special.expit(x - y), scipy.special.expit(y - x)),
     bounds=enclosures.log_of_sum,
     cancels=True,
+    curved=1,
+    formal=lambda x, y: (x.exp() + y.exp()).log(),
 )
 
 # --- trigonometric --------------------------------------------------------------------------------------------------
@@ -143,16 +149,19 @@ arctan2 = elementwise(
 sinh = elementwise(
     np.sinh, lambda x, y: np.cosh(x), notation=call("sinh", r"\sinh"), rule="hyperbolic",
     antiderivative=lambda x, y: np.cosh(x),
+    formal=lambda x: (x.exp() - (-x).exp()) / 2,
 )  # fmt: skip
 cosh = elementwise(
     np.cosh, lambda x, y: np.sinh(x), image=Interval(1, inf), notation=call("cosh", r"\cosh"), rule="hyperbolic",
     antiderivative=lambda x, y: np.sinh(x),
     turns=(0.0,),
+    formal=lambda x: (x.exp() + (-x).exp()) / 2,
 )  # fmt: skip
 tanh = elementwise(
     np.tanh, lambda x, y: 1 / np.cosh(x) ** 2, image=UNIT, notation=call("tanh", r"\tanh"), rule="hyperbolic",
     textbook=lambda x, y: 1 - y**2,
-    antiderivative=lambda x, y: np.logaddexp(x, -x) - log(2),  # ln cosh x, where cosh x itself overflows
+    antiderivative=lambda x, y: np.logaddexp(x, -x) - log(2),  # ln cosh x, where cosh x itself overflows,
+    formal=lambda x: 1 - 2 / (1 + (2 * x).exp()),
 )  # fmt: skip
 arcsinh = elementwise(
     np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic",

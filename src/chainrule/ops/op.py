@@ -46,6 +46,8 @@ class Op:
     increasing: bool = field(default=False, kw_only=True)  # never falls as real operands rise, jumps included
     ulps: float = field(default=4.0, kw_only=True)  # how far a computed value may be off, in units of the last place
     cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
+    # 1: convex in all real operands together, -1: concave; of one operand, the derivative says it unless it jumps
+    curved: int = field(default=0, kw_only=True)
 
     aligned = False  # whether all operands have the shape of the result
     outputs = 1  # how many results
@@ -221,6 +223,8 @@ class Elementwise(Op):
     samples: tuple[dict[str, Any], ...] = field(default=({},), kw_only=True)  # params to test it with
     # whether, with these params, the function goes on beyond its domain as smoothly as within (a whole power)
     goes_on: Callable[..., bool] | None = field(default=None, kw_only=True)
+    # the function by sums, products, quotients, x.exp(), x.log(), x.larger(y), if it can be said so; read exactly
+    formal: Callable[..., Any] | None = field(default=None, kw_only=True)
     # operands whose formula goes on where the function has ended (1 / x, below 0, of log): there the slope is NaN, too
     cut: tuple[int, ...] = field(default=(), kw_only=True)
     # the derivative as books write it, where the accurate one above reads otherwise; for display only

@@ -216,10 +216,12 @@ def _spread_points(rng: np.random.Generator) -> Any:
 reduce_max = General(
     "max", lambda x, *, axes: np.max(x, axis=axes), _reduced_type, _extreme_jvp, _extreme_vjp,
     notation=call("max", r"\max"), rule="maximum", examples=_spread_points, increasing=True, ulps=0,
+    curved=1,
 )  # fmt: skip
 reduce_min = General(
     "min", lambda x, *, axes: np.min(x, axis=axes), _reduced_type, _extreme_jvp, _extreme_vjp,
     notation=call("min", r"\min"), rule="minimum", examples=_spread_points, increasing=True, ulps=0,
+    curved=-1,
 )  # fmt: skip
 register(reduce_max)
 register(reduce_min)
@@ -355,6 +357,7 @@ logsumexp: General = General(
     lambda g, inputs, outputs, wanted, axes: {0: keep(g[0], inputs[0], axes) * apply(softmax, inputs[0], axes=axes)},
     notation=call("special.logsumexp", r"\operatorname{logsumexp}"), rule="log-sum-exp", increasing=True, ulps=20,
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
+    curved=1,
 )  # fmt: skip
 
 
@@ -422,6 +425,7 @@ norm = General(
     ),
     squared=lambda x, axes: np.sum(x**2, axis=axes), bounds=enclosures.norm, image=NONNEGATIVE,
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
+    curved=1,
 )  # fmt: skip
 register(norm)
 

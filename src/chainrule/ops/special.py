@@ -18,6 +18,7 @@ sigmoid = elementwise(
     scipy.special.expit, lambda x, y: y * scipy.special.expit(-x), name="sigmoid", image=Interval(0, 1),
     notation=call("special.expit", r"\sigma", symbol="σ"), rule="sigmoid", textbook=lambda x, y: y * (1 - y),
     antiderivative=lambda x, y: np.logaddexp(0, x),
+    formal=lambda x: 1 / (1 + (-x).exp()),
 )  # fmt: skip
 erf = elementwise(
     scipy.special.erf, lambda x, y: 2 / sqrt(pi) * np.exp(-(x**2)), image=UNIT,
@@ -73,6 +74,7 @@ xlogy = elementwise(
     notation=call("special.xlogy", r"\operatorname{xlogy}"), rule="product",
     antiderivative=lambda x, y, z: (x * z / 2, y * z - x * y),
     bounds=enclosures.times_log,
+    formal=lambda x, y: x * y.log(),
 )  # fmt: skip
 
 

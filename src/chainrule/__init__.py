@@ -15,6 +15,8 @@ from .api import (
     integrate,
     critical_points, difference_quotients, step_errors, tangent,
     per_example_gradients,
+    difference_quotients, step_errors, tangent,
+    convexity,
 )  # fmt: skip
 from .api import schedules as schedules
 from .errors import ChainruleError
@@ -30,5 +32,6 @@ __all__ = [
     "learning_rate", "critical_point",
     "integrate",
     "per_example_gradients",
+    "convexity",
     "study", "ChainruleError",
 ]  # fmt: skip

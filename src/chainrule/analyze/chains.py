@@ -20,7 +20,8 @@ from ..ops.op import Elementwise
 from ..transform.forward import forward
 from ..transform.simplify import simplify
 from .bounds import read
-from .forms import Form, Quotient, Unknown, bend
+from .forms import Form, Quotient, bend
+from .terms import Unknown
 
 _ROWS = 64  # different data beside one function
 _PIECES = 3000
@@ -179,5 +180,6 @@ def twice(program: Program) -> Program | None:
             Equation(e.op, tuple([new.get(a, a) for a in e.inputs]), e.outputs, e.params)
             for e in found.program.equations
         )
-        program = simplify(Program(found.program.inputs[:-1], equations, (found.program.outputs[present],), "slope"))
+        last = found.program.outputs[present]
+        program = simplify(Program(found.program.inputs[:-1], equations, (new.get(last, last),), "slope"))
     return program

@@ -22,6 +22,7 @@ from ..transform.reverse import reverse
 from ..transform.simplify import simplify
 from .bounds import read
 
+_POINTS = 60  # at which the search looks
 _SMALL = 60  # parameters: of so many, the whole Hessian is formed
 _SCALES = (1.0, 0.1, 10.0, 1e-2, 100.0)
 _LENGTHS = (1.0, 0.1, 3.0, 1e-2, 10.0, 1e-3)
@@ -90,14 +91,13 @@ class Search:
     def clipped(self, x: Array) -> Array:
         return np.clip(x, self.low, self.high)
 
-    def points(self, start: Array, count: int) -> list[Array]:
+    def point(self, start: Array, k: int) -> Array:
         """The point given, then random ones at several scales around it and around zero, inside the box."""
-        found = [self.clipped(start)]
-        for k in range(count):
-            scale = _SCALES[k % len(_SCALES)]
-            centre = start if k % 2 else np.zeros(self.n)
-            found.append(self._inside(centre + scale * self.rng.normal(size=self.n) * (1 + np.abs(start) * (k % 2))))
-        return found
+        if k == 0:
+            return self.clipped(start)
+        centre = start if k % 2 else np.zeros(self.n)
+        step = self.rng.normal(size=self.n) * (1 + np.abs(start) * (k % 2))
+        return self._inside(centre + _SCALES[k % len(_SCALES)] * step)
 
     def _inside(self, x: Array) -> Array:
         """What lies outside is reflected, or drawn anew between the ends."""
@@ -206,18 +206,17 @@ class Search:
 def find(search: Search, start: Array, seconds: float, clock: Callable[[], float]) -> Found | None:
     """A verified chord below the graph, or None when none was found in time."""
     begin = clock()
-    points = search.points(start, 40)
-    for k, x in enumerate(points):
-        if clock() - begin > seconds:
-            return None
-        for _ in range(3):
-            y = points[int(search.rng.integers(len(points)))]
-            found = search.between(x, y) if y is not x else None
-            if found is not None:
-                return found
+    seen: list[Array] = []
+    for k in range(_POINTS):
+        x = search.point(start, k)
+        seen = [*seen[-7:], x]
         if k < 24:
             d = search.bent(x)
             found = search.along(x, d) if d is not None else None
+            if found is not None:
+                return found
+        for y in seen[:-1][-3:]:
+            found = search.between(x, y)
             if found is not None:
                 return found
         d = search.rng.normal(size=search.n) * (search.rng.uniform(size=search.n) < max(0.2, 2 / search.n))
@@ -225,4 +224,6 @@ def find(search: Search, start: Array, seconds: float, clock: Callable[[], float
             found = search.along(x, d)
             if found is not None:
                 return found
+        if clock() - begin > seconds:
+            return None
     return None

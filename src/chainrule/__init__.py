@@ -15,7 +15,6 @@ from .api import (
     integrate,
     critical_points, difference_quotients, step_errors, tangent,
     per_example_gradients,
-    difference_quotients, step_errors, tangent,
     convexity,
 )  # fmt: skip
 from .api import schedules as schedules

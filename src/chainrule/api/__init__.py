@@ -8,10 +8,9 @@ from ..numeric import schedules
 from .antiderive import antiderive
 from .call import Call, Function, Wrt, public
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+from .convexity import convexity
 from .curvature import critical_point, learning_rate
 from .examples import per_example_gradients
-from .convexity import convexity
-from .curvature import learning_rate
 from .first import grad, jvp, value_and_grad, vjp
 from .integrals import Integral, integrate
 from .intervals import critical_points

@@ -1,4 +1,4 @@
-"""Is a function convex? A proof, a chord that shows that it is not, or where the proof stopped."""
+"""Whether a function is convex: a proof, a chord that shows that it is not, or where the proof stopped."""
 
 from __future__ import annotations
 

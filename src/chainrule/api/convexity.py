@@ -1,4 +1,4 @@
-"""Is a function convex?"""
+"""Whether a function is convex: a proof, a chord that refutes it, or neither."""
 
 from __future__ import annotations
 

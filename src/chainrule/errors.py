@@ -11,6 +11,7 @@
     ├── CaptureError              hidden data that a recording can't watch
     ├── SideEffectError           something done while recording would happen only once
     ├── LeakError                 a stand-in used after its recording ended
+    ├── IntegralError             an integral that does not exist, or is not known well enough
     ├── ParseError                an expression that is not one
     └── ProgramError              a malformed Program: a mistake of ours, not of yours
 
@@ -116,6 +117,10 @@ class SideEffectError(ChainruleError, RuntimeError):
 
 class LeakError(ChainruleError, RuntimeError):
     """A stand-in used after its recording ended."""
+
+
+class IntegralError(ChainruleError, ArithmeticError):
+    """An integral within a function that does not exist, or could not be computed to its tolerance."""
 
 
 class ParseError(ChainruleError, ValueError):

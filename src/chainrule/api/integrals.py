@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import ArgumentError, ChainruleError, DtypeError, NoRuleError, ShapeError
+import numpy as np
+
+from ..errors import ArgumentError, ChainruleError, DtypeError, IntegralError, ShapeError
+from ..ir import Program
+from ..numeric import inside as _inside_programs
 from ..numeric.integral import TOL, Integral, integral, limits, of_function, of_program
+from ..ops.arithmetic import convert
+from ..ops.control import Body
+from ..ops.control import integral as op
+from ..ops.op import apply
 from ..trace.record import current
+from ..trace.recorder import Recorder, Traced
+from ..transform import leibniz as _rules
 from .call import Call, Function, public
 
 
@@ -37,7 +47,7 @@ def integrate(f: Function, a: Any, b: Any, args: Any = (), *, tol: float = TOL) 
         raise ArgumentError(f"integrate takes a function, not {type(f).__name__}")
     further = args if isinstance(args, tuple) else (args,)
     if current() is not None:
-        raise NoRuleError("np.integrate inside a recorded function is not in the op table")
+        return _inside(f, a, b, further, tol)
     low, high = limits(a, b, tol)
     try:
         call = _recorded(f, _start(low, high), further)
@@ -48,6 +58,38 @@ def integrate(f: Function, a: Any, b: Any, args: Any = (), *, tol: float = TOL) 
         found = of_function(lambda x: f(x, *further), low, high, tol)
         return integral(found, low, high, traced=False, note=f"kinks could not be looked for: {reason}")
     return integral(of_program(call.program, call.inputs[1:], low, high, tol), low, high)
+
+
+def _inside(f: Function, a: Any, b: Any, further: tuple[Any, ...], tol: float) -> Any:
+    """In a function that is being recorded: an op of the table, differentiable in its limits and parameters."""
+    moving = [type(x) is Traced for x in (a, b)]
+    low, high = limits(0.0 if moving[0] else a, 1.0 if moving[1] else b, tol)
+    call = _recorded(f, 0.5 if any(moving) else _start(low, high), further)
+    values = call.inputs[1:]
+    if not any(moving) and not any(type(v) is Traced for v in values):
+        found = of_program(call.program, values, low, high, tol)
+        if found.verdict != "converged":
+            raise IntegralError(f"the integral from {low:.6g} to {high:.6g}: {found.reason}")
+        return np.float64(found.value)
+    ends = [_limit(x, name) if m else y for x, m, y, name in zip((a, b), moving, (low, high), "ab", strict=True)]
+    return apply(op, *ends, *values, body=Body(_real(call.program)), tol=float(tol))
+
+
+def _limit(x: Traced, name: str) -> Any:
+    if x.shape:
+        raise ArgumentError(f"the limit `{name}` is one real number, not {x.type}", hint="map over rows with cr.vmap")
+    return x if x.dtype.kind == "f" else x * 1.0
+
+
+def _real(program: Program) -> Program:
+    """The Program with a real output: an indicator is 0 or 1."""
+    (output,) = program.outputs
+    if output.type.differentiable:
+        return program
+    recorder = Recorder(quiet=True)
+    recorder.equations = list(program.equations)
+    real = apply(convert, Traced(recorder, output), dtype=np.dtype(np.float64)).atom
+    return Program(program.inputs, tuple(recorder.equations), (real,), program.name)
 
 
 def _start(low: float, high: float) -> float:
@@ -72,3 +114,5 @@ def _recorded(f: Function, x: float, further: tuple[Any, ...]) -> Call:
 
 
 __all__ = ["Integral", "integrate"]
+assert _inside_programs
+assert _rules

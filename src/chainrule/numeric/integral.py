@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..ir import Program, Var
-from .landmarks import OnNodes, landmarks, rounding_of
+from .landmarks import OnNodes, is_costly, landmarks, rounding_of
 from .quadrature import EPS, Quadrature, quadrature
 
 TOL = 1e-8
@@ -110,9 +110,12 @@ def of_program(program: Program, values: Sequence[Any], a: float, b: float, tol:
         zero = np.zeros(program.outputs[0].type.shape)[()]
         return Quadrature(zero, zero, zero, 0, "converged")
     places = landmarks(program, values, a, b)
+    costly = is_costly(program)
     found = quadrature(
-        run, a, b, breaks=places.breaks, points=places.points, tol=tol, unit=rounding_of(program), uniform=4
-    )
+        run, a, b, breaks=places.breaks, points=() if costly else places.points, tol=tol, unit=rounding_of(program),
+        uniform=1 if costly else 4, grades=2 if costly else 20,
+        budget=2500 if costly else 600_000,
+    )  # fmt: skip
     nothing = found.verdict == "converged" and not np.any(found.size)
     if nothing and isinstance(program.outputs[0], Var) and not (isfinite(a) and isfinite(b)):
         return _all_zero(found)

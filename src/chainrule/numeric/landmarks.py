@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..execute import Executable
-from ..ir import Atom, Program, Var
+from ..ir import Atom, Program, Var, without_dead_code
+from ..ops.control import integral, sum_over_zeros
 from ..ops.op import Elementwise
 from ..trace.recorder import Recorder, Traced
 from ..transform.batch import batch
@@ -78,10 +79,14 @@ def _signals(program: Program) -> tuple[Program, int]:
     recorder = Recorder(quiet=True)
     recorder.equations = list(program.equations)
     moved = moved_by(program, [0])
+    costly: set[Atom] = set()  # an integral within: its values are not worth a search
     firm: list[Atom] = []
     soft: list[Atom] = []
     for e in program.equations:
         if moved.isdisjoint(e.inputs):
+            continue
+        if e.op in (integral, sum_over_zeros) or not costly.isdisjoint(e.inputs):
+            costly.update(e.outputs)
             continue
         handles = [Traced(recorder, a) for a in e.inputs]
         if e.op.switch is not None:
@@ -94,7 +99,13 @@ def _signals(program: Program) -> tuple[Program, int]:
         soft += [v for v in e.outputs if v.type.dtype.kind == "f" and v.type.size <= 64]
     firm = [a for a in dict.fromkeys(firm) if isinstance(a, Var)]
     soft = [a for a in dict.fromkeys(soft) if a not in firm][:64]
-    return Program(program.inputs, tuple(recorder.equations), (*firm, *soft), "signals"), len(firm)
+    signals = Program(program.inputs, tuple(recorder.equations), (*firm, *soft), "signals")
+    return without_dead_code(signals), len(firm)
+
+
+def is_costly(program: Program) -> bool:
+    """Whether there is an integral within."""
+    return any(e.op in (integral, sum_over_zeros) for e in program.equations)
 
 
 @dataclass(frozen=True)
@@ -168,6 +179,9 @@ def _changes(grid: Array, columns: Array) -> tuple[Array, Array, Array]:
     )  # fmt: skip
 
 
+PARTS = np.arange(1, 16) / 16
+
+
 def _bisected(run: OnNodes, low: Array, high: Array, column: Array) -> Array:
     """The zeros in brackets, as far as floats tell them apart: the end where the value is smaller."""
     if not len(low):
@@ -175,26 +189,27 @@ def _bisected(run: OnNodes, low: Array, high: Array, column: Array) -> Array:
     row = np.arange(len(low))
     with np.errstate(all="ignore"):
         start = np.sign(_columns(run, low)[0][row, column])
-        for _ in range(1100):
-            middle = np.where((low < 0) & (high > 0), 0.0, low + (high - low) / 2)
-            middle = np.where(
-                (np.abs(low) > 4 * np.abs(high)) | (np.abs(high) > 4 * np.abs(low)),
-                np.where(low * high > 0, np.sign(low) * np.sqrt(np.abs(low)) * np.sqrt(np.abs(high)), middle), middle,
-            )  # fmt: skip
-            open_ = (middle > low) & (middle < high)
-            if not open_.any():
+        for _ in range(24):
+            inner = low[:, None] + (high - low)[:, None] * PARTS
+            if not ((inner > low[:, None]) & (inner < high[:, None])).any():
                 break
-            sign = np.sign(_columns(run, middle)[0][row, column])
-            left = open_ & (sign == start)
-            exact = open_ & (sign == 0)
-            low = np.where(left | exact, middle, low)
-            high = np.where(open_ & ~left, middle, high)
+            sign = np.sign(_at(run, inner, column))
+            changed = np.column_stack([sign != start[:, None], np.ones(len(low), bool)])
+            first = changed.argmax(1)
+            ends = np.column_stack([low, inner, high])
+            low, high = ends[row, first], ends[row, first + 1]
         at_low, at_high = (np.abs(_columns(run, x)[0][row, column]) for x in (low, high))
     return np.where(at_high <= at_low, high, low)
 
 
+def _at(run: OnNodes, x: Array, column: Array) -> Array:
+    """One column each for rows of nodes."""
+    found = _columns(run, np.ravel(x))[0].reshape(*x.shape, -1)
+    return np.asarray(np.take_along_axis(found, column[:, None, None], 2)[..., 0])
+
+
 def _turning(run: OnNodes, grid: Array, columns: Array, most: int) -> Array:
-    """Turning points of the columns, by the golden section."""
+    """Turning points of the columns, as far as values tell them apart."""
     with np.errstate(all="ignore"):
         rise = np.sign(np.diff(columns, axis=0))
         i, c = np.nonzero(rise[:-1] * rise[1:] < 0)
@@ -202,15 +217,15 @@ def _turning(run: OnNodes, grid: Array, columns: Array, most: int) -> Array:
         return grid[:0]
     counts = np.bincount(c)
     kept = counts[c] <= most
-    i, c = i[kept][:400], c[kept][:400]
+    i, c = i[kept][:200], c[kept][:200]
     low, high, up = grid[i], grid[i + 2], rise[i, c]
     row = np.arange(len(i))
-    golden = 0.6180339887498949
     with np.errstate(all="ignore"):
-        for _ in range(70 if len(i) else 0):
-            p, q = high - golden * (high - low), low + golden * (high - low)
-            y, z = up * _columns(run, p)[0][row, c], up * _columns(run, q)[0][row, c]
-            low, high = np.where(y < z, p, low), np.where(y < z, high, q)
+        for _ in range(11 if len(i) else 0):
+            inner = low[:, None] + (high - low)[:, None] * PARTS
+            best = np.argmax(up[:, None] * _at(run, inner, c), 1)
+            ends = np.column_stack([low, inner, high])
+            low, high = ends[row, best], ends[row, best + 2]
     return low + (high - low) / 2
 
 
@@ -227,3 +242,44 @@ def _thinned(points: Array, breaks: Array) -> Array:
             kept.append(x)
             before = x
     return np.array(kept[:: max(1, -(-len(kept) // SOFT))])
+
+
+def zeros_between(guard: OnNodes, a: float, b: float) -> list[tuple[float, int]] | None:
+    """Where a component of the guard passes zero, limits included, and which; None if they can't all be told apart."""
+    grid = _grid(a, b)
+    before: list[tuple[float, int]] | None = None
+    for _ in range(5):
+        columns = guard(grid).reshape(len(grid), -1)
+        low, high, column = _changes(grid, columns)
+        if len(low) > FIRM:
+            return None
+        roots = _bisected(guard, low, high, column)
+        found = _crossings(guard, roots, low, high, column)
+        if before is not None and [c for _, c in found] == [c for _, c in before]:
+            return found
+        before = found
+        grid = np.unique(np.concatenate([grid, grid[:-1] + 0.41 * np.diff(grid)]))
+    return None
+
+
+def _crossings(guard: OnNodes, roots: Array, low: Array, high: Array, column: Array) -> list[tuple[float, int]]:
+    """Those of the changes of sign that are zeros, not jumps or poles, in order."""
+    if not len(roots):
+        return []
+    row = np.arange(len(roots))
+    near = 8 * np.finfo(float).eps * np.maximum(np.abs(roots), 1e-300)
+    with np.errstate(all="ignore"):
+        size = np.zeros(len(roots))
+        for x in (low, high):
+            size = np.maximum(size, np.abs(guard(x).reshape(len(x), -1)[row, column]))
+        here = np.zeros(len(roots))
+        for x in (roots - near, roots + near):
+            here = np.maximum(here, np.abs(guard(x).reshape(len(x), -1)[row, column]))
+    zero = (low == high) | (here <= 1e-3 * size)
+    pairs = sorted({(float(x), int(c)) for x, c, z in zip(roots, column, zero, strict=True) if z})
+    kept: list[tuple[float, int]] = []
+    for place, c in pairs:  # a zero at a node, and the change of sign beside it, are one
+        near_one = [y for y, d in kept[-8:] if d == c and abs(place - y) <= 64 * 2.3e-16 * max(abs(place), abs(y))]
+        if not near_one:
+            kept.append((place, c))
+    return kept

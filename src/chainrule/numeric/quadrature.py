@@ -113,31 +113,32 @@ def quadrature(
     unit: float = EPS,
     budget: int = 600_000,
     uniform: int = 1,
+    grades: int = 20,
 ) -> Quadrature:
     """∫ f from a to b, a < b, either of them infinite, split at `breaks`, with nodes that crowd at them and `points`.
 
     `f` takes nodes (N,) and gives values (N, …); `unit` is the rounding of its values; `uniform` panels at least stand
-    between any two places of interest.
+    between any two places of interest, and `grades` towards each.
     """
     with np.errstate(all="ignore"):
-        return _quadrature(_Panels(f, unit), a, b, breaks, points, tol, budget, uniform)
+        return _quadrature(_Panels(f, unit), a, b, breaks, points, tol, budget, uniform, grades)
 
 
 def _quadrature(
     work: _Panels, a: float, b: float, breaks: Sequence[float], points: Sequence[float], tol: float, budget: int,
-    uniform: int,
+    uniform: int, grades: int,
 ) -> Quadrature:  # fmt: skip
     inner = np.unique([p for p in (*breaks, *points) if a < p < b and isfinite(p)])
     firm = np.unique([p for p in breaks if a < p < b and isfinite(p)])
     left, right, inner = _frame(a, b, inner)
-    edges = _graded(np.array([left, *inner, right]), uniform)
+    edges = _graded(np.array([left, *inner, right]), uniform, grades)
     ends = [*((p, s) for p in firm for s in (-1, 1))]
     if isfinite(a):
         ends.append((a, 1))
     if isfinite(b):
         ends.append((b, -1))
     marks = np.array([left, *inner, right])
-    for c, side in ends:
+    for c, side in ends if grades > 10 else ():
         edges = _singular_end(work, edges, c, side, marks)
     outer: list[Array] = []
     if not isfinite(b):
@@ -164,9 +165,9 @@ def _frame(a: float, b: float, inner: Array) -> tuple[float, float, Array]:
     return float(left), float(right), inner
 
 
-def _graded(marks: Array, uniform: int) -> Array:
+def _graded(marks: Array, uniform: int, grades: int) -> Array:
     """Edges between marks: at quarters of quarters of the distance towards each mark, and so on."""
-    steps = 0.5 * 0.25 ** np.arange(20)
+    steps = 0.5 * 0.25 ** np.arange(grades)
     parts = []
     for p, q in itertools.pairwise(marks):
         width = q - p

@@ -33,7 +33,9 @@ BOTH = (REALS, REALS)
 
 def _difference(x: Value, y: Value) -> tuple[Value, ...] | None:
     """Functions of two numbers that bend where these are equal."""
-    return (x - y,) if "f" in (dtype_of(x).kind, dtype_of(y).kind) else None
+    if "f" not in (dtype_of(x).kind, dtype_of(y).kind):
+        return None
+    return (x - y,)
 
 
 # --- sums, products, quotients, powers ------------------------------------------------------------------------------
@@ -186,12 +188,12 @@ def _to_whole(x: Value) -> Any:
 
 
 def _crossing(compare: Any) -> Any:
-    """A comparison is one truth while x < y, the other while x > y; equality is neither."""
+    """A comparison is one truth while x < y, the other while x > y; equality is false on either side."""
     below, above = bool(compare(0, 1)), bool(compare(1, 0))
 
     def switch(x: Value, y: Value) -> Any:
         bends = _difference(x, y)
-        return None if below == above or bends is None else (*bends, below, above)
+        return None if bends is None else (*bends, below, above)
 
     return switch
 

@@ -1,6 +1,6 @@
 """The op table, whole: importing this enters every op. To add one, add an entry to the page where it belongs."""
 
-from . import arithmetic, assembly, contraction, elementary, indexing, linalg, reductions, special, structure
+from . import arithmetic, assembly, contraction, control, elementary, indexing, linalg, reductions, special, structure
 from .op import OPS, by_function
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "assembly",
     "by_function",
     "contraction",
+    "control",
     "elementary",
     "indexing",
     "linalg",

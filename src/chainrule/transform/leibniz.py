@@ -243,7 +243,7 @@ def _one_sided(
         if e in group.members and e.op.switch is not None:
             _, low, high = e.op.switch(*[Traced(recorder, a) for a in atoms], **e.params)
             side = high if upper != group.members[e] else low
-            chosen = np.where(which, side, Traced(recorder, found[0]))
+            chosen: Any = np.where(which, side, Traced(recorder, found[0]))
             dtype = e.output.type.dtype
             known[e.output] = (chosen if chosen.dtype == dtype else chosen.astype(dtype)).atom
         else:

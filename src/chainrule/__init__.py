@@ -12,8 +12,8 @@ from .api import (
     check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize,
     numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
     critical_point, learning_rate,
-    integrate,
     critical_points, difference_quotients, step_errors, tangent,
+    Density, integrate, roc_curve,
     per_example_gradients,
     convexity,
 )  # fmt: skip
@@ -29,7 +29,7 @@ __all__ = [
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors", "critical_points",
     "learning_rate", "critical_point",
-    "integrate",
+    "integrate", "Density", "roc_curve",
     "per_example_gradients",
     "convexity",
     "study", "ChainruleError",

@@ -11,6 +11,7 @@ from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from .convexity import convexity
 from .curvature import critical_point, learning_rate
 from .examples import per_example_gradients
+from .density import Density
 from .first import grad, jvp, value_and_grad, vjp
 from .integrals import Integral, integrate
 from .intervals import critical_points
@@ -18,6 +19,7 @@ from .local import difference_quotients, step_errors, tangent
 from .maps import local_map
 from .matrices import hessian, hvp, jacobian
 from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
+from .roc import roc_curve
 from .rows import vmap
 from .reading import derive, explain, trace
 from .run_now import check, minimize
@@ -30,7 +32,7 @@ __all__ = [
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors", "critical_points",
     "learning_rate", "critical_point", "schedules",
-    "Integral", "integrate",
+    "Density", "Integral", "integrate", "roc_curve",
     "per_example_gradients",
     "convexity",
 ]  # fmt: skip

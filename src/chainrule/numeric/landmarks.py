@@ -275,7 +275,9 @@ def _crossings(guard: OnNodes, roots: Array, low: Array, high: Array, column: Ar
         here = np.zeros(len(roots))
         for x in (roots - near, roots + near):
             here = np.maximum(here, np.abs(guard(x).reshape(len(x), -1)[row, column]))
-    zero = (low == high) | (here <= 1e-3 * size)
+        wide = 1e-9 * np.maximum(np.abs(roots), 1e-3)
+        left, right = (guard(x).reshape(len(x), -1)[row, column] for x in (roots - wide, roots + wide))
+    zero = np.where(low == high, left * right < 0, here <= 1e-3 * size)
     pairs = sorted({(float(x), int(c)) for x, c, z in zip(roots, column, zero, strict=True) if z})
     kept: list[tuple[float, int]] = []
     for place, c in pairs:  # a zero at a node, and the change of sign beside it, are one

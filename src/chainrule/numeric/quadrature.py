@@ -274,7 +274,19 @@ def _far(work: _Panels, start: float, side: int) -> Array:
     last = int(rows[-1]) if len(rows) else 0
     if len(rows) and last >= end - 3:  # it does not die out before the floats do
         _judge_far(work, value[: last + 1], size[: last + 1], name)
+    elif _cut_off(size[: last + 1]):  # x² overflowed, say, and what is divided by it is 0 from there on
+        _judge_far(work, value[:last], size[:last], name)
     return np.sort(edges[: min(last + 2, end + 1)])
+
+
+def _cut_off(size: Array) -> bool:
+    """Whether shells that shrink slowly and evenly end all at once: floats did, and not the function."""
+    if len(size) < 10:
+        return False
+    flat = size[-9:-1].reshape(8, -1)
+    flat = flat[:, flat.max(0) > 1e-14 * size.reshape(len(size), -1).max(0)]
+    rates = flat[1:] / np.where(flat[:-1] == 0, 1, flat[:-1])
+    return bool(rates.size and ((rates.min(0) > 0.01) & (rates.max(0) < 2 * rates.min(0))).any())
 
 
 def _judge_far(work: _Panels, value: Array, size: Array, name: str) -> None:

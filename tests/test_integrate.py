@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 import scipy.integrate
 from scipy import special
+from typer.testing import CliRunner
 
 import chainrule as cr
+from chainrule.cli import app
 from chainrule.errors import ArgumentError, DtypeError, ShapeError
 from chainrule.numeric import quadrature
 
@@ -266,3 +268,30 @@ def test_an_error_in_the_users_function_is_the_users():
 
     with pytest.raises(KeyError, match="mine"):
         cr.integrate(f, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "shown"),
+    [
+        (["x*exp(-x)", "0", "inf"], 0, ["1 ± ", "−x exp(−x) − exp(−x) + C"]),
+        (["sin(x)", "-1", "pi/2"], 0, ["0.540302305", "−cos(x) + C"]),
+        (["exp(-x**2)", "-inf", "inf"], 0, ["1.77245385"]),
+        (["3", "0", "2"], 0, ["6 ± "]),
+        (["exp(x)/x", "1", "2"], 0, ["3.05911653"]),
+        (["1/x", "0", "1"], 1, ["diverges"]),
+        (["x*y", "0", "1"], 2, []),
+        (["x +", "0", "1"], 2, []),
+        (["x", "0", "y"], 2, []),
+    ],
+)
+def test_the_command_integrates_an_expression(words, code, shown):
+    done = CliRunner().invoke(app, ["integrate", *words])
+    assert done.exit_code == code, done.output
+    assert all(text in done.output for text in shown)
+
+
+def test_the_command_prints_one_json_document():
+    done = CliRunner().invoke(app, ["integrate", "x**2", "0", "3", "--json"])
+    found = json.loads(done.stdout)
+    assert found["value"] == pytest.approx(9)
+    assert "x³ / 3" in found["antiderivative"]

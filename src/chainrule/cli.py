@@ -1,7 +1,8 @@
-"""The command line: `chainrule study`, `chainrule check`, `chainrule derive`, `chainrule antiderive`.
+"""The command line: `chainrule study`, `check`, `derive`, `antiderive`, `integrate`.
 
 Exit codes: 0 all is well, 1 the gradient is wrong (`check`: or can't be judged; `antiderive`: no rule leads to an
-antiderivative, which does not prove that there is none), 2 the input can't be used, 70 the
+antiderivative, which does not prove that there is none; `integrate`: the integral does not exist, or is not known well
+enough), 2 the input can't be used, 70 the
 mistake is ours, 130 interrupted.
 
 With `--json`, standard output is one JSON document, and everything else goes to standard error.
@@ -212,6 +213,59 @@ def antiderive(
     else:
         print(found)
     return 0 if found.found else WRONG
+
+
+Limit = Annotated[str, typer.Argument(metavar="LIMIT", help="A number, or an expression without x: pi/2, -inf.")]
+
+
+@app.command(context_settings={"ignore_unknown_options": True})  # -1 is a limit
+@command
+def integrate(
+    expression: Annotated[str, typer.Argument(help='A formula of NumPy functions, like "x * exp(-x)".')],
+    a: Limit,
+    b: Limit,
+    json_: Json = False,
+    traceback: Traceback = False,
+) -> int:
+    """The integral of an expression from A to B, with its error, and an antiderivative where there is one."""
+    from .api import antiderive as antiderived
+    from .api import integrate as integrated
+
+    found = integrated(expression, limit(a), limit(b))
+    try:
+        back = antiderived(expression)
+    except ChainruleError:  # no rule reads it: the number stands
+        back = None
+    known = back is not None and back.found
+    if json_:
+        print_json({**found.as_dict(), "antiderivative": str(back.result) if known and back is not None else None})
+    else:
+        print(found)
+        if known and back is not None:
+            print(back.result)
+    return 0 if found.verdict == "converged" else WRONG
+
+
+def limit(text: str) -> float:
+    """A limit of an integral: a number, or an expression without variables.
+
+    >>> limit("-inf"), limit("2*pi") / 2
+    (-inf, 3.141592653589793)
+    """
+    from .errors import ArgumentError
+    from .explain.parse import numbers_taken, parse
+
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    sign, rest = (-1, text[1:]) if text.startswith("-") else (1, text)
+    if rest in ("inf", "infinity", "oo", "∞"):
+        return sign * math.inf
+    function = parse(text)
+    if numbers_taken(function):
+        raise ArgumentError(f"the limit {text!r} is a number, or an expression without variables")
+    return float(function())
 
 
 @app.callback(invoke_without_command=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ChainruleError, DtypeError, IntegralError, ShapeError
+from ..explain.parse import numbers_taken, parse
 from ..ir import Program
 from ..numeric import inside as _inside_programs
 from ..numeric.integral import TOL, Integral, integral, limits, of_function, of_program
@@ -21,17 +22,21 @@ from .call import Call, Function, public
 
 
 @public
-def integrate(f: Function, a: Any, b: Any, args: Any = (), *, tol: float = TOL) -> Any:
+def integrate(f: Function | str, a: Any, b: Any, args: Any = (), *, tol: float = TOL) -> Any:
     """The integral of `f(x, *args)` over x from `a` to `b`: signed area, with an error that holds.
 
-    `f` takes one real number and returns one. Limits may be infinite (`np.inf`); with `a > b` the sign turns. The
-    result works as its number, and says how sure it is: `value`, `error`, `verdict` ("converged", "unreliable",
-    "diverges") and `reason`. It has converged when `error` is at most `tol` times ∫|f|. As a number, an unreliable
-    one is NaN: ask for its `value` if a guess will do.
+    `f` takes one real number and returns one, or is an expression in one variable ("x * exp(-x)"). Limits may be
+    infinite (`np.inf`); with `a > b` the sign turns. The result works as its number, and says how sure it is: `value`,
+    `error`, `verdict` ("converged", "unreliable", "diverges") and `reason`. It has converged when `error` is at most
+    `tol` times ∫|f|. As a number, an unreliable one is NaN: ask for its `value` if a guess will do.
 
     `f` is recorded, and evaluated at all nodes at once. Where it bends or jumps (`np.where`, `abs`, `np.maximum`, a
     comparison) the interval is split; where anything on the way to its value is zero or turns, nodes crowd, so that a
     narrow peak is met. A function that can't be recorded is called at each node, and the result says so.
+
+    Within a function that is differentiated, `a`, `b`, `args` and what `f` reads from outside may all move: derivatives
+    of any order follow by Leibniz's rule, with the places where `f` jumps. There an integral that has not converged
+    raises IntegralError.
 
     Raises ShapeError if `f` returns an array, DtypeError if it returns complex numbers.
 
@@ -43,6 +48,8 @@ def integrate(f: Function, a: Any, b: Any, args: Any = (), *, tol: float = TOL) 
 
     Gauss–Kronrod rules: Piessens et al., QUADPACK, 1983.
     """
+    if isinstance(f, str):
+        f = _expression(f)
     if not callable(f):
         raise ArgumentError(f"integrate takes a function, not {type(f).__name__}")
     further = args if isinstance(args, tuple) else (args,)
@@ -58,6 +65,14 @@ def integrate(f: Function, a: Any, b: Any, args: Any = (), *, tol: float = TOL) 
         found = of_function(lambda x: f(x, *further), low, high, tol)
         return integral(found, low, high, traced=False, note=f"kinks could not be looked for: {reason}")
     return integral(of_program(call.program, call.inputs[1:], low, high, tol), low, high)
+
+
+def _expression(text: str) -> Function:
+    """An expression as a function of its one variable; of none, a constant."""
+    function = parse(text)
+    if numbers_taken(function) > 1:
+        raise ArgumentError(f"{text!r} has several variables: an integral needs values for all but one")
+    return function if numbers_taken(function) else lambda x: function()
 
 
 def _inside(f: Function, a: Any, b: Any, further: tuple[Any, ...], tol: float) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import api
 from ..api import Call
 from ..api.curvature import Vectors, around_of, critical_point_of, is_quadratic
 from ..api.examples import Rows
@@ -19,7 +20,7 @@ from ..numeric.landscape import landscape as values_around
 from ..numeric.optimize import Progress, minimize
 from ..numeric.spectrum import Spectrum, spectrum
 from ..numeric.steps import learning_rate_of
-from .record import Examples, Rates, Run, Study
+from .record import Examples, Rates, Run, Section, Study
 from .sections import path_of, time_of
 from .work import OutOfTime, Work
 
@@ -29,6 +30,7 @@ _STEPS, _FEWEST = 100, 5  # of a run with a learning rate
 _PRODUCTS = 600  # with the Hessian, about as many as the ends of its spectrum may take
 _ROUGH = 60  # products of a rough look
 _VECTORS = 2**24  # numbers in the vectors of a rough look
+_ALONG = 61  # points on a chord
 _TOL = 1e-6
 _ENDED = {
     "converged": "the gradient vanished",
@@ -40,6 +42,22 @@ _ENDED = {
 }
 _NUMBERS = 2e8  # in the gradients of single examples that are looked at
 _EXAMPLES = 32, 4096  # at least, at most
+
+
+# --- convexity --------------------------------------------------------------------------------------------------------
+
+
+def convexity(work: Work) -> Study:
+    """A proof that the function is convex, or a chord that it rises above, and the function along that chord."""
+    function, args = work.problem.plain
+    found = api.convexity(function, *args, wrt=work.problem.slots, seconds=work.allowed)
+    study = replace(work.study, convexity=found)
+    if found.chord is None:
+        return study
+    x, y = (work.layout.flat(end) for end in (found.chord.x, found.chord.y))
+    along = np.linspace(0.0, 1.0, _ALONG if work.value_seconds * _ALONG < work.left else 3)
+    values = [float(work.problem(work.layout.build((1 - t) * x + t * y))) for t in along]
+    return replace(study, chord=Section(tuple(along.tolist()), tuple(values)))
 
 
 # --- curvature and learning rates -------------------------------------------------------------------------------------

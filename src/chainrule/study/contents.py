@@ -12,6 +12,7 @@ TITLES = {
     "derivation": "The derivation",
     "check": "The check",
     "sizes": "Sizes of gradients",
+    "convexity": "Convexity",
     "minimum": "The minimum",
     "point": "The point reached",
     "rates": "Learning rates",
@@ -22,6 +23,8 @@ TITLES = {
 
 def has(study: Study, key: str) -> bool:
     """Whether a section has something to tell."""
+    if key == "convexity":  # which is false if it is not proved
+        return study.convexity is not None
     there = {"gradient": study.explained, "derivation": study.explained, "minimum": study.fits}
     if key == "point":
         return study.point is not None or study.curvature is not None

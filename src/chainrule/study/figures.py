@@ -11,11 +11,12 @@ from ..draw import Contours, Figure, Horizontal, Line, Mark, Points, Text
 from ..numeric.example_gradients import ExampleGradients
 from ..numeric.landscape import Landscape
 from ..numeric.steps import CriticalPoint
-from .record import Fit, Rates, Study
+from .record import Fit, Rates, Section, Study
 
 _MANY_TIMES = 5  # what spans more is drawn on a logarithmic scale
 _LONG = 50  # iterations
 _CURVES = 6  # as many as there are colours
+_A_FEW = 4
 _SEPARATE = 60  # points that are shown one by one
 
 
@@ -62,9 +63,23 @@ def parts(fit: Fit) -> Figure | None:
     )  # fmt: skip
 
 
+def chord(study: Study, found: Section) -> Figure:
+    """The function along a line on which it rises above its chord."""
+    first, last = found.values[0], found.values[-1]
+    marks: list[Mark] = [
+        Line(found.along, found.values, study.name),
+        Line([0, 1], [first, last], "the chord", style="dashed"),
+        Points([0, 1], [first, last], tone="ink"),
+    ]
+    return Figure(
+        f"Between these points {study.name} rises above its chord", marks,
+        x="the way from one point to the other", y=study.name, height=320,
+    )  # fmt: skip
+
+
 def eigenvalues(found: CriticalPoint) -> Figure | None:
     """The eigenvalues of the Hessian, the largest first."""
-    if found.eigenvalues is None or len(found.eigenvalues) < 2:
+    if found.eigenvalues is None or len(found.eigenvalues) < _A_FEW:
         return None
     values = sorted(found.eigenvalues, reverse=True)
     return Figure(

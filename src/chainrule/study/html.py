@@ -67,7 +67,8 @@ def picture(figure: Figure | None, caption: str = "") -> str:
         return ""
     data = f"<details><summary>the numbers in this picture</summary>{_scrolling(figure.table_html())}</details>"
     words = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f"<figure>{figure.svg()}{words}{data}</figure>"
+    drawn = f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(figure.title)}">{figure.svg()}</div>'
+    return f"<figure>{drawn}{words}{data}</figure>"
 
 
 def _scrolling(tables: str) -> str:

@@ -82,7 +82,7 @@ def _facts(study: Study) -> Iterator[tuple[str, str]]:
     yield f"{study.name} at the start", number(study.value)
     if study.best is not None:
         yield (
-            f"{study.name} at the minimum" if study.best.minimum.success else f"{study.name}, lowest found",
+            f"{study.name} at the best point",
             number(study.best.minimum.fun),
         )
     if study.check is not None:
@@ -90,6 +90,8 @@ def _facts(study: Study) -> Iterator[tuple[str, str]]:
         said = {"agrees": "agree", "wrong": "disagree", "unreliable": "can’t be compared"}[study.check.verdict]
         kind = study.check.verdict
         yield "gradient and differences", f'<span class="verdict {kind}">{MARK[kind]} {said}{digits}</span>'
+    if study.convexity is not None:
+        yield "shape", escape(study.convexity.verdict)
     if study.point is not None:
         yield "kind of the point reached", escape(study.point.kind)
     if study.best is not None:

@@ -1,4 +1,4 @@
-"""The page's sections on what lies around: the point reached, learning rates, the landscape, the examples."""
+"""The page's sections on what lies around: convexity, the point reached, learning rates, the landscape, the examples."""
 
 from __future__ import annotations
 
@@ -13,6 +13,30 @@ from .html import code, number, paragraph, picture, table, verdict
 from .record import Run, Study
 
 _SHOWN = 10  # examples in a table
+_LONGEST = 60  # steps of a proof
+
+
+# --- convexity --------------------------------------------------------------------------------------------------------
+
+
+def _convexity(study: Study) -> str:
+    found = study.convexity
+    if found is None:
+        return ""
+    kind = "agrees" if found.verdict == "convex" else "unreliable"
+    parts = [verdict(kind, found.reason), paragraph(found.minima)]
+    if study.chord is not None:
+        parts.append(picture(figures.chord(study, study.chord), _CHORD))
+    if found.proof:
+        steps = [
+            (code(s.expression), escape(s.curvature), escape(s.rule), code(s.where)) for s in found.proof[-_LONGEST:]
+        ]
+        some = f"The last {_LONGEST} of {len(found.proof)} steps" if len(found.proof) > _LONGEST else "The steps"
+        parts.append(table(f"{some} of the proof", ("expression", "is", "by", "written at"), steps))
+    return "".join(parts)
+
+
+_CHORD = "A convex function nowhere rises above the straight line between two of its points."
 
 
 # --- the point reached ------------------------------------------------------------------------------------------------
@@ -26,6 +50,7 @@ def _point(study: Study) -> str:
         parts.append(picture(figures.eigenvalues(found), _EIGENVALUES))
     if curvature is not None:
         parts.append(table("The curvature at the point reached", ("", "value"), _curvature(curvature), (1,)))
+        parts.append(_how(curvature))
         if curvature.condition is not None and curvature.contraction is not None and study.size > 1:
             parts.append(paragraph(_slowness(curvature.condition, curvature.contraction)))
     return "".join(parts)
@@ -72,6 +97,7 @@ def _rates(study: Study) -> str:
             )
         )
     parts.append(table("The curvature at the start", ("", "value"), _curvature(found.answer), (1,)))
+    parts.append(_how(found.answer))
     return "".join(parts)
 
 
@@ -93,15 +119,18 @@ def _run(run: Run) -> tuple[str, ...]:
 
 
 def _curvature(answer: LearningRate) -> list[tuple[str, str]]:
-    how = f"{answer.method}: {answer.products} products with the Hessian, residual {answer.residual:.1g}"
     return [
         ("largest curvature λmax", number(answer.lambda_max)),
         ("smallest curvature λmin", number(answer.lambda_min)),
-        ("condition number λmax/λmin", _or(answer.condition, "none, for λmin is not positive")),
+        ("condition number λmax/λmin", _or(answer.condition, "none: λmin ≤ 0")),
         ("largest stable learning rate 2/λmax", _or(answer.largest, "none")),
         ("best fixed learning rate 2/(λmin + λmax)", _or(answer.best, "none")),
-        ("found by", escape(how)),
     ]
+
+
+def _how(answer: LearningRate) -> str:
+    way = "from all eigenvalues of the Hessian" if answer.method == "all eigenvalues" else "by Lanczos’ method"
+    return paragraph(f"Found {way}: {answer.products} products with it, residual {answer.residual:.1g}.", "soft")
 
 
 def _or(value: float | None, otherwise: str) -> str:
@@ -186,6 +215,7 @@ _DEFINITIONS = (
 )
 
 AROUND: dict[str, Callable[[Study], str]] = {
+    "convexity": _convexity,
     "point": _point,
     "rates": _rates,
     "landscape": _landscape,

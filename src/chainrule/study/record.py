@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..analyze.convexity import Convexity
 from ..explain.gains import GradientNorms
 from ..numeric.check import GradientCheck
 from ..numeric.example_gradients import ExampleGradients
@@ -111,6 +112,14 @@ class Fit:
 
 
 @dataclass(frozen=True)
+class Section:
+    """Values of the function on the way from one point to another; `along` runs from 0 to 1."""
+
+    along: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class Run:
     """Gradient descent from the start with one learning rate: `factor` times the largest stable one there."""
 
@@ -179,6 +188,8 @@ class Study:
     explained: Explained | None = None
     check: GradientCheck | None = None
     sizes: GradientNorms | None = None
+    convexity: Convexity | None = None
+    chord: Section | None = None
     fits: tuple[Fit, ...] = ()
     curvature: LearningRate | None = None
     point: CriticalPoint | None = None

@@ -34,6 +34,7 @@ SECTIONS = (
     Section("derivation", "deriving", sections.explain, 0.05),
     Section("check", "checking", sections.check, 0.15),
     Section("sizes", "measuring gradients", sections.sizes, 0.05),
+    Section("convexity", "looking for a proof of convexity", around.convexity, 0.05),
     Section("gradient descent", "gradient descent", sections.fit("gradient descent"), 0.1, "minimum"),
     Section("l-bfgs", "l-bfgs", sections.fit("l-bfgs"), 0.2, "minimum"),
     Section("point", "classifying the point", around.point, 0.1),

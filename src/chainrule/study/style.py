@@ -63,10 +63,14 @@ _RULES = f"""
 & figure svg {{ width: 100%; max-width: 46rem; height: auto; display: block; }}
 & .data {{ max-height: 20rem; overflow-y: auto; }}
 & footer {{ padding-top: 2rem; padding-bottom: 3rem; font-size: .9375rem; }}
+@media (max-width: 40rem) {{ & figure svg {{ min-width: 34rem; }} }}
 @media print {{ & {{ {_PAPER} font-size: 10pt; }}
   & nav, & details {{ display: none; }}
   & h2, & h3, & caption {{ break-after: avoid; }}
   & tr, & figure, & pre, & dl.facts div {{ break-inside: avoid; }}
+  & table {{ font-size: 8pt; }}
+  & th, & td {{ padding-right: .6rem; overflow-wrap: anywhere; }}
+  & figure svg {{ min-width: 0; max-width: 34rem; }}
   & pre {{ white-space: pre-wrap; }}
   & .scroll, & .formula {{ overflow: visible; }} }}
 """

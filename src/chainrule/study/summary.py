@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+from ..analyze.convexity import Convexity
 from .record import Fit, Study
 
 _NAMED = 4  # arguments, numbers of a report
@@ -16,7 +17,7 @@ def summary(study: Study) -> list[str]:
 
     Sections that were not reached have no sentence.
     """
-    sentences = [_what(study), _gradient(study), _search(study), _reached(study)]
+    sentences = [_what(study), _gradient(study), _shape(study), _search(study), _reached(study)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -59,6 +60,28 @@ def _gradient(study: Study) -> str:
     if found.verdict == "wrong":
         return f"Do not trust the rest before this is settled: {found.reason[:1].lower()}{found.reason[1:]}"
     return f"Its gradient could not be confirmed: {found.reason[:1].lower()}{found.reason[1:]}"
+
+
+def _shape(study: Study) -> str:
+    found = study.convexity
+    if found is None:
+        return ""
+    if found.verdict == "convex":
+        return _convex(found)
+    if found.verdict == "not convex":
+        return (
+            "It is not convex: between two points that were found it rises above its chord, so that another start may"
+            " lead to another minimum."
+        )
+    return "Whether it is convex is undecided, so that another start may lead to another minimum."
+
+
+def _convex(found: Convexity) -> str:
+    kind = "strongly convex" if found.modulus is not None else "strictly convex" if found.strict else "convex"
+    where = f" where {' and '.join(found.conditions)}" if found.conditions else ""
+    if found.modulus is not None and not found.conditions:
+        return f"It is {kind}, which is proved: there is exactly one minimum, whatever the start."
+    return f"It is {kind}{where}, which is proved: no other start can lead to a lower minimum."
 
 
 def _search(study: Study) -> str:

@@ -180,6 +180,11 @@ def _sizes(study: Study) -> RenderableType:
     )
 
 
+def _convexity(study: Study) -> RenderableType:
+    found = study.convexity
+    return Text("" if found is None else f"{found.reason} {found.minima}")
+
+
 def _point(study: Study) -> RenderableType:
     return Text(str(study.point or study.curvature or ""))
 
@@ -219,6 +224,7 @@ def _examples(study: Study) -> RenderableType:
 WORDS: dict[str, Callable[[Study], RenderableType]] = {
     "check": _check,
     "sizes": _sizes,
+    "convexity": _convexity,
     "point": _point,
     "rates": _rates,
     "landscape": _landscape,

@@ -328,6 +328,20 @@ def test_kinds_of_points_are_told_apart():
     assert study(lambda w: np.sum((w - 1) ** 2), np.zeros(3)).point.kind == "minimum"
 
 
+def test_convexity_is_proved_or_refuted_with_a_chord_to_see():
+    proved = study(lambda w, X, y: np.mean((X @ w - y) ** 2), np.zeros(3), X, Y)
+    assert proved.convexity.verdict == "convex"
+    assert proved.chord is None
+    assert "strongly convex, which is proved" in " ".join(summary(proved))
+    refuted = study(lambda w: np.sum(np.sin(w)), np.ones(2))
+    assert refuted.convexity.verdict == "not convex"
+    values, along = np.array(refuted.chord.values), np.array(refuted.chord.along)
+    straight = values[0] + along * (values[-1] - values[0])
+    assert (values - straight).max() >= refuted.convexity.chord.gap * 0.99 > 0
+    assert values[0] == pytest.approx(refuted.convexity.chord.values[0])
+    assert "It is not convex" in " ".join(summary(refuted))
+
+
 def test_learning_rates_go_down_below_the_border_and_not_above_it():
     """On a quadratic the border is 2/λmax, exactly."""
     scales = np.array([1.0, 4.0, 25.0])

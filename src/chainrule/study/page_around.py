@@ -1,4 +1,4 @@
-"""The page's sections on what lies around: convexity, the point reached, learning rates, the landscape, the examples."""
+"""The page's sections on what lies around: convexity, the point reached, learning rates, landscape, examples."""
 
 from __future__ import annotations
 

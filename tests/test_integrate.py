@@ -246,6 +246,7 @@ def test_the_result_works_as_its_number():
         (lambda: cr.integrate(lambda x: x, [0, 1], 1), ArgumentError),
         (lambda: cr.integrate(lambda x: x, 0, 1j), ArgumentError),
         (lambda: cr.integrate(lambda x: x, inf, inf), ArgumentError),
+        (lambda: cr.integrate(lambda x: x, 0, 1e308), ArgumentError),
         (lambda: cr.integrate(lambda x: x, 0, 1, tol=0), ArgumentError),
         (lambda: cr.integrate(lambda x: x, 0, 1, tol="small"), ArgumentError),
         (lambda: cr.integrate(3, 0, 1), ArgumentError),

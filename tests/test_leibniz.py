@@ -192,6 +192,18 @@ def test_an_integral_as_a_part_of_a_loss():
     assert "integral(" in str(cr.trace(loss, 0.7, 1.3))
 
 
+def test_a_factor_of_zero_makes_the_derivative_zero_and_no_error():
+    found = cr.minimize(lambda t: (cr.integrate(lambda x: np.exp(-t * x), 0, np.inf) - 0.5) ** 2, 1.0)
+    assert found.x == pytest.approx(2, rel=1e-4)
+    assert cr.grad(lambda t: 0.0 * cr.integrate(lambda x: np.exp(-t * x), 0, np.inf))(1.0) == 0
+
+
+@pytest.mark.parametrize("read", [cr.explain, lambda f, *_: cr.derive(f), lambda f, *_: cr.antiderive(f)])
+def test_formulas_refuse_an_integral_inside_and_say_so(read):
+    with pytest.raises(NoRuleError, match="integral inside"):
+        read(lambda t: t * cr.integrate(lambda x: np.exp(-t * x), 0, 1), 2.0)
+
+
 def test_float32_stays_float32():
     g = cr.grad(lambda w: np.sum(w) * cr.integrate(lambda x: np.exp(x), 0, 1))(np.ones(2, np.float32))
     assert g.dtype == np.float32

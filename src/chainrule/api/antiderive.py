@@ -31,4 +31,5 @@ def antiderive(f: Function | str, *, wrt: int | str | None = None) -> Antideriva
     call = Call(function, (0.5,) * numbers_taken(function), {}, variable_of(function) if wrt is None else wrt)
     call.scalar("an antiderivative")
     call.one_course("an antiderivative")
+    call.written_out("an antiderivative")
     return antiderivation(name_variables(call.program), call.wanted[0], call.inputs[len(call.recording.dynamic) :])

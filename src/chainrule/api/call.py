@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ArgumentError, ChainruleError, DtypeError, ShapeError, ValueNeededError
+from ..errors import ArgumentError, ChainruleError, DtypeError, NoRuleError, ShapeError, ValueNeededError
 from ..execute import Executable, derived, executable, inputs_of, recording_of
 from ..ir import Const, Program
+from ..ops.control import holds_a_program
 from ..trace.record import Static, argument_names, leaf_of, parameters_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import flatten
@@ -97,6 +98,15 @@ class Call:
                     f"{what} needs one formula for all values, and the function picks elements by a mask that depends"
                     " on them",
                     hint="write np.where(mask, x, 0) instead of x[mask]",
+                )
+
+    def written_out(self, what: str) -> None:
+        """Raise where an equation's meaning is in a Program of its own, which formulas don't show."""
+        for e in self.program.equations:
+            if holds_a_program(e):
+                raise NoRuleError(
+                    f"{what} of a function with {e.op.name.replace('_', ' ')} inside is not written",
+                    hint="its derivatives are computed all the same: cr.grad; cr.trace shows the Program",
                 )
 
     def scalar(self, what: str) -> None:

@@ -38,6 +38,7 @@ def explain(f: Function, *args: Any, wrt: Wrt = 0) -> Explanation:
     call = Call(f, args, {}, wrt)
     call.scalar("an explanation")
     call.one_course("an explanation")
+    call.written_out("an explanation")
     values = call.inputs
     known = None if any(isinstance(v, Traced) for v in values) else values
     return explanation(name_variables(call.program), call.wanted, known)
@@ -58,4 +59,5 @@ def derive(f: Function | str, *, wrt: int | str | None = None) -> Derivation:
     call = Call(function, (0.5,) * numbers_taken(function), {}, variable_of(function) if wrt is None else wrt)
     call.scalar("a derivation")
     call.one_course("a derivation")
+    call.written_out("a derivation")
     return derivation(name_variables(call.program), call.wanted[0], call.inputs[len(call.recording.dynamic) :])

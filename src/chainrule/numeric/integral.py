@@ -16,6 +16,7 @@ from .landmarks import OnNodes, is_costly, landmarks, rounding_of
 from .quadrature import EPS, Quadrature, quadrature
 
 TOL = 1e-8
+FARTHEST = 1e290  # limits beyond it are infinite, or mistaken
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,6 +93,8 @@ def limits(a: Any, b: Any, tol: Any) -> tuple[float, float]:
         number = float(x)
         if isnan(number):
             raise ArgumentError(f"the limit `{name}` is not a number (NaN)")
+        if isfinite(number) and abs(number) > FARTHEST:
+            raise ArgumentError(f"the limit `{name}` is {number:.3g}, beyond what can be told apart", hint="use np.inf")
         found.append(number)
     if not isinstance(tol, (int, float, np.floating)) or not 0 < tol < 1:
         raise ArgumentError(f"tol is between 0 and 1, not {tol!r}: the error relative to ∫|f| that is acceptable")

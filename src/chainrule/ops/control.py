@@ -19,14 +19,24 @@ from .elementary import sin
 from .notation import call
 from .op import General, register
 
+
+def holds_a_program(e: Equation) -> bool:
+    """Whether an equation's meaning is in a Program that it holds."""
+    return any(isinstance(v, Body) for v in e.params.values())
+
+
 ALGORITHMS: dict[str, Callable[..., Any]] = {}
 
 
 @dataclass(frozen=True)
 class Body:
-    """A Program held in a parameter; it prints in one line."""
+    """A Program held in a parameter; it prints in one line.
+
+    What was derived from another body may well be 0 everywhere: of that one it is known where it is not.
+    """
 
     program: Program
+    derived: bool = False
 
     def __str__(self) -> str:
         names = self.program.names()

@@ -82,7 +82,7 @@ def _tangent_parts(body: Program, moving: tuple[int, ...], tol: float) -> tuple[
                 found.program.inputs, found.program.equations, (found.program.outputs[found.present[0]],), body.name
             )
         )
-        parts.append(_part(integral, simplify(tangent), lambda p: {"body": Body(p), "tol": tol}, 1))
+        parts.append(_part(integral, simplify(tangent), lambda p: {"body": Body(p, derived=True), "tol": tol}, 1))
     for group in _groups(body, wanted):
         weight = _jump_weight(body, group, wanted)
         if weight is not None:
@@ -316,7 +316,7 @@ def _transposed(part: Part, given: int) -> list[tuple[int, Part]]:
         reads = (*(part.reads[m] for m in kept), given)
         pulled = Program(inputs, out.equations, out.outputs, program.name)
         if part.op is integral:
-            again = _part(integral, pulled, lambda p: {**part.params, "body": Body(p)}, 1)
+            again = _part(integral, pulled, lambda p: {**part.params, "body": Body(p, derived=True)}, 1)
         else:
             again = _zeros_part(part.params["guard"].program, pulled)
         found.append((i - given, Part(part.op, again.params, tuple(reads[r] for r in again.reads))))

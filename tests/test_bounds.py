@@ -185,6 +185,8 @@ def test_bounds_are_close_where_a_function_is_monotone():
         (lambda x: 1 / x, (2, 4), 0.25, 0.5),
         (lambda x: x**-2.0, (0.5, 1), 1, 4),
         (lambda x: np.where(x > 0, x, -x), (1, 2), 1, 2),
+        (lambda x: np.where(np.isinf(x), 0, -1 / x**2), (1, 2), -1, -0.25),
+        (lambda x: np.isfinite(x) * 1.0, (1, 2), 1, 1),
     ]:
         found = ends(f, box)
         np.testing.assert_allclose([found.low, found.high], [low, high], rtol=1e-14, atol=1e-300)

@@ -414,7 +414,8 @@ class Reader:
         if convex.all() or concave.all():
             words = [f"h″ {'≥' if convex.all() else '≤'} 0"]
             words += [f"h′ {'≥' if (first > 0).all() else '≤'} 0"] if not affine.all() else []
-        rule = f"{_title(op)} has {' and '.join(words)} there" if words else ""
+        way = "upward" if convex.all() else "downward"
+        rule = f"the outer function bends {way} there ({', '.join(words)})" if words else ""
         return Bend(np.broadcast_to(convex, shape), np.broadcast_to(concave, shape)), Reason("", rule)
 
 

@@ -222,7 +222,7 @@ for connect, tex, symbol, ends in [
 elementwise(np.logical_not, image=TRUTHS, notation=call("logical_not"), rule="step", bounds=enclosures.not_)
 tests: tuple[Any, ...] = (np.isnan, np.isinf, np.isfinite)
 for test in tests:
-    elementwise(test, image=TRUTHS, notation=call(test.__name__), rule="step")
+    elementwise(test, image=TRUTHS, notation=call(test.__name__), rule="step", bounds=enclosures.of_finite(test))
 elementwise(
     np.signbit, image=TRUTHS, notation=call("signbit"), rule="step",
     switch=lambda x: (x, True, False) if dtype_of(x).kind == "f" else None,

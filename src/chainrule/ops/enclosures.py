@@ -263,6 +263,16 @@ def not_(x: Enclosure) -> Ends:
     return ~maybe, ~always
 
 
+def of_finite(test: Any) -> Callable[[Enclosure], Ends]:
+    """A question about infinity and NaN: it has one answer for all finite numbers."""
+
+    def ends(x: Enclosure) -> Ends:
+        finite, answer = np.isfinite(x.low) & np.isfinite(x.high), bool(test(0.0))
+        return finite & answer, ~finite | answer
+
+    return ends
+
+
 def logical(function: Any) -> Callable[[Enclosure, Enclosure], Ends]:
     """`and`, `or` of truths: each grows with both."""
 

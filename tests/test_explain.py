@@ -20,7 +20,7 @@ from test_random_programs import cook, points
 from test_random_programs import steps as recipes
 
 import chainrule as cr
-from chainrule.errors import ParseError
+from chainrule.errors import NoRuleError, ParseError
 from chainrule.execute import run
 from chainrule.explain.backprop import backprop
 from chainrule.explain.cost import cost
@@ -34,6 +34,7 @@ from chainrule.explain.source import gradient_source, source
 from chainrule.explain.textbook import gradient, gradient_program, value
 from chainrule.explain.tidy import tidy
 from chainrule.ir import ArrayType, Const, Equation, Var
+from chainrule.ops.control import holds_a_program
 from chainrule.ops.op import Elementwise, Op
 from chainrule.ops.table import OPS
 from chainrule.transform.forward import forward
@@ -86,7 +87,11 @@ def assert_well_written(found):
 @every_op
 def test_printed_text_is_python_that_computes_the_same(op):
     for program, values in programs(op):
-        assert_code_agrees(program, values)
+        if any(map(holds_a_program, program.equations)):
+            with pytest.raises(NoRuleError, match="has no NumPy text"):
+                assert_code_agrees(program, values)
+        else:
+            assert_code_agrees(program, values)
 
 
 @every_op

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import NoRuleError
 from ..ir import Array, Const, Equation
 from ..ops.contraction import Contraction, Labels, Spec
+from ..ops.control import holds_a_program
 from ..ops.notation import SUM, Notation
 from .literals import literal
 from .styles import index_text, notation_of
@@ -38,6 +40,8 @@ Parts = Sequence[Text]
 
 def written(e: Equation, parts: Parts) -> Text:
     """The NumPy expression of an equation on operands that are written already."""
+    if holds_a_program(e):
+        raise NoRuleError(f"{e.op.name.replace('_', ' ')} has no NumPy text", hint="cr.trace shows the Program")
     notation = notation_of(e)
     return _STYLES[notation.style](e, notation, parts)
 

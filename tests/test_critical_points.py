@@ -113,7 +113,7 @@ def test_what_is_said_holds_at_many_places(case):
 
 
 def test_jumps_poles_and_wild_functions_stay_open():
-    for f, a, b in WILD[5:7]:
+    for f, a, b in (*WILD[5:7], (lambda x: x**2, -1e200, 1e200)):
         found = cr.critical_points(f, a, b)
         assert not found.complete
         assert found.unknown
@@ -157,6 +157,17 @@ def test_a_derivative_that_is_spoiled_is_seen(monkeypatch):
     monkeypatch.setattr(monotone.Readings, "slopes", spoiled)
     with pytest.raises(AssertionError):
         test_what_is_said_holds_at_many_places(2)
+
+
+def test_the_sigmoid_rises_everywhere_and_its_slope_is_at_most_a_quarter():
+    rise = cr.critical_points(lambda x: 1 / (1 + np.exp(-x)), -50, 50)
+    assert rise.increasing == ((-50, 50),)
+    assert rise.complete
+    slope = cr.critical_points(lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2, -5, 5)
+    assert (slope.maximum.x, slope.maximum.value) == (0, 0.25)
+    pole = cr.critical_points(lambda x: 1 / x, -1, 1)
+    assert pole.increasing == ()
+    assert all(high - low < 1e-12 for low, high in pole.unknown)
 
 
 def test_captured_arrays_are_read():

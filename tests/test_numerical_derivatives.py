@@ -40,6 +40,8 @@ SMOOTH = [
     ("beside a pole", math.tan, math.pi / 2 - 1e-6, 1 / math.cos(math.pi / 2 - 1e-6) ** 2),
     ("narrow", lambda x: math.exp(-x * x * 1e8), 1e-4, -2e4 * math.exp(-1)),
     ("power", lambda x: x**20, 1.0, 20.0),
+    ("subnormal x", lambda x: x * 3, 5e-324, 3.0),
+    ("at the largest x", lambda x: x / 3, 1.7e308, 1 / 3),
     ("huge", math.exp, 700.0, math.exp(700)),
 ]  # fmt: skip
 

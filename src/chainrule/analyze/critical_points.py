@@ -205,8 +205,9 @@ def _point(f: Readings, x: float, kind: str, low: float, high: float) -> Point:
 
 
 def _value(f: Readings, x: float) -> float:
-    found = f.values(x, x)
-    return (found.low + found.high) / 2 if found.defined else math.nan
+    if not f.values(x, x).defined:
+        return math.nan
+    return f.function(x)
 
 
 def _best(f: Readings, piece: Piece, turning: str) -> float:

@@ -10,7 +10,7 @@ Moore, "Interval analysis", 1966; Hansen & Walster, "Global optimization using i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from itertools import pairwise
@@ -54,13 +54,15 @@ class Reading:
 class Readings:
     """The Programs of a function of one number and of its first two derivatives, to be read with intervals.
 
-    A derivative that is None is zero everywhere. `given` are the values of their further inputs.
+    A derivative that is None is zero everywhere. `given` are the values of their further inputs; `function` is the
+    function itself, to be called.
     """
 
     value: Program
     slope: Program | None
     bend: Program | None
     given: Sequence[Array]
+    function: Callable[[float], float]
     known: dict[tuple[str, float, float], Reading] = field(default_factory=dict)
 
     def values(self, low: float, high: float) -> Reading:

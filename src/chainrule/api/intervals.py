@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,8 +53,16 @@ def critical_points(f: Function, a: float, b: float) -> CriticalPoints:
     given = [np.asarray(v) for v in call.inputs[1:]]
     name = getattr(f, "__name__", "f")
     return _critical_points(
-        Readings(call.program, slope, bend, given), low, high, name="f" if name == "<lambda>" else name
+        Readings(call.program, slope, bend, given, _values(f)), low, high, name="f" if name == "<lambda>" else name
     )
+
+
+def _values(f: Function) -> Callable[[float], float]:
+    def value(x: float) -> float:
+        with np.errstate(all="ignore"):
+            return float(f(np.float64(x)))  # NumPy's: powers of Python's overflow with an error
+
+    return value
 
 
 def _ends(a: Any, b: Any) -> tuple[float, float]:

@@ -376,8 +376,9 @@ def _noise_in(values: Sequence[float]) -> float | None:
 
 
 def scales(a: Array) -> Array:
-    """The power of two below each component; for zeros, that of a typical other one."""
+    """The power of two below each component; for zeros, that of a typical other one. Never so small as to underflow."""
     sizes = np.abs(a)
     others = sizes[sizes > 0]
     typical = min(1.0, float(np.median(others))) if others.size else 1.0
-    return np.exp2(np.floor(np.log2(np.where(sizes > 0, sizes, typical)))).astype(a.dtype)
+    least = float(np.finfo(a.dtype).tiny) / float(np.finfo(a.dtype).eps)
+    return np.exp2(np.floor(np.log2(np.maximum(np.where(sizes > 0, sizes, typical), least)))).astype(a.dtype)

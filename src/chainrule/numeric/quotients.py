@@ -205,7 +205,7 @@ def quotients(
 
 def _decade(x: float) -> float:
     """The power of ten that x's size begins with; 1 at 0."""
-    return 10.0 ** math.floor(math.log10(abs(x))) if x else 1.0
+    return max(10.0 ** math.floor(math.log10(abs(x))), 1e-290) if x else 1.0
 
 
 def _row(x: float, h: float, value: float, after: float, before: float) -> Row:

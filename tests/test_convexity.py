@@ -455,6 +455,19 @@ def test_what_can_not_be_asked_is_refused():
             call()
 
 
+def test_a_single_point_of_its_own_value_is_no_part_of_a_proof():
+    for f in (
+        lambda x: np.where(x == 0, 1.0, x**2),
+        lambda x: np.where(x != 1, x**2, 0.0),
+        lambda x: np.where(x**2 > 0, x**2, 5.0),
+    ):
+        assert cr.convexity(f, 0.5, seconds=0.0).verdict != "convex"
+    jump = lambda x: np.where(x > 0, x + 1, 0.0)  # noqa: E731
+    assert cr.convexity(jump, 0.5, domain=(0.0, 1.0), seconds=0.0).verdict != "convex"
+    assert cr.convexity(lambda x: np.where(x**2 > 0, x**2, 0.0), 0.5, seconds=0.0).verdict != "not convex"
+    assert cr.convexity(lambda x: np.where(x >= 0, x, -x), 0.5).verdict == "convex"
+
+
 def test_constants_and_affine_functions_are_convex_and_not_strictly():
     for f in (lambda x: 3.0 * np.sum(x), lambda x: np.sum(x) * 0 + 1, lambda x: np.float64(2.0)):
         found = cr.convexity(f, np.ones(2))

@@ -99,7 +99,8 @@ def _exactly(
 
     def form_on(low: Any, high: Any) -> Form:
         one, none = Fraction(1), Fraction(0)
-        z = Form(Quotient({(1, none): one}, {(0, none): one}), (), low, high)
+        ends = tuple(end for end in span if np.isfinite(end))
+        z = Form(Quotient({(1, none): one}, {(0, none): one}), (), low, high, ends)
         values: dict[Any, Any] = {base: z._like(z.plain)}
         for a, value in data.items():
             values[a] = z._read(value)

@@ -76,9 +76,10 @@ class Form:
     logs: tuple[tuple[Any, Quotient], ...] = ()  # (the items of C, B)
     low: Any = -inf
     high: Any = inf
+    ends: tuple[Any, ...] = ()  # of the whole line that was asked about, where they are finite
 
     def _like(self, plain: Quotient, logs: Any = ()) -> Form:
-        return Form(plain, tuple((c, b) for c, b in logs if b.top), self.low, self.high)
+        return Form(plain, tuple((c, b) for c, b in logs if b.top), self.low, self.high, self.ends)
 
     def _read(self, other: Any) -> Form:
         return other if isinstance(other, Form) else self._like(number(other))
@@ -165,11 +166,22 @@ class Form:
         return self if self._exceeds(other) else self._read(other)
 
     def compared(self, other: Any, compare: Callable[[Any, Any], Any]) -> Form:
-        """1 or 0. Where both are equal at single points only, the side does not matter."""
+        """1 or 0.
+
+        Where both are equal at single points, these must go with the one side or the other: between two pieces either
+        will do, for they must meet there. A point with an answer of its own would be a jump.
+        """
         difference = self - self._read(other)
+        equal = bool(compare(0, 0))
         if not difference.logs and not difference.plain.top:
-            return self._like(number(int(bool(compare(0, 0)))))
-        return self._like(number(int(bool(compare(1, 0) if self._exceeds(other) else compare(0, 1)))))
+            return self._like(number(int(equal)))
+        truth = bool(compare(1, 0) if self._exceeds(other) else compare(0, 1))
+        if truth != equal:
+            apart = sign(difference.plain.top, self.low, self.high, strict=True)
+            at_ends = any(e in (self.low, self.high) and not _at(difference.plain, Fraction(e)) for e in self.ends)
+            if not apart or at_ends or bool(compare(1, 0)) == bool(compare(0, 1)):
+                raise Unknown
+        return self._like(number(int(truth)))
 
     def chosen(self, yes: Any, no: Any) -> Form:
         truth = self.plain.constant

@@ -211,7 +211,7 @@ def test_study_is_a_function_too():
     assert isinstance(found, Study)
     np.testing.assert_allclose(found.best.minimum.x[0], 1, atol=1e-6)
     assert cr.study is study
-    assert "l-bfgs leads to" in str(found)
+    assert str(found) == "\n".join(summary(found))
     both = study(lambda w, b: np.sum(w**2) + b**2, np.ones(2), 1.0, wrt=("w", "b"))
     assert both.wrt == ("w", "b")
     with pytest.raises(ArgumentError, match="did you mean `width`"):
@@ -254,7 +254,7 @@ def test_interrupting_a_minimization_keeps_its_best_point():
 
 
 def test_a_method_is_given_only_so_much_time():
-    found = study(lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), np.zeros(2), seconds=1e-9)
+    found = study(lambda x: np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), np.zeros(2), seconds=0)
     assert "stopped after 0 seconds" in found.fits[0].minimum.message
     assert found.complete
     read(page(found))

@@ -21,7 +21,7 @@ def study(f: Callable[..., Any], *args: Any, wrt: Wrt = 0, seconds: float = 60.0
 
     `seconds` is about how long it may take: each section has a share of that, and says what it had to leave out.
 
-    The result prints as a sentence and shows itself as a report in a notebook.
+    The result prints as a few sentences, and shows itself as a report in a notebook.
 
     >>> import numpy as np
     >>> found = study(lambda x: np.sum((x - 3.0) ** 2), np.zeros(2))

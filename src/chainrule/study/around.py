@@ -90,7 +90,7 @@ def rates(work: Work) -> Study:
     base = answer.largest
     if base is None:
         return replace(work.study, rates=Rates(answer, (), "So there is no rate to begin with: none was tried."))
-    steps = int(np.clip(work.left / (len(_FACTORS) + _DOUBLINGS) / max(work.gradient_seconds, 1e-9), 0, _STEPS))
+    steps = int(np.clip(work.left / len(_FACTORS) / max(work.gradient_seconds, 1e-9), 0, _STEPS))
     if steps < _FEWEST:
         return replace(work.study, rates=Rates(answer, (), f"No run was tried: {_FEWEST} steps would take too long."))
     runs = [_run(work, base, factor, steps) for factor in _FACTORS]

@@ -214,14 +214,9 @@ class Study:
         return {name: _plain(getattr(self, name)) for name in self.__dataclass_fields__}
 
     def __str__(self) -> str:
-        parts = [f"{self.name} is {self.value:.6g} at the start"]
-        if self.check is not None:
-            parts.append(f"its gradient {'is wrong' if self.check.verdict == 'wrong' else self.check.verdict}")
-        if self.best is not None:
-            found = self.best.minimum
-            parts.append(f"{found.method} leads to {found.fun:.6g} in {found.nit} iterations")
-            parts += [f"{what} {number:.4g}" for what, number in self.best.told.items()]
-        return "; ".join(parts) + ("; interrupted" if self.interrupted else "") + "."
+        from .summary import summary  # which reads this record
+
+        return "\n".join([*summary(self), *(["The study was interrupted."] if self.interrupted else [])])
 
     def _repr_html_(self) -> str:
         from .page import inside  # the page is made only when it is shown

@@ -40,7 +40,7 @@ _RULES = f"""
 & td.number {{ white-space: nowrap; }}
 & tr.place th {{ color: var(--soft); padding-top: .8rem; border-bottom: none; }}
 & .summary {{ font-size: 1.125rem; margin: 1.25rem 0 0; max-width: 46rem; }}
-& dl.facts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(11rem, 1fr)); gap: .75rem;
+& dl.facts {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(9.5rem, 1fr)); gap: .75rem;
   margin: 1.5rem 0 0; }}
 & dl.facts div {{ background: var(--raised); border: 1px solid var(--line); border-radius: 8px; padding: .6rem .9rem; }}
 & dl.facts dt {{ color: var(--soft); font-size: .875rem; font-weight: 400; }}
@@ -69,7 +69,10 @@ _RULES = f"""
   & h2, & h3, & caption {{ break-after: avoid; }}
   & tr, & figure, & pre, & dl.facts div {{ break-inside: avoid; }}
   & table {{ font-size: 8pt; }}
-  & th, & td {{ padding-right: .6rem; overflow-wrap: anywhere; }}
+  & th, & td {{ padding-right: .6rem; }}
+  & td {{ overflow-wrap: anywhere; }}
+  & .summary {{ font-size: 11pt; }}
+  & caption, & figcaption, & .soft {{ font-size: 8.5pt; }}
   & figure svg {{ min-width: 0; max-width: 34rem; }}
   & pre {{ white-space: pre-wrap; }}
   & .scroll, & .formula {{ overflow: visible; }} }}

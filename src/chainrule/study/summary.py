@@ -10,6 +10,7 @@ from .record import Fit, Study
 
 _NAMED = 4  # arguments, numbers of a report
 _ALIKE = 1.05
+_MANY = 10  # examples, among which some are worth a look
 
 
 def summary(study: Study) -> list[str]:
@@ -182,7 +183,7 @@ def _short(number: float) -> str:
 
 def _next(study: Study) -> str:
     """Where to look next."""
-    if study.examples is None or study.examples.end is None:
+    if study.examples is None or study.examples.end is None or study.examples.end.examples < _MANY:
         return ""
     rows = [str(row) for row, *_ in study.examples.end.largest(3)]
     return f"; the examples to look at next are those that pull hardest: rows {listed(rows)}"

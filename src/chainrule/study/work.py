@@ -38,9 +38,9 @@ class Work:
         self.steepest: tuple[Array, str] | None = None  # a direction worth looking along, and what it is
 
     def begin(self, share: float) -> None:
-        """A section begins, and may take this share of the time, or what is left."""
+        """A section begins, and may take this share of the time; where that is used up, a third of it all the same."""
         left = self.seconds - (perf_counter() - self.started)
-        self.allowed = max(0.0, min(share * self.seconds, left))
+        self.allowed = share * self.seconds if left > share * self.seconds else max(left, share * self.seconds / 3)
         self.last = perf_counter()
 
     def done(self, section: str, study: Study) -> None:

@@ -207,7 +207,7 @@ def composition(loss: RowLoss, x: Array, names: tuple[str, ...]) -> str:
             hint="a single example has no gradient then, unless other arguments hold the examples: rows=…",
         )
     if all(np.ptp(known[0].singles) == 0 for known in seen):
-        raise ArgumentError(f"the loss is the same for every row of {' and '.join(names)}: it does not depend on them")
+        raise ArgumentError(f"the loss is the same for every row of {' and '.join(names)}: nothing tells them apart")
     return kinds[0]
 
 

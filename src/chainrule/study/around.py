@@ -130,7 +130,7 @@ def _run(work: Work, base: float, factor: float, steps: int) -> Run:
         return work.left < -work.allowed
 
     found = minimize(
-        work.problem.value_and_grad(), work.problem.start, method="gradient descent", learning_rate=rate,
+        work.value_and_grad(), work.problem.start, method="gradient descent", learning_rate=rate,
         max_iter=steps, tol=_TOL, callback=after,
     )  # fmt: skip
     if found.status == "interrupted":
@@ -167,7 +167,7 @@ def landscape(work: Work) -> Study:
         raise ArgumentError("there is no path to look around")
     order = sorted(work.paths, key=lambda method: method != best.minimum.method)
     paths = {method: work.paths[method].points for method in order}
-    recorded = work.problem.value_and_grad()
+    recorded = work.value_and_grad()
     quicker = work.gradient_seconds < work.value_seconds
     found = values_around(
         lambda x: (recorded(work.layout.build(x))[0] if quicker else work.problem(work.layout.build(x))), paths,

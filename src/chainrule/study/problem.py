@@ -16,6 +16,7 @@ from ..errors import ArgumentError
 from ..trace.record import argument_names
 from ..trace.tree import flatten
 
+UNNAMED = "the function"
 Report = Callable[[Mapping[str, Any]], Mapping[str, float]]  # the arguments by name -> numbers worth telling
 
 
@@ -38,7 +39,7 @@ class Problem:
     @property
     def name(self) -> str:
         """What the function is called."""
-        return getattr(self.function, "__name__", "the function")
+        return getattr(self.function, "__name__", UNNAMED)
 
     @property
     def arguments(self) -> dict[str, Any]:
@@ -126,16 +127,22 @@ def problem_of(function: Callable[..., Any], args: tuple[Any, ...], wrt: Wrt = 0
     if not args:
         raise ArgumentError("there is nothing to study: pass the function's arguments after it")
     names = tuple(argument_names(function, args, {}))
+    if isinstance(wrt, list):
+        raise ArgumentError(f"wrt={wrt!r}: several arguments are named by a tuple", hint=f"wrt={tuple(wrt)!r}")
     wanted = wrt if isinstance(wrt, tuple) else (wrt,)
     chosen = tuple(_name(w, names) for w in wanted)
     if not chosen:
         raise ArgumentError("wrt is empty: name at least one argument")
+    if len(set(chosen)) < len(chosen):
+        raise ArgumentError(f"wrt={wrt!r} names an argument twice")
     return Problem(function, names, args, {}, chosen, "wrt=", _file_of(function))
 
 
 def _name(w: int | str, names: tuple[str, ...]) -> str:
     if isinstance(w, str):
         return known(w, names, "wrt")
+    if isinstance(w, bool) or not hasattr(w, "__index__"):
+        raise ArgumentError(f"wrt is a position or a name, not {w!r}")
     if not -len(names) <= w < len(names):
         raise ArgumentError(f"wrt={w}: the call has {len(names)} arguments")
     return names[w]

@@ -192,7 +192,7 @@ class _Watched:
 
     def __init__(self, work: Work, method: str) -> None:
         self.work, self.method = work, method
-        self.function = work.problem.value_and_grad()
+        self.function = work.value_and_grad()
         paths = [path_of(work.problem.wrt, path) for path in work.layout.tree.paths()]
         self.names = tuple(paths) if len(paths) <= _NAMED else ()
         self.path = Thinned(work.layout.size)

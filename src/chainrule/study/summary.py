@@ -6,6 +6,7 @@ import math
 from pathlib import Path
 
 from ..analyze.convexity import Convexity
+from .problem import UNNAMED
 from .record import Fit, Study
 
 _NAMED = 4  # arguments, numbers of a report
@@ -23,7 +24,7 @@ def summary(study: Study) -> list[str]:
 
 
 def _what(study: Study) -> str:
-    name = "The function" if study.name.startswith("<") else study.name
+    name = "The function" if study.name.startswith("<") or study.name == UNNAMED else study.name
     where = f" in {Path(study.file).name}" if study.file else ""
     numbers = f"{study.size:,} number{'s' * (study.size != 1)} ({listed(study.wrt[:_NAMED], len(study.wrt))})"
     data = ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from time import perf_counter
 from typing import Any, TypeVar
+
+import numpy as np
 
 from ..ir import Array
 from ..numeric.landscape import Thinned
@@ -36,6 +39,18 @@ class Work:
         self.value_seconds = self.gradient_seconds = 0.0  # for one evaluation
         self.paths: dict[str, Thinned] = {}
         self.steepest: tuple[Array, str] | None = None  # a direction worth looking along, and what it is
+
+    def value_and_grad(self) -> Callable[[Any], tuple[Any, Any]]:
+        """Value and gradient of what is varied; NaN where the function fails (a matrix is singular, say)."""
+        both = self.problem.value_and_grad()
+
+        def safe(varied: Any) -> tuple[Any, Any]:
+            try:
+                return both(varied)
+            except (ArithmeticError, np.linalg.LinAlgError):
+                return math.nan, self.layout.build(np.full(self.layout.size, math.nan))
+
+        return safe
 
     def begin(self, share: float) -> None:
         """A section begins, and may take this share of the time; where that is used up, a third of it all the same."""

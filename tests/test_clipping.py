@@ -140,3 +140,16 @@ def test_empty_and_zero_gradients_pass(clip):
 def test_no_entry_exceeds_a_limit_that_the_dtype_does_not_have(dtype):
     for limit in (0.1, 1 / 3, 1e5):
         assert np.abs(cr.clip_by_value(np.array([7.0, -7.0], dtype), limit)).astype(float).max() <= limit
+
+
+@every_clip
+@pytest.mark.parametrize("limit", [1.0, 10.0])
+def test_an_array_of_no_dimensions_stays_an_array(clip, limit):
+    assert type(clip(np.array(4.0), limit)) is np.ndarray
+
+
+@every_clip
+def test_a_number_beyond_all_floats_is_refused_by_name(clip):
+    with pytest.raises(cr.ChainruleError, match=r"`gradient\['a'\]` is too large"):
+        clip({"a": 10**400}, 1.0)
+    assert clip(10**30, 1.0) == 1.0

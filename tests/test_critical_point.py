@@ -248,3 +248,24 @@ def test_a_tolerance_is_a_number(tol):
 def test_inside_of_another_recording_it_is_refused():
     with pytest.raises(ChainruleError, match="recorded"):
         cr.grad(lambda x: cr.critical_point(lambda y: y**2, x).lambda_max * x)(1.0)
+
+
+BROKEN = {  # what second derivatives at the point don't see
+    "another parabola to the left": lambda x: np.where(x >= 0, x**2, -(x**2)),
+    "a jump down to the left": lambda x: np.where(x >= 0, x**2, x**2 - 5),
+    "a small jump": lambda x: x**2 + 1e-9 * np.floor(x),
+    "a step": lambda x: x**2 + np.floor(x),
+    "a jump from a maximum": lambda x: -(x**2) - np.floor(x),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_where_the_slope_or_the_value_breaks_nothing_is_claimed(name):
+    found = cr.critical_point(BROKEN[name], 0.0)
+    assert found.kind == "inconclusive", found
+    assert "derivatives tell nothing" in found.reason
+
+
+def test_what_varies_fast_has_its_kind():
+    """Over the first step of a look around cos(10⁸ x) has seen eight waves."""
+    assert cr.critical_point(lambda x: np.cos(1e8 * x), 0.0).kind == "maximum"

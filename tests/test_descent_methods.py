@@ -245,3 +245,25 @@ def test_a_run_that_is_not_gradient_descent_with_a_rate_has_no_label():
 def test_the_core_takes_a_rate_without_the_public_name():
     found = minimize(lambda x: (x @ x, 2 * x), START, method="momentum", learning_rate=0.1)
     assert found.success
+
+
+def test_adam_takes_the_same_steps_whatever_the_unit():
+    one, huge = (walked("adam", 20, f=lambda p, s=s: s * bowl(p), learning_rate=0.1) for s in (1.0, 1e200))
+    assert np.allclose(one, huge, rtol=1e-6)
+
+
+def test_a_first_step_that_leaves_all_floats_is_not_blamed_on_the_start():
+    found = cr.minimize(lambda x: x**2, 3.0, method="gradient descent", learning_rate=1e300)
+    assert "where the first step leads" in found.message
+    assert "at x0" in cr.minimize(lambda x: x**2 * np.inf, 3.0).message
+
+
+@pytest.mark.parametrize("rate", [10**400, lambda step: 10**400])
+def test_a_rate_beyond_all_floats_is_refused(rate):
+    with pytest.raises(ArgumentError, match="finite"):
+        cr.minimize(bowl, START, method="gradient descent", learning_rate=rate)
+
+
+def test_a_schedule_may_answer_with_an_array_of_no_dimensions():
+    plain, array = (walked("gradient descent", 3, learning_rate=r) for r in (0.1, lambda step: np.array(0.1)))
+    assert np.array_equal(plain, array)

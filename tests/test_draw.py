@@ -284,3 +284,26 @@ def test_a_graph_is_well_formed_svg_with_all_its_text(direction):
 def test_what_is_no_graph_in_layers_is_refused(nodes, edges):
     with pytest.raises(ArgumentError):
         Graph("t", [Node("n")] * nodes, [Edge(a, b) for a, b in edges]).svg()
+
+
+def test_a_graph_of_very_long_texts_stays_narrow():
+    long = "x" * 500
+    graph = Graph(long, [Node(long), Node("b", below=5)], [Edge(0, 1, label=long)])
+    text = graph.svg()
+    assert float(re.search(r'viewBox="0 0 (\d+)', text)[1]) < 1000
+    assert "…" in text
+
+
+def test_long_names_of_axes_are_cut():
+    text = Figure("t", [Line([1, 2], [1, 2])], "x" * 500, "y" * 500).svg()
+    assert "x" * 200 not in re.sub("<desc.*?</desc>", "", text)
+    assert "y" * 200 not in re.sub("<desc.*?</desc>", "", text)
+
+
+def test_a_graph_of_other_things_is_refused():
+    with pytest.raises(ArgumentError, match="Node"):
+        Graph("t", ["a", "b"], [])
+    with pytest.raises(ArgumentError, match="Edge"):
+        Graph("t", [Node("a"), Node("b")], [(0, 1)])
+    with pytest.raises(ArgumentError, match="numbers of nodes"):
+        Graph("t", [Node("a"), Node("b")], [Edge(0.5, 1)])

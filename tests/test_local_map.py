@@ -165,3 +165,49 @@ def test_the_picture_is_drawn_from_the_function_itself():
 def test_what_is_no_map_is_refused(call, says):
     with np.errstate(all="ignore"), pytest.raises(cr.ChainruleError, match=says):
         call()
+
+
+@pytest.mark.parametrize(
+    ("f", "at", "what"),
+    [
+        (np.abs, np.zeros(2), "kink"),
+        (lambda x: np.maximum(x, 0.1 * x), np.array([1.0, 0.0, 1.0]), "kink"),
+        (lambda x: np.sort(x), np.ones(2), "kink"),
+        (np.abs, np.zeros(2, np.float32), "kink"),
+        (lambda x: x + np.floor(x), np.ones(2), "jumps"),
+    ],
+)
+def test_at_a_kink_or_a_jump_there_is_no_linear_map(f, at, what):
+    with pytest.raises(cr.ChainruleError, match=what):
+        cr.local_map(f, at)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("seed", range(6))
+def test_steep_and_curved_maps_are_not_taken_for_kinks(dtype, seed):
+    random = np.random.default_rng(seed)
+    A = (random.normal(size=(3, 2)) * 10 ** random.uniform(-2, 2)).astype(dtype)
+    x = random.normal(size=2).astype(dtype)
+    for f in (np.tanh, np.exp, np.sin, lambda u: u**3, lambda u: np.sqrt(u**2 + dtype(1e-3)), lambda u: u + dtype(1e5)):
+        assert np.isfinite(cr.local_map(lambda x, A, f=f: f(A @ x), x, A).jacobian).all()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_point_that_is_not_finite_is_refused(bad):
+    """NaN was once written as 0."""
+    with pytest.raises(cr.ChainruleError, match="point is not finite"):
+        cr.local_map(lambda x: 2 * x, np.array([1.0, bad]))
+
+
+def test_what_rounding_hides_is_said_to_be_hidden():
+    assert "lost, as far as rounding tells" in str(of([[1, 1 / 3], [1 / 3, 1 / 9]]))
+    assert "lost: " in str(of([[1, 0], [0, 0]]))
+
+
+def test_displacements_and_grids_are_looked_at():
+    found = of([[1, 2], [3, 4]])
+    with pytest.raises(cr.ChainruleError, match="displacement of 3 numbers"):
+        found(np.ones(3))
+    for reach in ("far", 1e308, [1.0]):
+        with pytest.raises(cr.ChainruleError, match="reach"):
+            found.picture(reach)

@@ -135,3 +135,12 @@ def test_rounding_at_the_end_of_a_walk_does_not_change_its_label():
         for n in (60, 4000)
     )  # fmt: skip
     assert short == long == "steady"
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e-160, 1.0, 1e160, 1e200])
+@pytest.mark.parametrize("product", [0.02, 0.5, 1.5, 1.95, 2.5])
+def test_gradients_whose_squares_are_no_floats_have_their_label(scale, product):
+    found = cr.minimize(
+        lambda x: 0.5 * scale * x**2, 1.0, method="gradient descent", learning_rate=product / scale, max_iter=12, tol=0
+    )
+    assert found.regime == by_theory(product)

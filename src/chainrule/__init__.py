@@ -11,13 +11,12 @@ from .api import (
     clip_by_global_norm, clip_by_norm, clip_by_value, gradient_norms, local_map,
     check, derive, explain, grad, hessian, hvp, jacobian, jvp, minimize,
     numerical_gradient, numerical_hessian, numerical_jacobian, trace, value_and_grad, vjp, vmap,
-    critical_point, learning_rate,
+    critical_point, learning_rate, schedules,
     critical_points, difference_quotients, step_errors, tangent,
     Density, integrate, roc_curve,
     per_example_gradients,
     convexity,
 )  # fmt: skip
-from .api import schedules as schedules
 from .errors import ChainruleError
 from .study import study
 
@@ -28,7 +27,7 @@ __all__ = [
     "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors", "critical_points",
-    "learning_rate", "critical_point",
+    "learning_rate", "schedules", "critical_point",
     "integrate", "Density", "roc_curve",
     "per_example_gradients",
     "convexity",

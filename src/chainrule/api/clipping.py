@@ -26,7 +26,8 @@ def clip_by_value(gradient: Any, limit: float) -> Any:
 def clip_by_norm(gradient: Any, limit: float) -> Any:
     """Each array of a gradient scaled down to a norm of at most `limit`, if it is longer. This keeps its direction.
 
-    Every array of a structure is scaled on its own; numbers beside each other in a list or tuple count as one vector.
+    The norm may be above the limit by the rounding of the entries. Every array of a structure is scaled on its own;
+    numbers beside each other in a list or tuple count as one vector.
     `clip_by_global_norm` takes the whole as one. Structure, dtypes and errors are those of `clip_by_value`.
 
     >>> clip_by_norm([30.0, 40.0], 5.0)

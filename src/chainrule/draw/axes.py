@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .mark import Anchor, Frame, Look, Mark
 from .scale import Scale, span
-from .text import escape, moved_apart, width_of, wrapped
+from .text import cut, escape, moved_apart, width_of, wrapped
 
 if TYPE_CHECKING:
     from .figure import Figure
@@ -174,13 +174,14 @@ def _names(figure: Figure, frame: Frame, title: Sequence[str]) -> str:
     ]
     low = figure.height - 10 - (14 if figure.remark() else 0)
     middle = (frame.left + frame.right) / 2, (frame.top + frame.bottom) / 2
-    for text, log, place in (
-        (figure.x, figure.log_x, f'x="{middle[0]:.1f}" y="{low}"'),
-        (figure.y, figure.log_y, f'transform="translate(20 {middle[1]:.1f}) rotate(-90)"'),
+    for text, log, room, place in (
+        (figure.x, figure.log_x, 2 * middle[0], f'x="{middle[0]:.1f}" y="{low}"'),
+        (figure.y, figure.log_y, figure.height, f'transform="translate(20 {middle[1]:.1f}) rotate(-90)"'),
     ):
         if text:
             scale = " (logarithmic)" if log else ""
-            parts.append(f'<text class="axis" {place} text-anchor="middle">{escape(text)}{scale}</text>')
+            short = cut(str(text), room - width_of(scale, 12) - 2 * _EDGE, 12)
+            parts.append(f'<text class="axis" {place} text-anchor="middle">{escape(short)}{scale}</text>')
     return "".join(parts)
 
 

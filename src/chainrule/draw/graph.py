@@ -19,11 +19,12 @@ from .layers import layered, placed
 from .mark import Look, Tone, check_tone, tone_name
 from .notes import arrow_head
 from .style import NAME, css
-from .text import PLACE, escape, keyed, width_of, wrapped
+from .text import PLACE, cut, escape, keyed, width_of, wrapped
 
 MOST = 120
 _LINE, _PAD, _BETWEEN = 17.0, 9.0, 54.0  # a line of text, the room in a box, the room between layers
 _WIDEST = 900.0
+_LONGEST = 500.0  # a line of a box: what is longer is cut
 
 
 @dataclass(frozen=True)
@@ -38,12 +39,13 @@ class Node:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "text", str(self.text))
-        object.__setattr__(self, "below", (self.below,) if isinstance(self.below, str) else tuple(map(str, self.below)))
+        below = self.below if isinstance(self.below, (list, tuple)) else (self.below,)
+        object.__setattr__(self, "below", tuple(map(str, below)))
         check_tone(self.tone)
 
     @property
     def lines(self) -> list[str]:
-        return [self.text, *self.below, *([self.back] if self.back else [])]
+        return [cut(line, _LONGEST) for line in (self.text, *self.below, *([self.back] if self.back else []))]
 
     @property
     def width(self) -> float:
@@ -62,6 +64,11 @@ class Edge:
     end: int
     label: str = ""
     back: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The label, as it is drawn."""
+        return cut(str(self.label), _LONGEST / 2, 12)
 
 
 @dataclass(frozen=True, repr=False)
@@ -82,7 +89,11 @@ class Graph:
             raise ArgumentError(f"direction={self.direction!r}: a graph is drawn right or down")
         if len(self.nodes) > MOST:
             raise ArgumentError(f"{len(self.nodes)} nodes: nobody can read a drawing of more than {MOST}")
+        if not all(isinstance(n, Node) for n in self.nodes) or not all(isinstance(e, Edge) for e in self.edges):
+            raise ArgumentError("a graph is made of Node(…) and Edge(…)")
         for edge in self.edges:
+            if not (isinstance(edge.start, int) and isinstance(edge.end, int)):
+                raise ArgumentError(f"an edge from {edge.start!r} to {edge.end!r}: its ends are numbers of nodes")
             if not (0 <= edge.start < len(self.nodes) and 0 <= edge.end < len(self.nodes)) or edge.start == edge.end:
                 raise ArgumentError(f"an edge from {edge.start} to {edge.end}, in a graph of {len(self.nodes)} nodes")
 
@@ -174,7 +185,7 @@ def _direction(graph: Graph, down: bool) -> _Laid:
     across = {i: node.height if down else node.width for i, node in enumerate(graph.nodes)}
     beside = placed(found, along, 22.0)
     deep: dict[int, float] = {}
-    labelled = max((width_of(e.label, 12) for e in graph.edges), default=0.0)
+    labelled = max((width_of(e.shown, 12) for e in graph.edges), default=0.0)
     between = (34.0 if down else _BETWEEN) + (min(labelled, 14.0) if down else labelled)
     edge = 12.0
     for level in found.layers:
@@ -216,11 +227,11 @@ def _edge(graph: Graph, edge: Edge, laid: _Laid) -> str:
     if edge.back:
         against = _points(graph, edge, laid, -shift)[::-1]
         parts.append(_curve(against, laid.down, Look("t2", "circle"), ' stroke-dasharray="4 3"'))
-    if edge.label:
+    if edge.shown:
         way = _points(graph, edge, laid, 0.0)
         (a, b), (c, d) = way[-2], way[-1]
         place = f'x="{(a + c) / 2:.1f}" y="{(b + d) / 2 - 5:.1f}" text-anchor="middle"'
-        parts.append(f'<text class="tick halo" {place}>{escape(edge.label)}</text>')
+        parts.append(f'<text class="tick halo" {place}>{escape(edge.shown)}</text>')
     return "".join(parts)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .mark import Anchor, Frame, Look, Mark, Row, Tone, settle
 from .numbers import Array, number, shown
-from .text import escape, width_of
+from .text import cut, escape, width_of
 
 
 def arrow_head(x: float, y: float, angle: float, look: Look, size: float = 9.0) -> str:
@@ -23,6 +23,8 @@ def arrow_head(x: float, y: float, angle: float, look: Look, size: float = 9.0) 
 
 def written(text: str, x: float, y: float, frame: Frame, look: Look) -> str:
     """Text beside a point, on the side where there is room."""
+    room = max(x - frame.left, frame.right - x) - 8
+    text = text if width_of(text) <= room else cut(text, room)
     left = x + 8 + width_of(text) > frame.right
     place = f'x="{x - 8 if left else x + 8:.1f}" y="{min(max(y, frame.top + 13), frame.bottom - 4):.1f}"'
     side = ' text-anchor="end"' if left else ""

@@ -61,6 +61,16 @@ def wrapped(text: str, width: float, size: float = 13, most: int = 3) -> list[st
     return lines
 
 
+def cut(text: str, width: float, size: float = 13) -> str:
+    """The text, or as much of it as goes into so many pixels, with an ellipsis.
+
+    >>> cut("a loss that falls and falls", 100)
+    'a loss that …'
+    """
+    room = max(4, int(width / (0.57 * size)))
+    return text if len(text) <= room else f"{text[: room - 1]}…"
+
+
 def moved_apart(wanted: Sequence[float], heights: Sequence[float], low: float, high: float) -> list[float]:
     """Places near the wanted ones, so that boxes centred there don't overlap and stay between `low` and `high`.
 

@@ -140,17 +140,33 @@ def _about(kind: Any) -> str:
 def public_page(module: Any) -> str:
     """The docstrings of a module's public names, under the intent of the file that each comes from."""
     parts = ["# Public functions", "", _about(module), "", "| Function | What it is |", "|---|---|"]
-    names = [name for name in module.__all__ if callable(getattr(module, name))]
-    parts += [f"| [{name}](#{name.lower()}) | {_first_sentence(getattr(module, name))} |" for name in names]
+    members = _members(module)
+    parts += [f"| [{name}](#{_anchor(name)}) | {_first_sentence(value)} |" for name, value in members.items()]
     intents: dict[str, list[str]] = {}
-    for name in names:
-        intents.setdefault(_intent(getattr(module, name)), []).append(name)
-    for intent, members in intents.items():
+    for name, value in members.items():
+        intents.setdefault(_intent(value), []).append(name)
+    for intent, names in intents.items():
         parts += ["", f"## {intent}"]
-        for name in members:
-            value = getattr(module, name)
+        for name in names:
+            value = members[name]
             parts += ["", f"### {name}", "", f"`{name}{_signature(value)}`", "", _docstring(value)]
     return "\n".join(parts)
+
+
+def _members(module: Any) -> dict[str, Any]:
+    """What a module offers to be called; of a module among its names, what that one offers: `schedules.cosine`."""
+    found: dict[str, Any] = {}
+    for name in module.__all__:
+        value = getattr(module, name)
+        if inspect.ismodule(value):
+            found |= {f"{name}.{inner}": member for inner, member in _members(value).items()}
+        elif callable(value):
+            found[name] = value
+    return found
+
+
+def _anchor(heading: str) -> str:
+    return heading.lower().replace(".", "")
 
 
 def _intent(value: Any) -> str:

@@ -113,7 +113,9 @@ def _array(leaf: Any, path: str) -> Array | None:
     if isinstance(leaf, np.ma.MaskedArray):
         raise ArgumentError(f"{name} is a masked array: its masked entries would be clipped as numbers")
     try:
-        array = np.asarray(leaf)
+        array = np.asarray(float(leaf) if type(leaf) is int else leaf)
+    except OverflowError:
+        raise ArgumentError(f"{name} is too large for a float") from None
     except ValueError:
         raise ArgumentError(f"{name} is a ragged list") from None
     if array.dtype.kind not in "fiu":
@@ -134,5 +136,5 @@ def _array(leaf: Any, path: str) -> Array | None:
 
 def _like(leaf: Any, array: Array) -> Any:
     if isinstance(leaf, (np.ndarray, np.generic)):
-        return array if isinstance(leaf, np.ndarray) else array[()]
+        return np.asarray(array) if isinstance(leaf, np.ndarray) else array[()]
     return float(array)

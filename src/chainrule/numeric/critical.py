@@ -5,8 +5,8 @@ It is believed if the gradient at its end is at most a tenth of what it was, or 
 vanishes; near x³ a quarter is left, near x⁴ and beyond from 0.30 to 0.37 (1/e), and as much on the tail of eˣ. Then the
 signs of the Hessian's eigenvalues decide, each with an error bar: rounding of the matrix, and its change when x moves
 by its own rounding. An eigenvalue smaller than its bar has no sign. And what is decided is looked at: the gradient
-beside the point must change as the eigenvalues say (at a kink it does not), and a way down from a saddle must lead
-down.
+beside the point must change as the eigenvalues say (at a kink it does not), the value must not jump, and a way down
+from a saddle must lead down.
 
 Kantorovich, 1948, for when Newton's step may be believed; Nocedal & Wright, "Numerical Optimization", 2006, theorems
 2.2 to 2.4, for the conditions.
@@ -28,6 +28,7 @@ BELIEVED = 0.1  # of the gradient may be left after a Newton step that is believ
 REACH = 1e-2  # of the size of x, or of 1: a critical point within is the one that descent was after
 _LOOK = (1e-3, 1e-2, 1e-1)  # steps of a look around, times the size of x
 _DOWN = (1e-3, 1e-2, 1e-1, 1e-4, 1e-5, 1e-6)  # steps of a way down, in the order tried
+_CLOSER = (1, 10, 100)  # by what the step is divided when the gradient beside the point is looked at
 _ALL = 32  # components up to which every eigenvector is looked along
 
 
@@ -203,23 +204,40 @@ class _Judge:
         return self._semidefinite(norm, up, down)
 
     def _contradiction(self) -> str:
-        """What is wrong if the gradient beside the point does not change as the Hessian says."""
+        """What is wrong if beside the point the gradient does not change, or the value jumps, as no Hessian says."""
         a = self.around
         t = max(a.precision**0.4 * a.size, 4 * (self.distance or 0.0))
         for value, vector in self._eigenpairs():
-            seen = self._rate(vector, t)
-            if not math.isfinite(seen):
+            if not math.isfinite(self._rate(vector, t)):
                 return "beside the point the gradient is not finite: it lies at the end of the function's domain"
-            bar = max(self.low_error, self.high_error) + 2 * self.rounding * math.sqrt(a.x.size) / t
-            off = abs(seen - value)
-            if off <= max(bar, 2e-4 * self.ends.largest) or 1 / 3 < seen / (value or 1.0) < 3:
-                continue
-            if abs(self._rate(vector, t / 10) - value) > 2 * off:  # where f is smooth, it is less off closer by
-                return (
-                    f"beside the point the gradient changes at a rate of {seen:.2g}, not {value:.2g} as the Hessian "
-                    "says: a kink, perhaps, where second derivatives tell nothing"
-                )
+            offs = []
+            for closer in _CLOSER:
+                seen = self._rate(vector, t / closer)
+                bar = max(self.low_error, self.high_error) + 2 * self.rounding * math.sqrt(a.x.size) * closer / t
+                offs.append(abs(seen - value))
+                if offs[-1] <= max(bar, 2e-4 * self.ends.largest) or 1 / 3 < seen / (value or 1.0) < 3:
+                    break
+            else:
+                if not offs[-1] < 0.5 * offs[-2]:  # where f is smooth, it is less off closer by
+                    return (
+                        f"beside the point the gradient changes at a rate of {seen:.2g}, not {value:.2g} as the "
+                        "Hessian says: a kink, perhaps, where second derivatives tell nothing"
+                    )
+            jump = self._jump(vector, t)
+            if jump:
+                return f"the function jumps by {jump:.2g} within {t:.1g} of it, where derivatives tell nothing"
         return ""
+
+    def _jump(self, v: Array, t: float) -> float:
+        """By how much the value changes within a step t, to either side, if no slope seen on the way explains it."""
+        a = self.around
+        here = abs(float(self.g @ v))
+        for way in (t, -t):
+            change = a.value(a.x + way * v) - self.value
+            slope = max(here, abs(float(a.gradient(a.x + way * v) @ v)), t * self.ends.largest)
+            if abs(change) > 4 * t * slope + self._visible(t):
+                return change
+        return 0.0
 
     def _rate(self, v: Array, t: float) -> float:
         """How fast the gradient changes along v, between t before and t after the point."""

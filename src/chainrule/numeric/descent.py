@@ -118,14 +118,14 @@ def _nesterov(rate: Schedule, momentum: float | None) -> Update:
 def _adam(rate: Schedule, momentum: float | None) -> Update:
     first = _MEAN if momentum is None else momentum
     mean: Array | float = 0.0
-    square: Array | float = 0.0
+    root: Array | float = 0.0  # of the running mean of squares, which themselves may be beyond all floats
 
     def update(ask: Ask, here: Here) -> Array:
-        nonlocal mean, square
+        nonlocal mean, root
         n = here.step + 1
         mean = first * mean + (1 - first) * here.gradient
-        square = _SQUARES * square + (1 - _SQUARES) * here.gradient**2
-        unbiased = np.sqrt(square / (1 - _SQUARES**n)) + _TINY
+        root = np.hypot(math.sqrt(_SQUARES) * root, math.sqrt(1 - _SQUARES) * here.gradient)
+        unbiased = root / math.sqrt(1 - _SQUARES**n) + _TINY
         moved: Array = here.x - rate(here.step) * (mean / (1 - first**n)) / unbiased
         return moved
 

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from ..draw import Arrow, Bars, Figure, Line
-from ..errors import ArgumentError
+from ..errors import ArgumentError, ShapeError
 from ..ir import Array
+from .check import check_gradient
+from .verdict import JUMP
 
 _LINES, _DOTS = 7, 41  # of the grid that is drawn, and on each line of it
 
@@ -71,7 +73,10 @@ class LocalMap:
 
     def __call__(self, displacement: Any) -> Array:
         """Where a displacement goes: `jacobian @ displacement`."""
-        return self.jacobian @ np.ravel(np.asarray(displacement, dtype=float))
+        d = np.ravel(np.asarray(displacement, dtype=float))
+        if d.size != len(self.point):
+            raise ShapeError(f"a displacement of {d.size} numbers, where the point has {len(self.point)}")
+        return self.jacobian @ d
 
     def __str__(self) -> str:
         rows, columns = self.jacobian.shape
@@ -82,7 +87,7 @@ class LocalMap:
             told.append(f"… and {self.rank - 6} further directions, the least by {self.stretches[self.rank - 1]:.4g}.")
         lost = columns - self.rank
         if lost:
-            told.append(f"{lost} direction{'s are' if lost > 1 else ' is'} lost: the rank is {self.rank}.")
+            told.append(f"{lost} direction{'s are' if lost > 1 else ' is'} lost{self._hidden}: the rank is {self.rank}.")
         told += self._turning()
         return "\n".join(told)
 
@@ -106,10 +111,15 @@ class LocalMap:
         told.append(f"{name} are multiplied by {self._factor()}{sign}.")
         return told
 
+    @property
+    def _hidden(self) -> str:
+        """A stretch that is counted as 0 need not be 0."""
+        return ", as far as rounding tells" if np.any(self.stretches[self.rank :]) else ""
+
     def _factor(self) -> str:
         volume = self.volume
         if volume is not None and (0 < volume < math.inf or self.rank < len(self.point)):
-            return f"{volume:.4g}"
+            return f"{volume:.4g}{self._hidden}"
         return f"about 1e{np.sum(np.log10(self.stretches)):+.0f}, which is beyond all floats"
 
     def _repr_html_(self) -> str:
@@ -140,13 +150,15 @@ class LocalMap:
             return Figure("How much each direction is stretched", [Bars(names, self.stretches)], "", "stretch")
         if reach is None:
             reach = 0.5 * max(1.0, float(np.abs(self.point).max()))
-        if not 0 < reach < math.inf:
-            raise ArgumentError(f"reach={reach!r}: how far the grid reaches is a positive number")
+        if not isinstance(reach, (int, float, np.number)) or not 0 < reach < 1e300:
+            raise ArgumentError(f"reach={reach!r}: how far the grid reaches is a positive number, below 1e300")
         return _picture(self, float(reach))
 
 
 def local_map(function: Callable[[Array], Array], point: Array, value: Array, jacobian: Array) -> LocalMap:
     """Take a Jacobian apart. `function` takes a flat point to a flat value: the picture is drawn from it."""
+    if not np.isfinite(point).all():
+        raise ArgumentError(f"the point is not finite, ({', '.join(f'{v:g}' for v in point[:9])}): nothing is near it")
     bad = np.argwhere(~np.isfinite(jacobian))
     if len(bad):
         i, j = bad[0].tolist()
@@ -158,6 +170,7 @@ def local_map(function: Callable[[Array], Array], point: Array, value: Array, ja
         if a[np.argmax(np.abs(a) > 0.999 * np.abs(a).max())] < 0:
             a *= -1
             b *= -1
+    _refuse_kinks(function, point, jacobian)
     rounding = max(exact.shape) * float(np.finfo(jacobian.dtype).eps)
     rank = int((stretches > rounding * stretches[0]).sum()) if stretches[0] > 0 else 0
     square = exact.shape[0] == exact.shape[1]
@@ -175,6 +188,23 @@ def local_map(function: Callable[[Array], Array], point: Array, value: Array, ja
         _determinant(exact) if square else None,
         rotation, stretch, angle, _shear(exact), function,
     )  # fmt: skip
+
+
+def _refuse_kinks(function: Callable[[Array], Array], point: Array, jacobian: Array) -> None:
+    """Differences to both sides must not show a kink or a jump, where the Jacobian follows a convention."""
+    weights = np.random.default_rng(0).normal(size=len(jacobian))  # no kinks of two results cancel in their sum
+
+    def weighted(at: list[Array]) -> float:
+        return float(weights @ function(at[0].astype(np.float64)))
+
+    with np.errstate(all="ignore"):
+        slopes = weights @ jacobian.astype(np.float64)
+        looked = check_gradient(weighted, [slopes], [point.astype(jacobian.dtype)], [""])
+    for found in looked.comparisons:
+        jumps = found.note == JUMP
+        if jumps or found.verdict == "kink":
+            what = "jumps" if jumps else "has a kink"
+            raise ArgumentError(f"the function {what} here, along number {found.name}: no linear map fits to both sides")
 
 
 def _determinant(matrix: Array) -> float:

@@ -324,7 +324,9 @@ def _message(status: str, objective: Objective, point: Point, scipy_says: str, t
         if not np.isfinite(point.x).all():
             return f"{'x' if objective.nit else 'x0'} is not finite: {_first_not_finite(point.x)}"
         what = "value" if not math.isfinite(objective.last_value) else "gradient"
-        where = "at x0" if objective.nit == 0 else f"after iteration {objective.nit}"
+        started = math.isfinite(point.value) and math.isfinite(point.grad_norm)
+        first = "where the first step leads" if started else "at x0"
+        where = first if objective.nit == 0 else f"after iteration {objective.nit}"
         return f"the {what} is not finite {where}" + (f" ({objective.last_value})" if what == "value" else "")
     return {
         "max_iter": f"max_iter={objective.nit} iterations are used up, and {norm}, above tol={tol:.2g}",

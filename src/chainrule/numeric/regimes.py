@@ -82,11 +82,15 @@ class Trace:
 
     def add(self, value: float, gradient: Array) -> None:
         """The next point."""
+        size = float(np.abs(gradient).max(initial=0.0))
+        # the squares of very large and very small gradients are no floats: both are measured in units of the former
         with np.errstate(all="ignore"):
             if self._gradient is not None:
-                before = float(self._gradient @ self._gradient)
-                self.overlaps.append(float(self._gradient @ gradient) / before if before > 0 else 1.0)
-            self.norms.append(float(np.linalg.norm(gradient)))
+                unit = float(np.abs(self._gradient).max(initial=0.0))
+                before = self._gradient / unit
+                overlap = float(before @ (gradient / unit)) / float(before @ before) if unit > 0 else 1.0
+                self.overlaps.append(overlap)
+            self.norms.append(size * float(np.linalg.norm(gradient / size)) if 0 < size < math.inf else size)
         self.values.append(value)
         self._gradient = gradient
 

@@ -17,6 +17,8 @@ import numpy as np
 
 from ..errors import ArgumentError
 
+__all__ = ["constant", "cosine", "exponential", "inverse_time", "step_decay"]
+
 Schedule = Callable[[int], float]
 
 
@@ -94,8 +96,8 @@ def rates(learning_rate: Any) -> Schedule:
         return constant(_positive(learning_rate, "learning_rate"))
 
     def rate(step: int) -> float:
-        found = learning_rate(step)
-        if not (_is_number(found) and found >= 0 and math.isfinite(found)):
+        found = _unwrapped(learning_rate(step))
+        if not (_is_number(found) and found >= 0 and _finite(found)):
             raise ArgumentError(f"the learning rate of step {step} is {found!r}: it must be a finite number, 0 or more")
         return float(found)
 
@@ -106,10 +108,20 @@ def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float, np.integer, np.floating)) and not isinstance(x, bool)
 
 
+def _unwrapped(x: Any) -> Any:
+    return x[()] if isinstance(x, np.ndarray) and x.ndim == 0 else x
+
+
+def _finite(x: Any) -> bool:
+    try:
+        return math.isfinite(x)
+    except OverflowError:  # an int beyond all floats
+        return False
+
+
 def _positive(x: Any, name: str) -> float:
-    if isinstance(x, np.ndarray) and x.ndim == 0:
-        x = x[()]
-    if not (_is_number(x) and x > 0 and math.isfinite(x)):
+    x = _unwrapped(x)
+    if not (_is_number(x) and x > 0 and _finite(x)):
         hint = "it is a number, or a function of the step: cr.schedules" if name == "learning_rate" else ""
         raise ArgumentError(f"{name} is {x!r}: it must be finite and greater than 0", hint=hint)
     return float(x)

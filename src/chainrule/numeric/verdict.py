@@ -87,9 +87,10 @@ class GradientCheck:
 
 # --- one comparison ---------------------------------------------------------------------------------------------------
 
+JUMP = "the function jumps here"
 _EXCUSES = {
     "edge": "no step stays where the function is finite on both sides",
-    "jump": "the function jumps here",
+    "jump": JUMP,
     "steep": "the slope grows without bound as the step shrinks",
 }
 

@@ -1,5 +1,7 @@
 """How large gradients are on their way back: against closed forms, and against the gradient itself."""
 
+import re
+
 import numpy as np
 import pytest
 import scipy.special
@@ -175,3 +177,9 @@ def test_the_record_prints_draws_and_becomes_json():
 def test_what_has_no_gradient_is_refused(call, says):
     with pytest.raises(cr.ChainruleError, match=says):
         call()
+
+
+def test_the_first_value_that_is_not_finite_is_shown_with_its_formula():
+    with np.errstate(all="ignore"):
+        found = cr.gradient_norms(lambda w, x: np.sum(w * np.log(x)), np.ones(2), np.array([1.0, 0.0]))
+    assert re.search(r"the value \S+ = ln\(x\) \(test_gradient_norms\.py:\d+\) is the first", found.reason)

@@ -25,7 +25,8 @@ def local_map(f: Function, *args: Any, wrt: Wrt = 0) -> LocalMap:
     The numbers in `wrt` (n of them, whatever their structure) are one vector, those that `f` returns (m) another; the
     record holds the m × n Jacobian, its singular values with their directions, rank, determinant, polar form, angle and
     shear, prints them as sentences, and draws them (`figure`). Where something is not defined, as a determinant for
-    m ≠ n, it is None. Raises DtypeError for integers, ArgumentError where the Jacobian is not finite.
+    m ≠ n, it is None. Raises DtypeError for integers, ArgumentError where the Jacobian is not finite, and where
+    differences of values show a kink or a jump: no linear map fits to both sides of it.
 
     >>> turned = local_map(lambda x: np.array([-2 * x[1], 2 * x[0]]), np.array([1.0, 0.0]))
     >>> print(turned)

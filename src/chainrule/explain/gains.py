@@ -15,6 +15,7 @@ from typing import Any
 from ..draw import Figure, Line, Points
 from ..ir import Program, Var
 from ..trace.size import norm
+from . import lines
 from .backprop import Sweep, sweep
 from .formula import Typesetter
 from .layout import Box, number
@@ -133,7 +134,8 @@ def _not_finite(swept: Sweep, parameters: Sequence[ParameterNorm], values: Seque
         size = swept.sizes(v)[0]
         if size is not None and not math.isfinite(size):
             place = f" ({swept.place(line)})" if swept.place(line) else ""
-            return f"{'the value' if line else 'the input'} {swept.names[v]}{place}"
+            name = f"the value {swept.names[v]} = {_formula(swept, line, v)}" if line else f"the input {swept.names[v]}"
+            return f"{name}{place}"
     for u in reversed(values):
         if not math.isfinite(u.adjoint):
             return f"the adjoint of {u.name}{_at(u)}"
@@ -158,13 +160,11 @@ def _values(swept: Sweep, parameters: set[Var]) -> list[ValueNorm]:
         above = math.hypot(*(adjoint[u] for u in users.get(v, ()) if u in adjoint))
         gain = adjoint[v] / above if above > 0 and math.isfinite(above) else None
         enters = v in entries
-        formula = Typesetter(line.program, named=_named(line.program, swept.names)).formula(number("0"), v).right
+        formula = _formula(swept, line, v)
         size = swept.sizes(v)[0]
         assert size is not None
         found.append(
-            ValueNorm(
-                str(swept.names[v]), str(formula), v.type.shape, swept.place(line), size, adjoint[v], gain, enters
-            )
+            ValueNorm(str(swept.names[v]), formula, v.type.shape, swept.place(line), size, adjoint[v], gain, enters)
         )
     return found
 
@@ -189,6 +189,11 @@ def _entries(swept: Sweep, parameters: set[Var]) -> set[Var]:
             found.add(v)
     found &= set(swept.adjoints)
     return found or {v for v, line in swept.order if line and parameters & set(line.program.inputs)}
+
+
+def _formula(swept: Sweep, line: lines.Line, v: Var) -> str:
+    """What a value is computed from."""
+    return str(Typesetter(line.program, named=_named(line.program, swept.names)).formula(number("0"), v).right)
 
 
 def _named(program: Program, names: Mapping[Var, Box]) -> dict[Var, Box]:

@@ -87,7 +87,9 @@ class LocalMap:
             told.append(f"… and {self.rank - 6} further directions, the least by {self.stretches[self.rank - 1]:.4g}.")
         lost = columns - self.rank
         if lost:
-            told.append(f"{lost} direction{'s are' if lost > 1 else ' is'} lost{self._hidden}: the rank is {self.rank}.")
+            told.append(
+                f"{lost} direction{'s are' if lost > 1 else ' is'} lost{self._hidden}: the rank is {self.rank}."
+            )
         told += self._turning()
         return "\n".join(told)
 
@@ -204,7 +206,9 @@ def _refuse_kinks(function: Callable[[Array], Array], point: Array, jacobian: Ar
         jumps = found.note == JUMP
         if jumps or found.verdict == "kink":
             what = "jumps" if jumps else "has a kink"
-            raise ArgumentError(f"the function {what} here, along number {found.name}: no linear map fits to both sides")
+            raise ArgumentError(
+                f"the function {what} here, along number {found.name}: no linear map fits to both sides"
+            )
 
 
 def _determinant(matrix: Array) -> float:

@@ -62,7 +62,7 @@ class LearningRate:
         if self.largest is None:
             if self.lambda_min < -self.error_min:
                 return "it bends down and nowhere up, so no learning rate leads to rest."
-            return "as far as it can be told from rounding, it is flat, and sets no limit to the learning rate."
+            return "as far as can be told, it is flat, and sets no limit to the learning rate."
         stable = f"learning rates below {self.largest:.4g} are stable"
         if self.best is not None:
             at_best = (
@@ -74,7 +74,7 @@ class LearningRate:
                 f"{stable} in the directions that bend up; along those that bend down any rate runs away, and so there "
                 "is no best one."
             )
-        return f"{stable}; some direction is flat as far as rounding can tell, so there is no best one."
+        return f"{stable}; some direction is flat as far as can be told, so there is no best one."
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(str(self))}</p>"

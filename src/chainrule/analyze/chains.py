@@ -99,8 +99,7 @@ def _exactly(
 
     def form_on(low: Any, high: Any) -> Form:
         one, none = Fraction(1), Fraction(0)
-        ends = tuple(end for end in span if np.isfinite(end))
-        z = Form(Quotient({(1, none): one}, {(0, none): one}), (), low, high, ends)
+        z = Form(Quotient({(1, none): one}, {(0, none): one}), (), low, high)
         values: dict[Any, Any] = {base: z._like(z.plain)}
         for a, value in data.items():
             values[a] = z._read(value)
@@ -113,7 +112,7 @@ def _exactly(
         result: Form = values[output]
         return result
 
-    return bend(form_on, *span)
+    return bend(form_on, *span, choices=any(not e.output.type.differentiable for e in equations))
 
 
 def _by_pieces(
@@ -133,8 +132,13 @@ def _by_pieces(
         new[e.output] = v
     program = Program(tuple(inputs), tuple(copies), (new[output],), "chain")
     second = twice(program)
+    if not np.isfinite(table).all():
+        return 0
     if second is None:
-        return 1  # linear
+        whole: dict[Atom, Enclosure] = {v: Enclosure(c, c) for v, c in zip(program.inputs[1:], table.T, strict=True)}
+        whole[program.inputs[0]] = Enclosure(np.asarray(span[0]), np.asarray(span[1]))
+        (value,) = read(program, whole).outputs
+        return 0 if value.undefined else 1  # linear
     low, high = np.array(_EDGES[:-1]), np.array(_EDGES[1:])
     low, high = np.maximum(low, span[0]), np.minimum(high, span[1])
     low, high = low[low < high], high[low < high]

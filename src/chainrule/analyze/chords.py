@@ -8,12 +8,13 @@ counts.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..errors import NoRuleError
 from ..execute import Executable
 from ..ir import Array, Const, Program, Var
 from ..ops.enclosures import Enclosure
@@ -26,6 +27,7 @@ _POINTS = 60  # at which the search looks
 _SMALL = 60  # parameters: of so many, the whole Hessian is formed
 _SCALES = (1.0, 0.1, 10.0, 1e-2, 100.0)
 _LENGTHS = (1.0, 0.1, 3.0, 1e-2, 10.0, 1e-3)
+_SMALL_SCALES = tuple(10.0**-k for k in range(3, 13))
 
 
 @dataclass(frozen=True)
@@ -62,24 +64,36 @@ class Search:
         return [known[v] if v in known else self.data[v] for v in self.program.inputs]
 
     def value(self, x: Array) -> float:
-        return float(self.run(self._inputs(x))[0])
+        try:
+            return float(self.run(self._inputs(x))[0])
+        except (ArithmeticError, ValueError):  # no value there: a singular matrix (a ValueError), an integral without
+            return float("nan")
 
     def _product(self) -> Callable[[Array, Array], Array] | None:
         """Hessian times vector."""
         wanted = [self.program.inputs.index(v) for v in self.moving]
         (output,) = self.program.outputs
-        backward = reverse(self.program, wanted, [Const(np.ones((), output.type.dtype))])
+        try:
+            backward = reverse(self.program, wanted, [Const(np.ones((), output.type.dtype))])
+        except NoRuleError:
+            return None
         present = [i for i in backward.present if i is not None]
         if not present:
             return None
         p = backward.program
         gradient = simplify(Program(p.inputs, p.equations, tuple(p.outputs[i] for i in present)))
-        onward = forward(gradient, wanted)
+        try:
+            onward = forward(gradient, wanted)
+        except NoRuleError:
+            return None
         run = Executable(simplify(onward.program))
         owners = [k for k, i in enumerate(backward.present) if i is not None]
 
         def product(x: Array, d: Array) -> Array:
-            out = run([*self._inputs(x), *self.leaves(d)])
+            try:
+                out = run([*self._inputs(x), *self.leaves(d)])
+            except (ArithmeticError, ValueError):
+                return np.full(self.n, np.nan)
             parts = [np.zeros(size) for size in self.sizes]
             for k, at in zip(owners, onward.present, strict=True):
                 if at is not None:
@@ -145,13 +159,13 @@ class Search:
             return np.asarray(vectors[:, 0] @ np.stack(basis))
         return None
 
-    def along(self, x: Array, d: Array) -> Found | None:
-        """A chord around x in direction d."""
+    def along(self, x: Array, d: Array, scale: float = 1.0) -> Found | None:
+        """A chord around x in direction d, of lengths around this part of the size of x, or of 1."""
         best: Found | None = None
         middle = self.value(x)
         if not np.isfinite(middle):
             return None
-        size = max(1.0, float(np.abs(x).max())) / float(np.abs(d).max())
+        size = scale * max(1.0, float(np.abs(x).max())) / float(np.abs(d).max())
         for length in _LENGTHS:
             step = d * length * size
             a, b = x - step, x + step
@@ -206,24 +220,28 @@ class Search:
 def find(search: Search, start: Array, seconds: float, clock: Callable[[], float]) -> Found | None:
     """A verified chord below the graph, or None when none was found in time."""
     begin = clock()
+    for found in _attempts(search, start):
+        if found is not None or clock() - begin > seconds:
+            return found
+    return None
+
+
+def _attempts(search: Search, start: Array) -> Iterator[Found | None]:
     seen: list[Array] = []
     for k in range(_POINTS):
         x = search.point(start, k)
         seen = [*seen[-7:], x]
         if k < 24:
             d = search.bent(x)
-            found = search.along(x, d) if d is not None else None
-            if found is not None:
-                return found
+            yield search.along(x, d) if d is not None else None
         for y in seen[:-1][-3:]:
-            found = search.between(x, y)
-            if found is not None:
-                return found
+            yield search.between(x, y)
         d = search.rng.normal(size=search.n) * (search.rng.uniform(size=search.n) < max(0.2, 2 / search.n))
         if np.any(d):
-            found = search.along(x, d)
-            if found is not None:
-                return found
-        if clock() - begin > seconds:
-            return None
-    return None
+            yield search.along(x, d)
+    for centre in (np.zeros(search.n), start):  # what bends downward near one point only
+        for scale in (0.0, *_SMALL_SCALES):
+            x = search.clipped(centre + scale * search.rng.normal(size=search.n))
+            d = search.bent(x)
+            for length in (scale,) if scale else _SMALL_SCALES if d is not None else ():
+                yield search.along(x, d, length) if d is not None else None

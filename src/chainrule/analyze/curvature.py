@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array, ArrayType, Atom, Const, Equation, Program, Var
-from ..ops.arithmetic import add, convert, divide, multiply, negative, power_of, subtract, where
+from ..ops.arithmetic import add, convert, divide, fmax, fmin, multiply, negative, power_of, subtract, where
 from ..ops.contraction import Contraction, Spec
 from ..ops.enclosures import Enclosure
 from ..ops.op import Elementwise, Linear, Op
@@ -141,8 +141,14 @@ class Reader:
         return bend, reason
 
     def _within(self, v: Var, base: Var, low: float, high: float) -> tuple[float, float]:
-        """The part of an interval of base on which the functions applied to base itself are defined."""
-        for e in chain(v, base, self.producer, self.constants):
+        """The part of an interval of base on which the functions applied to base itself are defined.
+
+        All of it, where something may pass over their NaN: a choice between two values, or a question.
+        """
+        between = chain(v, base, self.producer, self.constants)
+        if any(not e.output.type.differentiable or e.op in (where, fmax, fmin) for e in between):
+            return low, high
+        for e in between:
             if isinstance(e.op, Elementwise) and e.op.ends:
                 for a, d in zip(e.inputs, e.op.domain, strict=True):
                     if a is base:
@@ -225,7 +231,7 @@ class Reader:
     def _bend(self, e: Equation) -> tuple[Bend, Reason | None]:
         op = e.op
         none = np.zeros(e.output.type.shape, bool)
-        if not e.output.type.differentiable:
+        if not e.output.type.differentiable or self._unbounded_data(e):
             return Bend(none, none), None
         if isinstance(op, Contraction):
             return self._contraction(e)
@@ -253,6 +259,14 @@ class Reader:
         if isinstance(op, Elementwise):
             return self._composed(e)
         return Bend(none, none), None
+
+    def _unbounded_data(self, e: Equation) -> bool:
+        """Whether infinity, NaN or a division by zero stands beside what moves: ∞ · x is no affine function of x."""
+        if e.op is divide and not self.moves(e.inputs[1]) and np.any(self.value(e.inputs[1]) == 0):
+            return True
+        if e.op not in (add, subtract, multiply, divide) and not isinstance(e.op, Contraction):
+            return False
+        return not all(np.all(np.isfinite(self.value(a))) for a in e.inputs if not self.moves(a))
 
     def _sum(self, e: Equation) -> tuple[Bend, Reason]:
         bends = [self.bend(a) for a in e.inputs]

@@ -7,12 +7,12 @@ nowhere negative is seen from their coefficients, or, where only z or only eʳ�
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from math import gcd, inf, isqrt
-from typing import Any
+from typing import Any, NoReturn
 
 from .terms import ONE, Sum, Unknown, plus, sign, slope, times
 
@@ -76,10 +76,9 @@ class Form:
     logs: tuple[tuple[Any, Quotient], ...] = ()  # (the items of C, B)
     low: Any = -inf
     high: Any = inf
-    ends: tuple[Any, ...] = ()  # of the whole line that was asked about, where they are finite
 
     def _like(self, plain: Quotient, logs: Any = ()) -> Form:
-        return Form(plain, tuple((c, b) for c, b in logs if b.top), self.low, self.high, self.ends)
+        return Form(plain, tuple((c, b) for c, b in logs if b.top), self.low, self.high)
 
     def _read(self, other: Any) -> Form:
         return other if isinstance(other, Form) else self._like(number(other))
@@ -149,7 +148,7 @@ class Form:
             raise Unknown
         result = self._like(number(0))
         for part, way in ((self.plain.top, 1), (self.plain.bottom, -1)):
-            if sign(part, self.low, self.high, strict=True) != 1:
+            if self._sign(part, strict=True) != 1:
                 raise Unknown  # the logarithm of what may be negative
             if len(part) == 1:
                 ((i, r), c) = next(iter(part.items()))
@@ -166,22 +165,17 @@ class Form:
         return self if self._exceeds(other) else self._read(other)
 
     def compared(self, other: Any, compare: Callable[[Any, Any], Any]) -> Form:
-        """1 or 0.
-
-        Where both are equal at single points, these must go with the one side or the other: between two pieces either
-        will do, for they must meet there. A point with an answer of its own would be a jump.
-        """
+        """1 or 0. Inside a piece both must be equal everywhere or nowhere; its ends are read by themselves."""
         difference = self - self._read(other)
-        equal = bool(compare(0, 0))
-        if not difference.logs and not difference.plain.top:
-            return self._like(number(int(equal)))
-        truth = bool(compare(1, 0) if self._exceeds(other) else compare(0, 1))
-        if truth != equal:
-            apart = sign(difference.plain.top, self.low, self.high, strict=True)
-            at_ends = any(e in (self.low, self.high) and not _at(difference.plain, Fraction(e)) for e in self.ends)
-            if not apart or at_ends or bool(compare(1, 0)) == bool(compare(0, 1)):
-                raise Unknown
-        return self._like(number(int(truth)))
+        if difference.logs:
+            raise Unknown
+        if not difference.plain.top:
+            return self._like(number(int(bool(compare(0, 0)))))
+        parts = difference.plain.top, difference.plain.bottom
+        top, bottom = (self._sign(part, strict=True) for part in parts)
+        if top is None or not bottom:
+            self._split(parts)
+        return self._like(number(int(bool(compare(top * bottom, 0)))))
 
     def chosen(self, yes: Any, no: Any) -> Form:
         truth = self.plain.constant
@@ -194,13 +188,23 @@ class Form:
         difference = self - self._read(other)
         if difference.logs:
             raise Unknown
-        top, bottom = (sign(p, self.low, self.high) for p in (difference.plain.top, difference.plain.bottom))
-        if top is not None and bottom:
-            return top * bottom >= 0
-        for part in (difference.plain.top, difference.plain.bottom):
-            for at in _candidates(part):
-                if self.low < at < self.high:
-                    raise Split(at)
+        parts = difference.plain.top, difference.plain.bottom
+        top, bottom = (self._sign(part) for part in parts)
+        if top is None or not bottom:
+            self._split(parts)
+        return top * bottom >= 0
+
+    def _sign(self, part: Sum, *, strict: bool = False) -> int | None:
+        if self.low < self.high:
+            return sign(part, self.low, self.high, strict=strict)
+        value = _at(Quotient(part, {ONE: Fraction(1)}), Fraction(self.low))
+        return (value > 0) - (value < 0)
+
+    def _split(self, parts: Sequence[Sum]) -> NoReturn:
+        """On smaller pieces the signs of these sums may be known."""
+        for at in (at for part in parts for at in _candidates(part)):
+            if self.low < at < self.high:
+                raise Split(at)
         raise Unknown
 
     def second(self) -> Quotient:
@@ -277,11 +281,12 @@ def _root(square: Fraction) -> Fraction | None:
 # --- a whole function -----------------------------------------------------------------------------------------------
 
 
-def bend(form_on: Callable[[Any, Any], Form], low: Any, high: Any) -> int:
+def bend(form_on: Callable[[Any, Any], Form], low: Any, high: Any, *, choices: bool = False) -> int:
     """1 if φ is convex between low and high, -1 if concave, 0 if that is not known.
 
     `form_on(low, high)` reads φ on a piece, or raises Split: then the pieces must fit together, without a jump and
-    with a slope that does not turn back.
+    with a slope that does not turn back. Where there are `choices`, φ may have a value of its own at a single point:
+    the ends of the pieces are then read one by one.
     """
     pieces: list[tuple[Any, Any, Form]] = []
     waiting = [(low, high)]
@@ -313,7 +318,11 @@ def bend(form_on: Callable[[Any, Any], Form], low: Any, high: Any) -> int:
                 return 0
             turn = right.first_at(at) - left.first_at(at)
             found.add(0 if not turn else 1 if turn > 0 else -1)
-    except Unknown:
+        for a, b, form in pieces if choices else ():
+            for end in (a, b):
+                if abs(end) != inf and form.step_to(form_on(end, end), Fraction(end)):
+                    return 0
+    except (Unknown, Split):
         return 0
     if found <= {0, 1}:
         return 1

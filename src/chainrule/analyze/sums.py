@@ -5,11 +5,15 @@ but one has to see that they cancel. So every value is read as a sum of pieces, 
 with its elements moved (by an array of positions); and every positive value also by its logarithm. Then
 ln Σ exp(a + t), where t does not change along the sum, is t + ln Σ exp(a), and pieces that are equal cancel.
 Constants are left out: they change no curvature.
+
+Pieces cancel only where no rounding is involved: factors whose product would be rounded are kept beside each other, and
+coefficients whose sum would be, apart. What cancels in rounding only (x + 1e-17 x - x) does not cancel.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
     from .curvature import Reader
 
 LARGEST = 200_000  # elements: of more, positions are not kept
-Key = tuple[Any, bytes]
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True)
@@ -46,17 +50,55 @@ class Bend:
         return "convex" if self.convex.all() else "concave" if self.concave.all() else "open"
 
 
+Factor = tuple[bool, Array]  # whether it divides, and what
+
+
 @dataclass(frozen=True)
 class Piece:
-    """coefficient · root[positions]"""
+    """coefficient · factors · root[positions], none of it rounded."""
 
     root: Any  # a Var, or a Sum
     positions: Array
     coefficient: Array
+    factors: tuple[Factor, ...] = ()
 
     @property
     def key(self) -> Key:
+        return *self.place, tuple(sorted((divides, f.tobytes()) for divides, f in self.factors))
+
+    @property
+    def place(self) -> Key:
         return id(self.root), self.positions.tobytes()
+
+    @property
+    def sign(self) -> Array:
+        return np.sign(self.coefficient) * np.prod([np.sign(f) for _, f in self.factors], axis=0)
+
+    def scaled(self, factor: Any, *, divides: bool = False) -> Piece:
+        factor = np.broadcast_to(np.asarray(factor, float), self.positions.shape)
+        short = (np.frexp(np.abs(factor))[0] == 0.5) | (factor == 0)  # a power of two: the exponent moves
+        plain = not divides and bool(np.all(np.abs(self.coefficient) == 1))
+        with np.errstate(all="ignore"):
+            result = self.coefficient / factor if divides else self.coefficient * factor
+        if plain or (short.all() and _ordinary(result)):
+            return replace(self, coefficient=result)
+        return replace(self, factors=(*self.factors, (divides, np.array(factor))))
+
+    def over(self, shape: tuple[int, ...]) -> Piece:
+        """Repeated to a larger shape."""
+        return self if self.positions.shape == shape else self.moved(lambda x: x, shape)
+
+    def moved(self, move: Callable[[Array], Any], shape: tuple[int, ...]) -> Piece:
+        def over(x: Array) -> Array:
+            return np.array(np.broadcast_to(move(np.array(x)), shape))
+
+        positions = over(self.positions.astype(float)).astype(np.intp)
+        return Piece(self.root, positions, over(self.coefficient), tuple((d, over(f)) for d, f in self.factors))
+
+
+def _ordinary(x: Array) -> bool:
+    """Whether nothing is lost at the ends of the range of floats."""
+    return bool(np.all((x == 0) | ((np.abs(x) > 1e-290) & (np.abs(x) < 1e290))))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,15 +159,17 @@ class Sums:
         parts = [self.of(a) for a in e.inputs]
         if op in (add, subtract, negative) and None not in parts:
             signs = (1.0, -1.0) if op is subtract else (-1.0,) if op is negative else (1.0, 1.0)
-            return self._added([(p, s) for part, s in zip(parts, signs, strict=True) for p in part or ()], shape)
+            return self._added(
+                [p.over(shape).scaled(s) for part, s in zip(parts, signs, strict=True) for p in part or ()]
+            )
         if op in (multiply, divide) and sum(map(self.reader.moves, e.inputs)) == 1:
             i = 0 if self.reader.moves(e.inputs[0]) else 1
             if op is divide and i == 1:
                 return None
-            c = self.reader.value(e.inputs[1 - i])
-            with np.errstate(all="ignore"):
-                c = 1 / np.asarray(c, float) if op is divide else np.asarray(c, float)
-            return self._added([(p, c) for p in parts[i] or ()], shape) if parts[i] is not None else None
+            c = np.asarray(self.reader.value(e.inputs[1 - i]), float)
+            if parts[i] is None or not np.all(np.isfinite(c)) or (op is divide and np.any(c == 0)):
+                return None
+            return self._added([p.over(shape).scaled(c, divides=op is divide) for p in parts[i] or ()])
         if op is log_:
             return self.log_of(e.inputs[0])
         if op is logsumexp and parts[0] is not None:
@@ -148,21 +192,16 @@ class Sums:
             spec = Spec((tuple(range(n)),), tuple(a for a in range(n) if a not in gone))
             total = self._log_sum(inside, spec, shape, tuple(s for a, s in enumerate(shape) if a not in gone))
             wide = tuple(1 if a in gone else s for a, s in enumerate(shape))
-            spread = [
-                Piece(
-                    p.root,
-                    np.broadcast_to(p.positions.reshape(wide), shape),
-                    np.broadcast_to(p.coefficient.reshape(wide), shape),
-                )
-                for p in total
-            ]
-            return self._added([*((p, 1.0) for p in inside), *((p, -1.0) for p in spread)], shape)
+            spread = [p.moved(lambda x: x.reshape(wide), shape) for p in total]
+            return self._added([*inside, *(p.scaled(-1.0) for p in spread)])
         logs = [self.log_of(a) for a in e.inputs]
         if op in (multiply, divide) and None not in logs:
             signs = (1.0, -1.0 if op is divide else 1.0)
-            return self._added([(p, s) for part, s in zip(logs, signs, strict=True) for p in part or ()], shape)
+            return self._added(
+                [p.over(shape).scaled(s) for part, s in zip(logs, signs, strict=True) for p in part or ()]
+            )
         if op is power_of and logs[0] is not None:
-            return self._added([(p, float(e.params["n"])) for p in logs[0]], shape)
+            return self._added([p.scaled(float(e.params["n"])) for p in logs[0]])
         if isinstance(op, Contraction) and len(e.inputs) == 1 and logs[0] is not None:
             spec = e.params["spec"]
             if set(spec.ins[0]) - set(spec.out) and len(set(spec.ins[0])) == len(spec.ins[0]) and not spec.new:
@@ -195,11 +234,7 @@ class Sums:
         def move(x: Array) -> Array:
             return np.asarray(op.evaluate(x, *others, **params))
 
-        return tuple(
-            Piece(p.root, np.array(np.broadcast_to(move(p.positions.astype(float)), shape), np.intp),
-                  np.broadcast_to(move(np.array(p.coefficient)), shape))
-            for p in pieces
-        )  # fmt: skip
+        return tuple(p.moved(move, shape) for p in pieces)
 
     def _fills(self, e: Equation) -> bool:
         """Whether some element of the result is none of the operand's: positions would not say where it is from."""
@@ -214,14 +249,19 @@ class Sums:
         sizes = dict(zip(spec.ins[0], e.inputs[0].type.shape, strict=True))
         return len(e.inputs) == 1 and all(sizes[label] == 1 for label in sizes if label not in spec.out)
 
-    def _added(self, parts: Any, shape: tuple[int, ...]) -> Pieces:
-        total: dict[Key, Piece] = {}
-        for p, factor in parts:
-            c = np.broadcast_to(p.coefficient * factor, shape)
-            p = Piece(p.root, np.array(np.broadcast_to(p.positions, shape)), c)
-            old = total.get(p.key)
-            total[p.key] = p if old is None else Piece(p.root, p.positions, old.coefficient + c)
-        return tuple(p for p in total.values() if np.any(p.coefficient != 0))
+    def _added(self, parts: Sequence[Piece]) -> Pieces:
+        total: dict[Key, list[Piece]] = {}
+        for p in parts:
+            same = total.setdefault(p.key, [])
+            for k, old in enumerate(same):
+                c = old.coefficient + p.coefficient
+                other = c - old.coefficient
+                if np.all((old.coefficient - (c - other)) + (p.coefficient - other) == 0):
+                    same[k] = replace(old, coefficient=c)
+                    break
+            else:
+                same.append(p)
+        return tuple(p for same in total.values() for p in same if np.any(p.coefficient != 0))
 
     def _log_sum(self, pieces: Pieces, spec: Spec, inner: tuple[int, ...], shape: tuple[int, ...]) -> Pieces:
         """ln Σ exp: what does not change along the sum stands in front of it."""
@@ -236,23 +276,24 @@ class Sums:
         outside: list[Piece] = []
         inside: list[Piece] = []
         for p in pieces:
-            still = np.all(p.positions == p.positions[first]) and np.all(p.coefficient == p.coefficient[first])
+            parts = p.positions, p.coefficient, *(f for _, f in p.factors)
+            still = all(np.all(part == part[first]) for part in parts)
             (outside if still else inside).append(p)
-        front = [(Piece(p.root, reduced(p.positions), reduced(p.coefficient)), 1.0) for p in outside]
+        front = [p.moved(reduced, shape) for p in outside]
         if not inside:
-            return self._added(front, shape)
+            return self._added(front)
         root = LogSum(tuple(inside), spec, inner, shape)
         self.kept.append(root)
-        return self._added([*front, (self._whole(root, shape), 1.0)], shape)
+        return self._added([*front, self._whole(root, shape)])
 
     def same_but_for_a_factor(self, x: Atom, y: Atom) -> bool:
         """Whether x = c z + a and y = d z + b with an affine z and c d ≥ 0: then x y is d c z² and affine terms."""
         first, second = self.of(x), self.of(y)
-        if not first or not second or len(first) != 1 or len(second) != 1 or first[0].key != second[0].key:
+        if not first or not second or len(first) != 1 or len(second) != 1 or first[0].place != second[0].place:
             return False
         root = first[0].root
         affine = not isinstance(root, LogSum) and self.reader.bend(root).affine
-        return affine and bool(np.all(first[0].coefficient * second[0].coefficient >= 0))
+        return affine and bool(np.all(first[0].sign * second[0].sign >= 0))
 
     # --- what follows -----------------------------------------------------------------------------------------------
 
@@ -269,7 +310,7 @@ class Sums:
             own = self._of_sum(p.root) if isinstance(p.root, LogSum) else self.reader.bend(p.root)
             up = np.broadcast_to(own.convex, own.convex.shape).ravel()[p.positions]
             down = np.broadcast_to(own.concave, own.concave.shape).ravel()[p.positions]
-            c = p.coefficient
+            c = p.sign
             convex = convex & (((c >= 0) & up) | ((c <= 0) & down))
             concave = concave & (((c >= 0) & down) | ((c <= 0) & up))
         return Bend(convex, concave)

@@ -13,7 +13,7 @@ from ..errors import ArgumentError
 from ..ir import Var
 from ..ops.enclosures import TINY, Enclosure
 from ..trace.recorder import Traced
-from ..trace.tree import flatten
+from ..trace.tree import Tree, parts_of
 from .call import Call, Function, Wrt, public
 
 __all__ = ["Chord", "Convexity", "Step", "convexity"]
@@ -70,9 +70,18 @@ def _box(call: Call, moving: list[Var], domain: Any) -> tuple[dict[Var, Enclosur
 
 def _leaves(call: Call, end: Any) -> list[Any]:
     """One end for each moving leaf: one number for all, or a structure like the arguments."""
-    leaves, _ = flatten(end)
-    if len(leaves) == 1:
-        return leaves * len(call.wrt_leaves)
-    if len(leaves) != len(call.wrt_leaves):
+    if parts_of(end) is None and np.ndim(end) == 0:
+        return [end] * len(call.wrt_leaves)
+    trees = call.wrt_trees
+    return _matched(end, trees[0] if call.single else Tree(tuple, tuple(range(len(trees))), tuple(trees)))
+
+
+def _matched(end: Any, tree: Tree) -> list[Any]:
+    """The parts of an end that belong to the leaves; for an array also a list will do."""
+    if tree.kind is None:
+        return [end]
+    keys, children = parts_of(end) or ((), [])
+    if set(keys) != set(tree.keys):
         raise ArgumentError("an end of the domain is one number, or has the structure of the arguments in wrt")
-    return leaves
+    found = dict(zip(keys, children, strict=True))
+    return [leaf for key, child in zip(tree.keys, tree.children, strict=True) for leaf in _matched(found[key], child)]

@@ -76,6 +76,22 @@ HARD = {
     "tiny values": (lambda x: 1e-300 * x, 0, 1, 0.5e-300),
     "(x/x)": (lambda x: np.sin(x) / x, -1, 1, 1.892166140734366),
     "slow log": (lambda x: 1 / (x * np.log(x) ** 2), 0, 0.5, 1 / log(2)),
+    "x^-0.9999": (lambda x: x**-0.9999, 0, 1, 1e4),
+    "x^-1.0001": (lambda x: x**-1.0001, 1, inf, 1e4),
+    "flat, then steep": (lambda x: 1 / (1 + x**16), 0, inf, pi / 16 / math.sin(pi / 16)),
+    "flat, then steep, on both sides": (lambda x: (1 + x * x) ** -8.0, -inf, inf,
+                                        sqrt(pi) * special.gamma(7.5) / special.gamma(8)),
+    "fast waves that die out": (lambda x: np.sin(128 * pi * x) ** 2 * np.exp(-x), 0, inf,
+                                0.5 - 0.5 / (1 + (256 * pi) ** 2)),
+    "a millionth of a millionth, at 1000": (lambda x: 1 + np.exp(-(((x + 9.18) / 1.5e-12 - 10) ** 2)), -9.18, 990.82,
+                                            1000 + sqrt(pi) * 1.5e-12),
+    "dies out at once": (lambda x: np.exp(-(x - 4.593) / 8.6e-11), 4.593, 5.593, 8.6e-11),
+    "far out, and near": (lambda x: np.exp(-(((np.log(x) - 200) * 1e3) ** 2)) / x + np.exp(-x), 0, inf,
+                          1 + sqrt(pi) * 1e-3),
+    "near 0, and not": (lambda x: np.exp(-(((np.log(x) + 200) * 1e3) ** 2)) / x + np.exp(-x), 0, inf,
+                        1 + sqrt(pi) * 1e-3),
+    "narrower than 1e-30": (lambda x: np.exp(-((x / 1e-33 - 100) ** 2)) * 1e33 + np.exp(-x * x), -inf, inf,
+                            2 * sqrt(pi)),
     "Bailey 1": (lambda t: t * np.log(1 + t), 0, 1, 0.25),
     "Bailey 2": (lambda t: t**2 * np.arctan(t), 0, 1, (pi - 2 + 2 * log(2)) / 12),
     "Bailey 3": (lambda t: np.exp(t) * np.cos(t), 0, pi / 2, (math.exp(pi / 2) - 1) / 2),
@@ -93,8 +109,8 @@ HARD = {
     "Bailey 14": (lambda t: np.exp(-t) * np.cos(t), 0, inf, 0.5),
 }  # fmt: skip
 MAY_STAY_OPEN = {
-    "x^-0.99", "x^-1.001", "beta", "sin x / x", "sin x²", "sin 1/x", "cancellation", "fast", "slow log", "Bailey 9",
-    "far narrow normal",
+    "x^-0.99", "x^-1.001", "x^-0.9999", "x^-1.0001", "dies out at once", "beta", "sin x / x", "sin x²", "sin 1/x",
+    "cancellation", "fast", "slow log", "Bailey 9", "far narrow normal",
 }  # fmt: skip
 
 
@@ -152,6 +168,7 @@ def test_what_does_not_exist_is_said_to_diverge(f, a, b, sign):
         (lambda x: 1 / x, -1, 1), (lambda x: 1 / x, -1, 2), (lambda x: 1 / (x - 0.1), 0, 1), (np.tan, 0, 2),
         (np.sin, 0, inf), (lambda x: x, -inf, inf), (lambda x: np.log(x - 0.5), 0, 1), (np.sqrt, -1, 1),
         (lambda x: x * nan, 0, 1), (lambda x: np.exp(x), 0, inf), (lambda x: 1 / x**2, -1, 1),
+        (lambda x: 1e308 + 0 * x, 0, 10),
         (lambda x: 1 / x if x > -5 else 0.0, -1, 1), (lambda x: math.log(x) if x else 0.0, -1, 1),
     ],
 )  # fmt: skip

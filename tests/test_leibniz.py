@@ -154,6 +154,33 @@ def test_at_a_jump_that_is_a_limit_the_slope_is_the_mean():
     assert cr.grad(area(lambda x, t: x < t, 0, 1))(1.0) == pytest.approx(0.5)
 
 
+TOGETHER = {
+    "up to the jump": (lambda t: cr.integrate(lambda x: np.where(x < t, x, 7.0), 0, t), lambda t: t * t / 2),
+    "up to the jump, closed": (lambda t: cr.integrate(lambda x: np.where(x <= t, x, 7 * t), 0, t), lambda t: t * t / 2),
+    "from the jump": (lambda t: cr.integrate(lambda x: np.where(x <= t, x, 5.0 * t), t, 2), lambda t: 5 * t * (2 - t)),
+    "down to the jump": (lambda t: cr.integrate(lambda x: np.where(x < t, x, 5.0), 2, t), lambda t: -5 * (2 - t)),
+    "uniform": (lambda t: cr.integrate(lambda x: np.where((x >= t) & (x <= 2 * t), x / t, 0), t, 2 * t),
+                lambda t: 1.5 * t),
+    "floor": (lambda t: cr.integrate(lambda x: np.floor(x / t) * t * x, t, 3 * t), lambda t: 13 / 2 * t**3),
+    "a jump for each of several": (
+        lambda t: cr.integrate(lambda x: np.sum(np.where(x < np.array([0.3, 0.6, 0.8]) * t, x, 7.0)), 0, 0.6 * t),
+        lambda t: (0.045 + 2 * 0.18) * t * t + 7 * 0.3 * t,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_a_limit_that_moves_with_a_jump(name):
+    F, truth = TOGETHER[name]
+    t = 0.75
+    first = slope(truth, t)
+    assert F(t) == pytest.approx(truth(t), rel=1e-8)
+    assert cr.grad(F)(t) == pytest.approx(first, rel=1e-8)
+    assert cr.jvp(F, (t,), (1.0,))[1] == pytest.approx(first, rel=1e-8)
+    assert cr.hessian(F)(t) == pytest.approx(slope(lambda u: slope(truth, u), t), rel=1e-5, abs=1e-5)
+    assert np.allclose(cr.vmap(cr.grad(F))(np.array([t, 0.5])), [first, slope(truth, 0.5)])
+
+
 def test_an_integral_that_does_not_exist_raises_inside_a_function():
     with pytest.raises(IntegralError, match="does not exist"):
         cr.grad(lambda t: cr.integrate(lambda x: t / x, 0, 1))(2.0)

@@ -145,9 +145,10 @@ def _inside(points: Array, a: float, b: float) -> tuple[float, ...]:
 
 def _grid(a: float, b: float) -> Array:
     """Where to look for changes of sign: evenly, towards the ends, and over all magnitudes."""
-    magnitudes = 2.0 ** np.arange(-100, 100, 0.125)
+    outer = np.arange(100, 330.0)
+    magnitudes = 2.0 ** np.concatenate([-outer[::-1], np.arange(-99.875, 100, 0.125), outer])
     ends = [x for x in (a, b) if isfinite(x)]
-    left, right = max(a, -(2.0**100)), min(b, 2.0**100)
+    left, right = max(a, -(2.0**329)), min(b, 2.0**329)
     width = right - left
     parts: list[Array] = [np.array([left, right, 0.0]), magnitudes, -magnitudes]
     if isfinite(a) and isfinite(b):
@@ -235,7 +236,7 @@ def _thinned(points: Array, breaks: Array) -> Array:
     before = -inf
     taken = np.sort(breaks)
     for x in np.sort(points[np.isfinite(points)]).tolist():
-        near = 1e-7 * abs(x) + 1e-30
+        near = 1e-7 * abs(x)
         k = int(np.searchsorted(taken, x))
         close = any(abs(x - t) <= near for t in taken[max(k - 1, 0) : k + 1])
         if x - before > near and not close:

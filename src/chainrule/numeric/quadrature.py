@@ -46,7 +46,11 @@ GAUSS[1:10:2] = _GAUSS
 GAUSS[11::2] = _GAUSS[::-1]
 EPS = float(np.finfo(np.float64).eps)
 GROWS = 1.25  # how much larger f is found at shell 34 than at shell 14, where it is said to grow towards an end
-STAYS = 0.9997  # shells whose contributions shrink less than this don't add up to anything finite
+STAYS = (
+    0.9997  # shells whose contributions shrink less than this add up to nothing finite, or to nothing that floats tell
+)
+LEVEL = 1e-9  # contributions that shrink by less than this part don't shrink
+UNRESOLVED = 1e-3  # rules this far apart, relative to ∫|f|, may agree that well by chance: neither tells of its error
 STUBBORN = 10  # so many halvings in a row that don't help mean noise
 
 
@@ -97,9 +101,11 @@ class _Panels:
             value = np.einsum("pn...,n->p...", y, KRONROD) * width
             other = np.einsum("pn...,n->p...", y, GAUSS) * width
             size = np.einsum("pn...,n->p...", np.abs(y), KRONROD) * width
+            apart = np.abs(value - other)
+            apart = np.where(apart > UNRESOLVED * size, np.maximum(apart, size / 4), apart)
             far = np.maximum(np.abs(low), np.abs(high)).reshape(width.shape)
             shaky = np.abs(np.diff(y, axis=1)).sum(1) * far * self.unit  # what rounding of x does to it
-            return value, np.abs(value - other), size, bad.any(core).sum(1), shaky
+            return value, apart, size, bad.any(core).sum(1), shaky
 
 
 def quadrature(
@@ -166,13 +172,23 @@ def _frame(a: float, b: float, inner: Array) -> tuple[float, float, Array]:
 
 
 def _graded(marks: Array, uniform: int, grades: int) -> Array:
-    """Edges between marks: at quarters of quarters of the distance towards each mark, and so on."""
-    steps = 0.5 * 0.25 ** np.arange(grades)
+    """Edges between marks: at quarters of quarters of the distance towards each mark, and so on.
+
+    `grades` of them are within the scale of a mark: its size, 1 if that is less, or the distance to the nearest other.
+    """
+    gaps = np.diff(marks)
+    scales = np.minimum(np.minimum(np.append(gaps, inf), np.insert(gaps, 0, inf)), np.maximum(np.abs(marks), 1.0))
     parts = []
-    for p, q in itertools.pairwise(marks):
+    for k, (p, q) in enumerate(itertools.pairwise(marks)):
         width = q - p
-        parts += [p + width * steps[::-1], q - width * steps, np.linspace(p, q, uniform + 1)]
+        towards_p, towards_q = (0.5 * 0.25 ** np.arange(grades + _quarters(width / s)) for s in scales[k : k + 2])
+        parts += [p + width * towards_p[::-1], q - width * towards_q, np.linspace(p, q, uniform + 1)]
     return np.unique(np.concatenate([marks, *parts]))
+
+
+def _quarters(ratio: float) -> int:
+    """How many quarters of quarters it takes to come down by this ratio."""
+    return max(0, int(np.ceil(np.log2(ratio) / 2)))
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------
@@ -210,8 +226,16 @@ def _singular_end(work: _Panels, edges: Array, c: float, side: int, marks: Array
     d, shell, size = _shells(work, c, side, reach)
     if len(shell) < 12 or (np.abs(shell[-6:]) < 0.999 * size[-6:]).any():  # it swings: halving will have to do
         return edges
+    if _levels_off(work, c, side, float(d[-1])):
+        return edges
     rest, doubt, ratio = _rest(shell)
     if (ratio > STAYS).any():
+        early = len(shell) - 1 if c == 0 else max(len(shell) - 9, 2)  # there distances from c are sharper
+        room = max(LEVEL, 8 * abs(c) * work.unit / float(d[early + 1]))
+        if not (np.abs(shell[early]) >= (1 - room) * np.abs(shell[early - 1]))[ratio > STAYS].any():
+            work.notes.append(f"towards x = {c:.6g} {_OPEN}")
+            work.tail_errors = inf
+            return edges
         work.diverges = True
         flat = np.ravel(shell)
         if flat.size == len(shell) and (np.sign(flat) == np.sign(flat[0])).all() and work.sign in (0, np.sign(flat[0])):
@@ -229,6 +253,21 @@ def _singular_end(work: _Panels, edges: Array, c: float, side: int, marks: Array
     last = c + side * float(d[-1])
     work.done.add((min(c, last), max(c, last)))
     return np.unique(np.concatenate([edges, c + side * d]))
+
+
+def _levels_off(work: _Panels, c: float, side: int, last: float) -> bool:
+    """Whether f grows no more between the last shell and c: then it is a narrow peak."""
+    if c == 0:
+        return False
+    step = side * abs(c) * EPS
+    with np.errstate(all="ignore"):
+        y = np.abs(work.at(np.array([c + side * last, c + step, c + 2 * step, c + 4 * step])).astype(float)).reshape(
+            4, -1
+        )
+    return bool(np.isfinite(y).all() and (y[1:].max(0) < 64 * y[0]).all())
+
+
+_OPEN = "pieces, each half or twice as wide as the one before, shrink so slowly that floats can't tell if they add up"
 
 
 def _row(shell: Array) -> str:
@@ -296,6 +335,9 @@ def _judge_far(work: _Panels, value: Array, size: Array, name: str) -> None:
     wavy = bool((np.abs(value[-n:]) < 0.9 * size[-n:]).any())
     if wavy:
         work.notes.append(f"towards x = {name} it oscillates without dying out fast enough")
+    elif STAYS < rate.max() < 1 - LEVEL:
+        work.notes.append(f"towards x = {name} {_OPEN}")
+        work.tail_errors = inf
     elif rate.max() > STAYS:
         work.diverges = True
         sign = float(np.sign(value[-1])) if value[-1].ndim == 0 else nan
@@ -335,6 +377,9 @@ def _adaptive(work: _Panels, low: Array, high: Array, goal: float, budget: int) 
         if (bad == 21).any():
             break
         total = size.sum(0)
+        if not np.isfinite(total).all():
+            work.notes.insert(0, "∫|f| is beyond the largest float")
+            break
         allowed = goal * np.maximum(total, EPS * np.max(total, initial=0.0)) + 5e-324
         flat = np.where(bad > 0, inf, _largest(error / allowed))
         resolved = _every(error <= noise * size + 2 * shaky) & (bad == 0)
@@ -354,7 +399,7 @@ def _adaptive(work: _Panels, low: Array, high: Array, goal: float, budget: int) 
             if not surprise.any() and not (bad > 0)[np.concatenate([~stuck, ~stuck])].any():
                 shaken = _rounding(work, low, high) + shaky.sum(0) + noise * size.sum(0) / 10
                 doubt = error.sum(0) + apart.sum(0) + noisy
-                return _Found(value.sum(0), doubt, size.sum(0), shaken, True, None, low, high)
+                return _Found(_sum(value), doubt, size.sum(0), shaken, True, None, low, high)
             continue
         order = np.argsort(-flat)
         share = np.cumsum(np.minimum(flat[order], 1e300))
@@ -374,13 +419,18 @@ def _adaptive(work: _Panels, low: Array, high: Array, goal: float, budget: int) 
     gone = np.flatnonzero(bad == 21)
     undefined = (float(low[gone].min()), float(high[gone].max())) if len(gone) else None
     return _Found(
-        value.sum(0), error.sum(0), size.sum(0), noise * size.sum(0) + shaky.sum(0), False, undefined, low, high
+        _sum(value), error.sum(0), size.sum(0), noise * size.sum(0) + shaky.sum(0), False, undefined, low, high
     )
 
 
 def _largest(x: Array) -> Array:
     """The largest component of each row."""
     return x.reshape(len(x), -1).max(1)
+
+
+def _sum(x: Array) -> Array:
+    """The sum of rows, the smallest first: what is small by itself may be large together."""
+    return np.asarray(np.take_along_axis(x, np.argsort(np.abs(x), axis=0), 0).sum(0))[()]
 
 
 def _every(x: Array) -> Array:
@@ -406,10 +456,12 @@ def _judged(work: _Panels, found: _Found, tol: float, breaks: tuple[float, ...])
         low, high = found.undefined
         reason = f"the function is not a finite number between x = {low:.6g} and x = {high:.6g}"
         return Quadrature(nan, inf, inf, work.evaluations, "unreliable", reason, breaks)
+    if not np.all(np.isfinite(found.size)):
+        return Quadrature(nan, inf, inf, work.evaluations, "unreliable", work.notes[0], breaks)
     value, size = found.value + work.tails, found.size + np.abs(work.tails)
     error = found.error + found.rounding + work.tail_errors
     error = np.maximum(error, 2 * EPS * np.abs(value))
-    if found.met is False and np.any(error > np.abs(value)):
+    if np.any(np.isinf(error)) or (found.met is False and np.any(error > np.abs(value))):
         value = np.full_like(np.asarray(value), nan)[()]
     floor = np.maximum(size, 1e-6 * np.max(size, initial=0.0))
     enough = found.met and bool(np.all(error <= max(tol, 2000 * work.unit) * floor))

@@ -323,6 +323,31 @@ def _transposed(part: Part, given: int) -> list[tuple[int, Part]]:
     return found
 
 
+@lru_cache(maxsize=256)
+def _at_limits(body: Program, moving: tuple[int, ...]) -> Program:
+    """The body, with the mean of both sides where it jumps: there a limit may move along with a jump.
+
+    The sum over zeros counts a zero that is a limit half; with the mean, both make what one side gives.
+    """
+    if not moving:
+        return body
+    body = smooth(body)
+    groups = _groups(body, tuple(i + 1 for i in moving))
+    if not groups:
+        return body
+
+    def make(recorder: Recorder, values: list[Traced]) -> Any:
+        y: Any = _spliced(recorder, body, values)[0]
+        for group in groups:
+            guard = without_dead_code(Program(body.inputs, group.program.equations, (group.guard,), "guard"))
+            which = _spliced(recorder, guard, values)[0] == 0
+            above, below = (_one_sided(recorder, body, group, values, which, upper) for upper in (True, False))
+            y = np.where(np.any(which), (above + below) / 2, y)
+        return y
+
+    return built([v.type for v in body.inputs], make, body.name)
+
+
 def _value_at(body: Program, limit: Value, thetas: Sequence[Value]) -> Any:
     """f at a limit; 0 at an infinite one, where f has died out if the integral exists."""
     lead = shape_of(limit)
@@ -371,11 +396,11 @@ def _pushforward(
     a, b, *thetas = inputs
     core = len(body.program.outputs[0].type.shape)
     terms = []
-    if tangents[1] is not None:
-        terms.append(_value_at(body.program, b, thetas) * _widened(tangents[1], core))
-    if tangents[0] is not None:
-        terms.append(-_value_at(body.program, a, thetas) * _widened(tangents[0], core))
     moving = tuple(i for i, t in enumerate(tangents[2:]) if t is not None)
+    for i, limit, sign in ((1, b, 1), (0, a, -1)):
+        tangent = tangents[i]
+        if tangent is not None:
+            terms.append(sign * _value_at(_at_limits(body.program, moving), limit, thetas) * _widened(tangent, core))
     if moving:
         dots = [t for t in tangents[2:] if t is not None]
         terms += [_applied(p, a, b, [*thetas, *dots]) for p in _tangent_parts(body.program, moving, tol)]
@@ -395,11 +420,11 @@ def _pullback(
     (g,) = cotangents
     axes = tuple(range(len(shape_of(a)), len(shape_of(outputs[0]))))
     found: dict[int, Any] = {}
+    moving = tuple(i - 2 for i in wanted if i >= 2)
     for i, limit, sign in ((0, a, -1), (1, b, 1)):
         if i in wanted:
-            slope = g * _value_at(body.program, limit, thetas)
+            slope = g * _value_at(_at_limits(body.program, moving), limit, thetas)
             found[i] = sign * (np.sum(slope, axis=axes) if axes else slope)
-    moving = tuple(i - 2 for i in wanted if i >= 2)
     parts = _tangent_parts(body.program, moving, tol) if moving else ()
     found.update(_pulled(parts, a, b, thetas, g, moving))
     return {i: None if v is None else _sum([v], inputs[i]) for i, v in found.items()}

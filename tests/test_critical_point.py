@@ -269,3 +269,12 @@ def test_where_the_slope_or_the_value_breaks_nothing_is_claimed(name):
 def test_what_varies_fast_has_its_kind():
     """Over the first step of a look around cos(10⁸ x) has seen eight waves."""
     assert cr.critical_point(lambda x: np.cos(1e8 * x), 0.0).kind == "maximum"
+
+
+@pytest.mark.parametrize("signs", [(1, 1), (1, -1), (-1, 1), (-1, -1)])
+def test_a_quarter_of_the_plane_that_bends_down_is_seen(signs):
+    def f(p):
+        inside = (signs[0] * p[0] > 0) & (signs[1] * p[1] > 0)
+        return np.where(inside, -1.0, 1.0) * np.sum(p**2)
+
+    assert cr.critical_point(f, np.zeros(2)).kind == "inconclusive"

@@ -30,6 +30,7 @@ _LOOK = (1e-3, 1e-2, 1e-1)  # steps of a look around, times the size of x
 _DOWN = (1e-3, 1e-2, 1e-1, 1e-4, 1e-5, 1e-6)  # steps of a way down, in the order tried
 _CLOSER = (1, 10, 100)  # by what the step is divided when the gradient beside the point is looked at
 _ALL = 32  # components up to which every eigenvector is looked along
+_RANDOM = 24  # random directions besides
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ class _Judge:
         """What is wrong if beside the point the gradient does not change, or the value jumps, as no Hessian says."""
         a = self.around
         t = max(a.precision**0.4 * a.size, 4 * (self.distance or 0.0))
-        for value, vector in self._eigenpairs():
+        for value, vector in self._ways():
             if not math.isfinite(self._rate(vector, t)):
                 return "beside the point the gradient is not finite: it lies at the end of the function's domain"
             offs = []
@@ -244,11 +245,19 @@ class _Judge:
         a = self.around
         return float((a.gradient(a.x + t * v) - a.gradient(a.x - t * v)) @ v) / (2 * t)
 
-    def _eigenpairs(self) -> list[tuple[float, Array]]:
-        ends = self.ends
-        if ends.values is not None and ends.vectors is not None and ends.values.size <= _ALL:
-            return [(float(value), vector) for value, vector in zip(ends.values, ends.vectors.T, strict=True)]
-        return [(ends.low, ends.low_vector), (ends.high, ends.high_vector)]
+    def _ways(self) -> list[tuple[float, Array]]:
+        """Directions to look along, each with the curvature that the Hessian says: eigenvectors, and random ones."""
+        ends, n = self.ends, self.ends.low_vector.size
+        if ends.values is None or ends.vectors is None or n > _ALL:
+            found = [(ends.low, ends.low_vector), (ends.high, ends.high_vector)]
+        else:
+            found = [(float(value), vector) for value, vector in zip(ends.values, ends.vectors.T, strict=True)]
+        if n > 1:  # what breaks in a sector may be seen along no eigenvector
+            product = self.around.product_at(self.around.x)
+            for v in np.random.default_rng(3).normal(size=(_RANDOM if n <= _ALL else 2, n)):
+                v = v / np.linalg.norm(v)
+                found.append((float(v @ product(v)), v))
+        return found
 
     def _saddle(self, norm: str, curvature: str) -> Found:
         down = self._way(self.ends.low_vector, -1)
@@ -290,6 +299,8 @@ class _Judge:
                     "of x, in the directions looked at",
                 )
             what = "all eigenvalues of the Hessian are zero as far as can be told"
+            if self.ends.largest > max(self.ends.low_error, self.ends.high_error):
+                what = "the Hessian changes by its own size when x moves by its last digit"
         else:
             sign = "negative" if up else "positive"
             what = f"the Hessian has no {sign} eigenvalue, but one that is zero as far as can be told"

@@ -74,11 +74,9 @@ def test_where_the_book_s_formula_overflows_the_stated_one_does_not(name, truth)
         assert found == pytest.approx(float(truth(x)), rel=1e-15, abs=1e-15)
 
 
-@pytest.mark.parametrize("op", STATED, ids=str)
+@pytest.mark.parametrize("op", [op for op in STATED if op.arity == 1], ids=str)
 def test_differences_of_a_stated_antiderivative_are_integrals(op):
     """A second source of truth: quadrature in high precision, of values that SciPy and NumPy compute."""
-    if op.arity > 1:
-        pytest.skip("of several inputs: differentiated back, above")
     rng = np.random.default_rng(9)
     (domain,) = op.domain
     for params in op.samples:

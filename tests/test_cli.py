@@ -108,14 +108,15 @@ ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "CHAINR
 
 def run(folder, *arguments):
     command = [COMMAND, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=ENVIRONMENT, timeout=120)
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=ENVIRONMENT, timeout=600)
 
 
 # Starting an interpreter takes longer than most calls: start one, and let it fork a process for each.
 FORKS = """
 import json, os, sys
-import scipy.optimize
+import contourpy, scipy.optimize, scipy.sparse.linalg
 from chainrule.cli import main
+import chainrule
 from chainrule.study import page, run, terminal
 for name, arguments in json.load(sys.stdin).items():
     child = os.fork()
@@ -142,7 +143,7 @@ def done(folder):
     calls |= {name: arguments for name, (arguments, *_) in CALLS.items()}
     told = subprocess.run(
         [sys.executable, "-P", "-c", FORKS], input=json.dumps(calls), stdout=subprocess.PIPE, text=True, cwd=folder,
-        env={**ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1"}, check=True, timeout=120,
+        env={**ENVIRONMENT, "OPENBLAS_NUM_THREADS": "1"}, check=True, timeout=600,
     )  # fmt: skip
     codes = dict(json.loads(line) for line in told.stdout.splitlines())
     read = lambda name, stream: (folder / f"{name}.{stream}").read_text()  # noqa: E731

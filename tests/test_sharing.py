@@ -96,6 +96,9 @@ PAGES = {  # readers that write a text: more work, and no doubling either
     "explain as a page": lambda: cr.explain(fresh(), X)._repr_html_(),
     "derive": lambda: str(cr.derive(fresh())),
     "check": lambda: str(cr.check(fresh(), X)),
+}
+WHOLE = {  # many readers one after the other, among them proofs and minimizers
+    "convexity": lambda: str(cr.convexity(fresh(), X)),
     "study": lambda: str(cr.study(fresh(), X)),
 }
 
@@ -123,6 +126,14 @@ def test_sixty_doublings_are_written_as_one_writes_them(name):
         seconds = least(PAGES[name], 2)
     assert seconds < 8 * LIMIT, f"{name}: {seconds * 1e3:.0f} ms"
     assert len(texts[0]) < 6000 * DEPTH
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_sixty_doublings_are_studied_in_a_moment(name):
+    seconds = least(WHOLE[name], 1)
+    if seconds > 60 * LIMIT:
+        seconds = least(WHOLE[name], 2)
+    assert seconds < 60 * LIMIT, f"{name}: {seconds:.1f} s"
 
 
 def test_the_source_of_the_gradient_is_its_gradient():

@@ -25,6 +25,7 @@ from .terms import Unknown
 
 _ROWS = 64  # different data beside one function
 _PIECES = 3000
+_LONGEST = 30  # steps of a chain: what is longer has never been decided by pieces, and each of its steps is tried
 _EDGES = (-inf, -100.0, -30.0, -10.0, -3.0, -1.0, -0.3, 0.0, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, inf)
 
 
@@ -55,7 +56,7 @@ def curvature(
 ) -> int:
     """1 if every element of output is a convex function of its element of base, -1 if concave, 0 if not known."""
     equations = chain(output, base, producer, constant)
-    if not equations or len(equations) > 60:
+    if not equations or len(equations) > _LONGEST:
         return 0
     rows = _rows(equations, constant, base.type.shape)
     if rows is None:

@@ -7,7 +7,7 @@ import pytest
 import scipy.stats
 
 import chainrule as cr
-from chainrule.errors import ArgumentError
+from chainrule.errors import ArgumentError, IntegralError
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -100,3 +100,48 @@ def test_derivatives_through_densities():
     assert cr.value_and_grad(divergence)(1.0) == pytest.approx((3.5 - log(2), 4.0))
     exponential = cr.Density(lambda x: np.exp(-x), 0, inf)
     assert cr.grad(exponential.cdf)(0.7) == pytest.approx(exp(-0.7))
+
+
+def uniform(low, high):
+    return cr.Density(lambda x: 1 / (high - low), low, high)
+
+
+def test_outside_of_the_interval_there_is_nothing_recorded_or_not():
+    values, slopes = cr.vmap(cr.value_and_grad(uniform(0.0, 1.0).cdf))(np.array([-1.0, 0.5, 3.0]))
+    assert np.allclose(values, [0, 0.5, 1])
+    assert np.allclose(slopes, [0, 1, 0])
+    assert uniform(0.0, 1.0).cdf(-inf) == 0
+
+
+def test_an_interval_that_moves():
+    assert cr.value_and_grad(lambda t: uniform(0.0, t).cdf(0.5))(2.0) == pytest.approx((0.25, -0.125))
+    assert cr.value_and_grad(lambda t: uniform(0.0, t).cdf(9.0))(2.0) == pytest.approx((1, 0))
+    assert cr.value_and_grad(lambda t: uniform(0.0, t).entropy)(2.0) == pytest.approx((log(2), 0.5))
+    assert cr.value_and_grad(lambda t: uniform(0.0, t).kl(uniform(0.0, 3.0)))(2.0) == pytest.approx((log(1.5), -0.5))
+    assert cr.value_and_grad(lambda t: uniform(0.0, t).kl(uniform(0.0, t)))(2.0) == pytest.approx((0, 0))
+
+
+@pytest.mark.parametrize("other", [uniform(0.0, 1.0), lambda x: np.where(x < 1, 1.0, 0.0)])
+def test_no_finite_divergence_where_q_is_zero_within_a_function(other):
+    with pytest.raises(IntegralError):
+        cr.grad(lambda t: uniform(0.0, t).kl(other))(2.0)
+    assert cr.grad(lambda t: uniform(0.0, t).kl(other))(0.5) == pytest.approx(-2)
+
+
+def test_a_density_that_underflows_is_not_said_to_be_zero():
+    found = cr.Density(normal(0.0, 1.0)).kl(normal(0.0, 0.1))
+    assert found.verdict == "unreliable"
+    assert "too small for a float" in found.reason
+
+
+def test_no_variance_without_a_mean():
+    found = cr.Density(lambda x: 1 / (pi * (1 + x**2))).variance
+    assert found.verdict == "diverges"
+    assert np.isnan(found)
+    assert "mean" in found.reason
+
+
+@pytest.mark.parametrize("end", ["a", [0.1, 0.2], np.ones(2), np.nan, None])
+def test_an_end_is_one_number(end):
+    with pytest.raises(ArgumentError, match="limit"):
+        uniform(0.0, 1.0).cdf(end)

@@ -224,3 +224,10 @@ def test_single_precision_stays_within_its_error():
     found = cr.learning_rate(form, np.ones(6, np.float32), A)
     assert abs(found.lambda_max - 3) <= found.error_max < 1e-4
     assert found.best == pytest.approx(0.5, rel=1e-5)
+
+
+def test_a_limit_that_is_known_roughly_is_called_so():
+    rough = cr.learning_rate(lambda x, d: 0.5 * np.sum(d * x**2), np.ones(3000), np.linspace(1, 50, 3000))
+    assert rough.error_max > 1e-5 * rough.lambda_max
+    assert f"below about {rough.largest:.4g}" in str(rough)
+    assert "about" not in str(cr.learning_rate(lambda x: np.sum(x**2), np.ones(3)))

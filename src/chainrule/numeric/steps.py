@@ -63,7 +63,8 @@ class LearningRate:
             if self.lambda_min < -self.error_min:
                 return "it bends down and nowhere up, so no learning rate leads to rest."
             return "as far as can be told, it is flat, and sets no limit to the learning rate."
-        stable = f"learning rates below {self.largest:.4g} are stable"
+        rough = "about " if self.error_max > 1e-5 * self.lambda_max else ""  # λmax may be larger by that much
+        stable = f"learning rates below {rough}{self.largest:.4g} are stable"
         if self.best is not None:
             at_best = (
                 "comes to rest in one step" if self.contraction == 0 else f"shrinks the error by {self.contraction:.4g}"

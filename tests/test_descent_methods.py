@@ -171,6 +171,7 @@ def test_a_schedule_that_shrinks_too_fast_never_arrives():
         lambda: cr.schedules.inverse_time(1.0, decay=-1),
         lambda: cr.schedules.cosine(1.0, steps=0),
         lambda: cr.schedules.cosine(1.0, steps=10, end=2.0),
+        lambda: cr.schedules.cosine(1.0, steps=10, end="0"),
         lambda: cr.schedules.step_decay(1.0, every=2.5, factor=0.5),
     ],
 )

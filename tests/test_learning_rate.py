@@ -231,3 +231,12 @@ def test_a_limit_that_is_known_roughly_is_called_so():
     assert rough.error_max > 1e-5 * rough.lambda_max
     assert f"below about {rough.largest:.4g}" in str(rough)
     assert "about" not in str(cr.learning_rate(lambda x: np.sum(x**2), np.ones(3)))
+
+
+def test_the_pace_is_told_as_what_is_left_or_as_what_is_taken():
+    def told(high):
+        return str(cr.learning_rate(lambda p: 0.5 * (p[0] ** 2 + high * p[1] ** 2), np.ones(2)))
+
+    assert "comes to rest in one step" in told(1.0)
+    assert "leaves 0.9 of the error a step" in told(19.0)
+    assert "takes only 2e-06 of the error away a step" in told(1e6)

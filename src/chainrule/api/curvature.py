@@ -30,7 +30,7 @@ def learning_rate(f: Function, *args: Any, wrt: Wrt = 0) -> LearningRate:
     may often take longer steps. The Hessian is only multiplied by vectors: a million arguments take seconds.
 
     >>> print(learning_rate(lambda p: p[0] ** 2 + p[0] * p[1] + p[1] ** 2, np.array([1.0, 1.0])))
-    curvature from 1 to 3; learning rates below 0.6667 are stable; 0.5 shrinks the error by 0.5 a step, the best of all.
+    curvature from 1 to 3; learning rates below 0.6667 are stable; 0.5 leaves 0.5 of the error a step, the best of all.
 
     Polyak, "Introduction to Optimization", 1987; Lanczos' method for the eigenvalues: Lehoucq & Sorensen, 1996.
     """

@@ -68,7 +68,7 @@ def cosine(rate: float, *, steps: int, end: float = 0.0) -> Schedule:
     Loshchilov & Hutter, "SGDR: stochastic gradient descent with warm restarts", 2017.
     """
     rate, steps = _positive(rate, "rate"), _steps(steps, "steps")
-    if not 0 <= end <= rate:
+    if not (_is_number(end) and 0 <= end <= rate):
         raise ArgumentError(f"end is {end!r}: it lies between 0 and the rate, {rate!r}")
     return lambda step: end + (rate - end) * (1 + math.sin(math.pi * (0.5 - min(step / steps, 1.0)))) / 2
 

@@ -66,16 +66,22 @@ class LearningRate:
         rough = "about " if self.error_max > 1e-5 * self.lambda_max else ""  # λmax may be larger by that much
         stable = f"learning rates below {rough}{self.largest:.4g} are stable"
         if self.best is not None:
-            at_best = (
-                "comes to rest in one step" if self.contraction == 0 else f"shrinks the error by {self.contraction:.4g}"
-            )
-            return f"{stable}; {self.best:.4g} {at_best}{' a step' if self.contraction else ''}, the best of all."
+            return f"{stable}; {self.best:.4g} {self._pace()}, the best of all."
         if self.lambda_min < -self.error_min:
             return (
                 f"{stable} in the directions that bend up; along those that bend down any rate runs away, and so there "
                 "is no best one."
             )
         return f"{stable}; some direction is flat as far as can be told, so there is no best one."
+
+    def _pace(self) -> str:
+        """How fast the error shrinks with the best rate."""
+        left = self.contraction
+        if not left:
+            return "comes to rest in one step"
+        if left > 0.999:  # which would be printed as 1
+            return f"takes only {1 - left:.2g} of the error away a step"
+        return f"leaves {left:.4g} of the error a step"
 
     def _repr_html_(self) -> str:
         return f"<p>{escape(str(self))}</p>"

@@ -9,6 +9,7 @@ from unittest.mock import patch
 import claims
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from test_random_programs import SHAPE, cook, points, steps
 
@@ -233,3 +234,30 @@ def test_bounds_print_and_refuse_what_is_no_interval():
     for wrong in ([(2.0, 1.0)], [(0.0, np.nan)], [3.0], [("a", "b")], [(np.zeros(2), np.ones(2))], []):
         with pytest.raises(ArgumentError):
             bounds(program, wrong)
+
+
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (1,), (2, 3, 2)])
+@pytest.mark.parametrize("scale", [1.0, 30.0, 1e4])
+def test_softmax_of_wide_intervals(shape, scale):
+    """The largest score of a box may be that of any element: the others must not be found as a difference."""
+    rng = np.random.default_rng(0)
+    program = cr.trace(lambda x: scipy.special.softmax(x, axis=-1), np.zeros(shape))
+    for width in (0.0, 1e-6, 1.0, scale):
+        middle = rng.normal(size=shape) * scale
+        low, high = middle - width, middle + width
+        found = bounds(program, [(low, high)]).outputs[0]
+        for _ in range(20):
+            x = np.where(rng.integers(0, 2, shape) > 0, low, high)
+            inside(found, scipy.special.softmax(x, axis=-1))
+    wide = cr.trace(lambda x: scipy.special.softmax(x), np.zeros(2))
+    inside(bounds(wide, [([-153.0, -55.0], [94.0, 29.0])]).outputs[0], scipy.special.softmax([-98.0, -28.0]))
+
+
+def test_remainders_have_the_shape_of_both_operands():
+    program = cr.trace(lambda x: np.sum((x % 0.7) ** 2), np.zeros(3))
+    inside(bounds(program, [(np.zeros(3), np.ones(3))]).outputs[0], np.sum(np.full(3, 0.6) ** 2))
+
+
+def test_images_are_rounded_in_single_precision():
+    program = cr.trace(np.arctan, np.float32(0.0))
+    inside(bounds(program, [(0.0, 1e30)]).outputs[0], np.arctan(np.float32(1e30)))

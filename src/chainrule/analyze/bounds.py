@@ -174,7 +174,9 @@ def _rounded(
         size = np.max([_largest(x) for x in xs], initial=1.0)
     low, high = low - margin * np.maximum(np.abs(low), size), high + margin * np.maximum(np.abs(high), size)
     if image is not None:
-        low, high = np.maximum(low, image.low), np.minimum(high, image.high)
+        over = margin if t.dtype.itemsize < 8 else 0.0  # in single precision, arctan reaches beyond π/2
+        low = np.maximum(low, image.low - over * abs(image.low) if over else image.low)
+        high = np.minimum(high, image.high + over * abs(image.high) if over else image.high)
     return finished(low, high, t, undefined)
 
 

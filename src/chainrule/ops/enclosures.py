@@ -172,7 +172,9 @@ def power(x: Enclosure, y: Enclosure) -> Enclosure:
 
 def remainder(x: Enclosure, y: Enclosure) -> Enclosure:
     """Of the sign of y, and smaller."""
-    return Enclosure(np.minimum(y.low, 0.0), np.maximum(y.high, 0.0), quotient(x, y).undefined)
+    shape = np.broadcast_shapes(np.shape(x.low), np.shape(y.low))
+    low, high = np.minimum(y.low, 0.0), np.maximum(y.high, 0.0)
+    return Enclosure(np.broadcast_to(low, shape), np.broadcast_to(high, shape), quotient(x, y).undefined)
 
 
 def whole_quotient(x: Enclosure, y: Enclosure) -> Enclosure:
@@ -323,18 +325,27 @@ def number_beside_nan(function: Any) -> Callable[[Enclosure, Enclosure], Ends]:
 
 def softmax(x: Enclosure, *, axes: tuple[int, ...]) -> Ends:
     """Largest where its own score is the highest and all others the lowest."""
-
-    def share(own: Any, others: Any, top: Any) -> Any:
-        mine, rest = np.exp(own - top), np.exp(others - top)
-        return mine / (mine + np.maximum(np.sum(rest, axis=axes, keepdims=True) - rest, 0.0))
-
     if not x.is_finite:
         return np.zeros_like(x.low), np.ones_like(x.high)
-    top = np.max(x.high, axis=axes, keepdims=True)
-    low, high = share(x.low, x.high, top), share(x.high, x.low, top)
-    # the sum of the others was found as a difference: off by the rounding of the whole
-    slack = 1e-15 * x.low.size * (1 + np.max(np.abs(np.stack([x.low, x.high]))))
-    return low / (1 + slack) - slack, high * (1 + slack) + slack
+    slack = 1e-15 * x.low.size * (1 + np.max(np.abs(np.stack([x.low, x.high])), initial=0.0))
+    low = _share(x.low - _log_of_others(x.high, axes))
+    return low * (1 - slack), _share(x.high - _log_of_others(x.low, axes)) * (1 + slack) + TINY
+
+
+def _share(d: Array) -> Array:
+    """1 / (1 + e⁻ᵈ)"""
+    return np.where(d < 0, np.exp(np.minimum(d, 0.0)), 1.0) / (1 + np.exp(-np.abs(d)))
+
+
+def _log_of_others(x: Array, axes: tuple[int, ...]) -> Array:
+    """ln Σ eˣ without the element itself: what stands before it, and behind. No difference, which would lose much."""
+    last = tuple(range(-len(axes), 0))
+    moved = np.moveaxis(x, axes, last)
+    flat = moved.reshape(*moved.shape[: x.ndim - len(axes)], -1)
+    nothing = np.full_like(flat[..., :1], -inf)
+    before = np.concatenate([nothing, np.logaddexp.accumulate(flat[..., :-1], axis=-1)], axis=-1)
+    behind = np.concatenate([nothing, np.logaddexp.accumulate(flat[..., :0:-1], axis=-1)], axis=-1)[..., ::-1]
+    return np.moveaxis(np.logaddexp(before, behind).reshape(moved.shape), last, axes)
 
 
 def norm(x: Enclosure, *, axes: tuple[int, ...]) -> Ends:

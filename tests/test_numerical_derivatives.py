@@ -353,3 +353,18 @@ def test_the_record_shows_itself():
     assert "evaluations" in str(found)
     assert len(cr.numerical_gradient(np.sum, np.ones(4))) == 4
     assert [float(v) for v in cr.numerical_gradient(np.sum, np.ones(2), method="central")] == pytest.approx([1, 1])
+
+
+@pytest.mark.parametrize(
+    ("f", "second", "x"),
+    [
+        (lambda x: np.sin(100 * x), lambda x: -1e4 * np.sin(100 * x), 1e5),
+        (lambda x: np.sin(1e4 * x), lambda x: -1e8 * np.sin(1e4 * x), 1e5),
+        (lambda x: x + 1e-9 * np.sin(1e7 * x), lambda x: -1e5 * np.sin(1e7 * x), 0.3),
+        (np.exp, np.exp, 1.0),
+        (lambda x: 1e8 + np.sin(x), lambda x: -np.sin(x), 1.0),
+    ],
+)
+def test_a_second_derivative_is_that_of_the_wave_and_not_of_what_steps_outrun(f, second, x):
+    found = cr.numerical_hessian(f, x)
+    assert abs(float(np.asarray(found.value)) - second(x)) <= float(np.asarray(found.error))

@@ -29,6 +29,7 @@ Values = Callable[[list[Array]], Array]  # the arrays that vary -> every output,
 _RATIO = 4.0
 _FINEST = 8  # units of rounding in x: below that a step is not what it says
 _CLOSEST = 1e-16  # at x = 0, where floats lie closer than anyone asks
+_TOLD = ("smooth", "flat")
 _CONVINCING = 1e-4  # a relative error bar that noise does not reach by chance
 _HEARINGS = 4  # of an estimate, each at finer steps
 _HALVINGS = 60  # of a step that leaves the domain
@@ -380,8 +381,12 @@ def _second(around: Around, i: int, j: int, middle: float, step: float | None) -
     unit = float(around.scale[i]) * float(around.scale[j])
     first = FIRST_STEP if step is None else step / math.sqrt(unit)
     noise, precision = float(around.noise[0]), around.precision
+    note = ""
     if i == j:
-        found = curvature(_output(around.line(i), 0), noise=noise, precision=precision, first=first)
+        floor = max(precision, around.output_precision) * abs(middle)
+        floor = floor if around.repeats else max(floor, noise)
+        line = _output(around.line(i), 0)
+        found, note = trusted_curvature(line, noise=noise, floor=floor, precision=precision, first=first)
     else:
         found = mixed(_plane(around, i, j), noise=noise, precision=precision, first=first)
     at = found.step * math.sqrt(unit)
@@ -393,7 +398,43 @@ def _second(around: Around, i: int, j: int, middle: float, step: float | None) -
         said_kink = f"the slope has a kink: its slope is {left:.6g} on one side, {right:.6g} on the other"
         return Estimate(found.value / unit, max(abs(left - right), found.bar / unit), at, said_kink)
     rounded = 2 * max(float(np.finfo(a.dtype).eps) for a in around.at) * abs(found.value)
-    return Estimate(found.value / unit, (2 * found.bar + rounded) / unit, at)
+    return Estimate(found.value / unit, math.inf if note else (2 * found.bar + rounded) / unit, at, note)
+
+
+def trusted_curvature(
+    line: Line, *, noise: float, floor: float, precision: float, first: float = FIRST_STEP
+) -> tuple[Slope, str]:
+    """The second derivative that coarse and fine steps agree on, and a note where they don't: as `trusted`.
+
+    >>> found, note = trusted_curvature(lambda t: math.sin(1 + 1e7 * t), noise=3.0, floor=2.0**-52, precision=2.0**-52)
+    >>> abs(found.value + 1e14 * math.sin(1)) <= found.bar or bool(note)
+    True
+    """
+    found = curvature(line, noise=noise, precision=precision, first=first)
+    for _ in range(_HEARINGS):
+        step = _other_curvature(line, found, floor=floor, precision=precision) if found.kind in _TOLD else 0.0
+        if not step:
+            return found, ""
+        finer = curvature(line, noise=3 * floor, precision=precision, first=step)
+        if finer.kind != "smooth" or finer.bar > _CONVINCING * abs(finer.value):
+            break
+        found = finer
+    if found.kind in _TOLD and _other_curvature(line, found, floor=max(floor, noise), precision=precision):
+        return found, "smaller steps tell another curvature: the function varies faster than they can follow"
+    return found, ""
+
+
+def _other_curvature(line: Line, found: Slope, *, floor: float, precision: float) -> float:
+    """The largest step, finer than those of `found`, whose second difference it can't explain; 0 if there is none."""
+    middle, step = line(0.0), found.step / _RATIO
+    while step >= max(_FINEST * precision, _CLOSEST):
+        after, before = line(step) - middle, line(-step) - middle
+        rounding = 4 * floor + 4 * precision * max(abs(after), abs(before)) / step
+        allowed = found.bar + 2 * found.bend * (step / found.step) ** 2
+        if abs(after + before - step * step * found.value) > step * step * allowed + 4 * rounding:
+            return step
+        step /= _RATIO
+    return 0.0
 
 
 def _central_second(around: Around, i: int, j: int, middle: float, step: float | None) -> Estimate:

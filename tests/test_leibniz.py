@@ -237,3 +237,13 @@ def test_float32_stays_float32():
     h = cr.grad(lambda w: cr.integrate(lambda x: np.sum(w * x), 0, 1))(np.ones(2, np.float32))
     assert h.dtype == np.float32
     assert np.allclose(h, 0.5)
+
+
+def test_a_study_of_a_loss_with_an_integral_tells_all_but_the_formula():
+    def loss(w):
+        return cr.integrate(lambda x: (w[0] * x + w[1] - x * x) ** 2, 0, 1)
+
+    found = cr.study(loss, np.array([1.0, 2.0]), seconds=5)
+    assert "integral(0, 1, w" in found.program[0].computed
+    assert found.check.verdict == "agrees"
+    assert cr.convexity(loss, np.array([1.0, 2.0])).verdict == "undecided"

@@ -22,6 +22,7 @@ from collections.abc import Iterator
 
 from ..ir import Atom, Const, Equation, Program, Var
 from ..ops.contraction import Contraction
+from ..ops.control import holds_a_program
 from .literals import literal
 from .python_text import Text, call, contraction, element, number, statements, written
 from .styles import notation_of
@@ -62,6 +63,6 @@ def _constant(a: Const) -> Text:
 def _text(e: Equation, parts: list[Text], name: str) -> str:
     if isinstance(e.op, Contraction):
         return contraction(e.params["spec"], [a.type.shape for a in e.inputs], parts).code
-    if statements(e, name, parts) is not None:  # NumPy writes it into an array
+    if holds_a_program(e) or statements(e, name, parts) is not None:  # NumPy writes the latter into an array
         return call(e.op.name, [*parts, *(f"{k}={v}" for k, v in e.params.items())]).code
     return written(e, parts).code

@@ -1,0 +1,1 @@
+"""Programs as machine code: LLVM IR written by us, compiled by llvmlite."""

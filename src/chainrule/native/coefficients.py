@@ -1,0 +1,170 @@
+"""Polynomials and constants of vector_math.py, fitted with 200 bits: tests/fitted.py writes this file."""
+
+LN2 = tuple(
+    map(
+        float.fromhex,
+        ["0x1.62e42fefa3800p-1", "0x1.ef35793c76730p-45", "0x1.62e42fefa39efp-1", "0x1.abc9e3b39803fp-56"],
+    )
+)
+LOG2_E = tuple(map(float.fromhex, ["0x1.71547652b82fep+0", "0x1.777d0ffda0d24p-56"]))
+LOG10_E = tuple(map(float.fromhex, ["0x1.bcb7b1526e50ep-2", "0x1.95355baaafad3p-57"]))
+LOG10_2 = tuple(map(float.fromhex, ["0x1.34413509f7000p-2", "0x1.3fde623e2566bp-43"]))
+HALF_PI = tuple(map(float.fromhex, ["0x1.921fb54442d18p+0", "0x1.1a62633145c07p-54", "-0x1.f1976b7ed8fbcp-110"]))
+COEFFICIENTS = {
+    "exp": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.0000000000001p-1",
+                "0x1.5555555555556p-3",
+                "0x1.5555555553d5ap-5",
+                "0x1.11111111109b0p-7",
+                "0x1.6c16c1788f756p-10",
+                "0x1.a01a01a7c6560p-13",
+                "0x1.a019b8ff24c9bp-16",
+                "0x1.71de0da5c30dbp-19",
+                "0x1.2891960d969fep-22",
+                "0x1.af38be34c9e9cp-26",
+            ],
+        )
+    ),
+    "expm1": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.0000000000000p-1",
+                "0x1.5555555555557p-3",
+                "0x1.5555555555556p-5",
+                "0x1.11111111100d5p-7",
+                "0x1.6c16c16c162d1p-10",
+                "0x1.a01a01abeb69fp-13",
+                "0x1.a01a01a6da7e2p-16",
+                "0x1.71de0226bd07ap-19",
+                "0x1.27e4db5e389d2p-22",
+                "0x1.af4e000e84be8p-26",
+                "0x1.1f73102e57f8bp-29",
+            ],
+        )
+    ),
+    "sin": tuple(
+        map(
+            float.fromhex,
+            [
+                "-0x1.5555555555555p-3",
+                "0x1.1111111111110p-7",
+                "-0x1.a01a01a01992fp-13",
+                "0x1.71de3a545f836p-19",
+                "-0x1.ae645410e937bp-26",
+                "0x1.61217d9252c03p-33",
+                "-0x1.ab16f5caa198ap-41",
+            ],
+        )
+    ),
+    "cos": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.5555555555555p-5",
+                "-0x1.6c16c16c16c16p-10",
+                "0x1.a01a01a019d06p-16",
+                "-0x1.27e4fb77125c5p-22",
+                "0x1.1eed8deac3dfep-29",
+                "-0x1.9394b8bd50ae1p-37",
+                "0x1.ab779550c8d9bp-45",
+            ],
+        )
+    ),
+    "sinh": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.5555555555555p-3",
+                "0x1.1111111111111p-7",
+                "0x1.a01a01a01a001p-13",
+                "0x1.71de3a556f96cp-19",
+                "0x1.ae6456792a77fp-26",
+                "0x1.612467ccb2260p-33",
+                "0x1.ae777c36fd5b6p-41",
+                "0x1.99f0806c2628dp-49",
+            ],
+        )
+    ),
+    "log": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.5555555555555p-1",
+                "0x1.9999999999a39p-2",
+                "0x1.2492492476a1ap-2",
+                "0x1.c71c7201a55d7p-3",
+                "0x1.745cf8e4bba1bp-3",
+                "0x1.3b1c3c1c81c8fp-3",
+                "0x1.0fbde0f4ad17bp-3",
+                "0x1.0c0aff044a970p-3",
+            ],
+        )
+    ),
+    "log tail": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.999999999999ap-2",
+                "0x1.2492492492491p-2",
+                "0x1.c71c71c71cfe7p-3",
+                "0x1.745d1745124c7p-3",
+                "0x1.3b13b1bd0ead0p-3",
+                "0x1.1110df7e2b9b8p-3",
+                "0x1.e1f80a4c22cd4p-4",
+                "0x1.ac4927065cf5ap-4",
+                "0x1.b8e0c07ef591ap-4",
+            ],
+        )
+    ),
+    "erf near": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.06eba8214db68p-3",
+                "-0x1.812746b0379c1p-2",
+                "0x1.ce2f21a040f66p-4",
+                "-0x1.b82ce31203772p-6",
+                "0x1.565bccfa44156p-8",
+                "-0x1.c02db0665e53dp-11",
+                "0x1.f9a2be4f731a1p-14",
+                "-0x1.f4ca838adb73bp-17",
+                "0x1.b981d78881a5dp-20",
+                "-0x1.5c131500d3f88p-23",
+                "0x1.d76af6ca49787p-27",
+                "-0x1.ac9585a44fe29p-31",
+            ],
+        )
+    ),
+    "erf far": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.058671b52c776p-2",
+                "-0x1.b57034efd3f72p-2",
+                "0x1.eeea7dc8a78b3p-3",
+                "-0x1.437f0b68c0c23p-4",
+                "0x1.e9471597a0cbep-9",
+                "0x1.ca95ed5345805p-8",
+                "-0x1.bc25a47fd8794p-11",
+                "-0x1.016b5cebeba31p-10",
+                "0x1.6d5f051826a94p-15",
+                "0x1.6da979b4b520fp-13",
+                "0x1.cdca3336775d3p-16",
+                "-0x1.ceb931ff6b9e6p-16",
+                "-0x1.d472e6f4bc117p-17",
+                "0x1.760c71e18a2dep-20",
+                "0x1.f68fb1e89325bp-19",
+                "0x1.41fd5f0bcc4bap-20",
+                "-0x1.a3249a6baa8f6p-22",
+                "-0x1.26f6f10c02d32p-21",
+                "-0x1.5e7bc4a3e23c1p-23",
+                "0x1.9677c63127a5cp-23",
+            ],
+        )
+    ),
+    "two thirds": tuple(map(float.fromhex, ["0x1.5555555555555p-1", "0x1.5555555555555p-55"])),
+}

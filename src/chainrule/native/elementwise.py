@@ -1,0 +1,140 @@
+"""What an elementwise op is on lanes. Sums and products are instructions, the rest formulas of vector_math.py."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import inf
+from typing import Any
+
+from ..ops import table as table
+from ..ops.op import OPS, Op
+from . import vector_math as vm
+from .lanes import Lanes, Value
+
+Formula = Callable[..., Value]
+
+
+def _in_doubles(formula: Formula) -> Formula:
+    """A formula for doubles, on lanes of any real kind; in it nothing is contracted that it does not say."""
+
+    def widened(code: Lanes, *xs: Value) -> Value:
+        exact = Lanes(code.width, code.target)
+        y = formula(exact, *(Value(x.text, x.kind, exact).to("f64") for x in xs))
+        return Value(y.text, y.kind, code).to(xs[0].kind)
+
+    return widened
+
+
+def _power_of(code: Lanes, x: Value, *, n: Any) -> Value:
+    """xⁿ: by squaring for small whole n, as NumPy for others."""
+    if n == 0.5:
+        return x.sqrt()
+    if n == int(n) and abs(n) <= 32 and x.kind in ("f64", "f32"):
+        k, total, square = int(abs(n)), None, x
+        while k:
+            if k & 1:
+                total = square if total is None else total * square
+            k >>= 1
+            square = square * square if k else square
+        total = code.number(1.0, x.kind) if total is None else total
+        return total if n >= 0 else 1.0 / total
+    if x.kind in ("f64", "f32"):
+        return _in_doubles(vm.power)(code, x, code.number(float(n), x.kind))
+    raise NotImplementedError
+
+
+def _maximum(code: Lanes, x: Value, y: Value) -> Value:
+    if x.kind in ("f64", "f32"):
+        return code.intrinsic("maximum", x, y)
+    return code.where(x > y, x, y)
+
+
+def _minimum(code: Lanes, x: Value, y: Value) -> Value:
+    if x.kind in ("f64", "f32"):
+        return code.intrinsic("minimum", x, y)
+    return code.where(x < y, x, y)
+
+
+def _fmax(code: Lanes, x: Value, y: Value) -> Value:
+    return code.where(x.is_nan(), y, code.where(y.is_nan(), x, code.where(x >= y, x, y)))
+
+
+def _fmin(code: Lanes, x: Value, y: Value) -> Value:
+    return code.where(x.is_nan(), y, code.where(y.is_nan(), x, code.where(x <= y, x, y)))
+
+
+def _sign(code: Lanes, x: Value) -> Value:
+    return code.where(
+        x > 0, 1, code.where(x < 0, -1, code.where(x.differs(x), x, 0) if x.kind in ("f64", "f32") else 0)
+    )
+
+
+def _absolute(code: Lanes, x: Value) -> Value:
+    return abs(x) if x.kind in ("f64", "f32") else code.where(x < 0, -x, x)
+
+
+def _logaddexp(code: Lanes, x: Value, y: Value) -> Value:
+    """max + log1p(exp(-|x - y|)); equal infinities are themselves."""
+    larger, gap = code.where(x >= y, x, y), x - y
+    found = larger + vm.log1p(code, vm.exp(code, -abs(gap)))
+    found = code.where(x.equals(y), x + 0.6931471805599453, found)
+    return code.where(x.is_nan() | y.is_nan(), x + y, found)
+
+
+def _hypot(code: Lanes, x: Value, y: Value) -> Value:
+    x, y = abs(x), abs(y)
+    high, low = code.where(x > y, x, y), code.where(x > y, y, x)
+    ratio = low / code.where(high.equals(0.0), 1.0, high)
+    found = high * code.fma(ratio, ratio, 1.0).sqrt()
+    return code.where(x.equals(inf) | y.equals(inf), inf, found)
+
+
+def _xlogy(code: Lanes, x: Value, y: Value) -> Value:
+    return code.where(x.equals(0.0) & ~y.is_nan(), 0.0, x * vm.log_(code, y))
+
+
+def _round(name: str) -> Formula:
+    return lambda code, x: code.intrinsic(name, x) if x.kind in ("f64", "f32") else x
+
+
+def _truth(x: Value) -> Value:
+    return x.to("i1")
+
+
+_PLAIN: dict[str, Formula] = {
+    "add": lambda code, x, y: x + y if x.kind != "i1" else x | y,
+    "subtract": lambda code, x, y: x - y,
+    "multiply": lambda code, x, y: x * y if x.kind != "i1" else x & y,
+    "divide": lambda code, x, y: x / y,
+    "negative": lambda code, x: -x,
+    "power_of": _power_of,
+    "power": _in_doubles(vm.power),
+    "hypot": _in_doubles(_hypot),
+    "greater": lambda code, x, y: x > y,
+    "greater_equal": lambda code, x, y: x >= y,
+    "less": lambda code, x, y: x < y,
+    "less_equal": lambda code, x, y: x <= y,
+    "equal": lambda code, x, y: x.equals(y),
+    "not_equal": lambda code, x, y: x.differs(y),
+    "logical_and": lambda code, x, y: _truth(x) & _truth(y),
+    "logical_or": lambda code, x, y: _truth(x) | _truth(y),
+    "logical_xor": lambda code, x, y: _truth(x) ^ _truth(y),
+    "logical_not": lambda code, x: ~_truth(x),
+    "isnan": lambda code, x: x.is_nan(),
+    "isinf": lambda code, x: abs(x).equals(inf),
+    "isfinite": lambda code, x: abs(x) < inf,
+    "signbit": lambda code, x: x.bits() < 0,
+    "floor": _round("floor"), "ceil": _round("ceil"), "rint": _round("roundeven"), "trunc": _round("trunc"),
+    "sign": _sign, "absolute": _absolute, "maximum": _maximum, "minimum": _minimum, "fmax": _fmax, "fmin": _fmin,
+    "where": lambda code, c, x, y: code.where(_truth(c), x, y),
+    "sqrt": lambda code, x: x.sqrt(),
+    "logaddexp": _in_doubles(_logaddexp),
+    "xlogy": _in_doubles(_xlogy),
+}  # fmt: skip
+_IN_DOUBLES: dict[str, Formula] = {
+    name: _in_doubles(vm.FORMULAS[name])
+    for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh",
+                 "sigmoid", "erf")
+}  # fmt: skip
+
+FORMULA_OF: dict[Op, Formula] = {OPS[name]: formula for name, formula in (_PLAIN | _IN_DOUBLES).items()}

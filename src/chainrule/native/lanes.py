@@ -1,0 +1,347 @@
+"""Straight-line LLVM IR on lanes: a vector of numbers is a Python value with the usual operators.
+
+    with x of 8 doubles       x * y + 1       one instruction for each sign, written at once
+
+A formula of vector_math.py is written with these values, and reads as mathematics; what it leaves behind is text.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_KINDS = {"f64": "double", "f32": "float", "i64": "i64", "i32": "i32", "i1": "i1"}
+_FLOATS = {"f64": "<d", "f32": "<f"}
+WHOLE = {"f64": "i64", "f32": "i32"}  # whole numbers with as many bits
+BITS = {"f64": 64, "f32": 32, "i64": 64, "i32": 32, "i1": 1}
+
+
+@dataclass(frozen=True)
+class Value:
+    """What one instruction gave: its name in the text, of which kind it is, and where further instructions go."""
+
+    text: str
+    kind: str
+    code: Lanes
+
+    def _with(self, other: Any) -> Value:
+        return other if isinstance(other, Value) else self.code.number(other, self.kind)
+
+    def _binary(self, floating: str, whole: str, other: Any, swap: bool = False) -> Value:
+        left, right = self, self._with(other)
+        if swap:
+            left, right = right, left
+        if self.kind in _FLOATS:
+            return self.code.line(f"{floating} {self.code.flags}{self.type} {left.text}, {right.text}", self.kind)
+        return self.code.line(f"{whole} {self.type} {left.text}, {right.text}", self.kind)
+
+    @property
+    def type(self) -> str:
+        return self.code.type(self.kind)
+
+    def __add__(self, other: Any) -> Value:
+        return self._binary("fadd", "add", other)
+
+    def __radd__(self, other: Any) -> Value:
+        return self._binary("fadd", "add", other, swap=True)
+
+    def __sub__(self, other: Any) -> Value:
+        return self._binary("fsub", "sub", other)
+
+    def __rsub__(self, other: Any) -> Value:
+        return self._binary("fsub", "sub", other, swap=True)
+
+    def __mul__(self, other: Any) -> Value:
+        return self._binary("fmul", "mul", other)
+
+    def __rmul__(self, other: Any) -> Value:
+        return self._binary("fmul", "mul", other, swap=True)
+
+    def __truediv__(self, other: Any) -> Value:
+        return self._binary("fdiv", "sdiv", other)
+
+    def __rtruediv__(self, other: Any) -> Value:
+        return self._binary("fdiv", "sdiv", other, swap=True)
+
+    def __lshift__(self, other: Any) -> Value:
+        return self._binary("", "shl", other)
+
+    def __rshift__(self, other: Any) -> Value:
+        """With the sign."""
+        return self._binary("", "ashr", other)
+
+    def __and__(self, other: Any) -> Value:
+        return self._binary("", "and", other)
+
+    def __or__(self, other: Any) -> Value:
+        return self._binary("", "or", other)
+
+    def __xor__(self, other: Any) -> Value:
+        return self._binary("", "xor", other)
+
+    def __invert__(self) -> Value:
+        return self ^ self.code.number(-1 if self.kind != "i1" else True, self.kind)
+
+    def __neg__(self) -> Value:
+        if self.kind in _FLOATS:
+            return self.code.line(f"fneg {self.type} {self.text}", self.kind)
+        return 0 - self
+
+    def __abs__(self) -> Value:
+        return self.code.intrinsic("fabs", self)
+
+    def _compare(self, floating: str, whole: str, other: Any) -> Value:
+        how = f"fcmp {floating}" if self.kind in _FLOATS else f"icmp {whole}"
+        return self.code.line(f"{how} {self.type} {self.text}, {self._with(other).text}", "i1")
+
+    def __lt__(self, other: Any) -> Value:
+        return self._compare("olt", "slt", other)
+
+    def __le__(self, other: Any) -> Value:
+        return self._compare("ole", "sle", other)
+
+    def __gt__(self, other: Any) -> Value:
+        return self._compare("ogt", "sgt", other)
+
+    def __ge__(self, other: Any) -> Value:
+        return self._compare("oge", "sge", other)
+
+    def equals(self, other: Any) -> Value:
+        return self._compare("oeq", "eq", other)
+
+    def differs(self, other: Any) -> Value:
+        """Also where either is NaN."""
+        return self._compare("une", "ne", other)
+
+    def is_nan(self) -> Value:
+        return self._compare("uno", "", self)
+
+    def bits(self) -> Value:
+        """The same bits, as a whole number."""
+        return self._cast("bitcast", WHOLE[self.kind])
+
+    def as_float(self) -> Value:
+        """The same bits, as a floating-point number."""
+        return self._cast("bitcast", {"i64": "f64", "i32": "f32"}[self.kind])
+
+    def _cast(self, how: str, kind: str) -> Value:
+        return self.code.line(f"{how} {self.type} {self.text} to {self.code.type(kind)}", kind)
+
+    def to(self, kind: str) -> Value:
+        """Converted: rounded, widened, or a truth as 0 and 1."""
+        if kind == self.kind:
+            return self
+        if self.kind in _FLOATS and kind in _FLOATS:
+            return self._cast("fpext" if BITS[kind] > BITS[self.kind] else "fptrunc", kind)
+        if self.kind in _FLOATS:
+            return self.differs(0.0) if kind == "i1" else self._cast("fptosi", kind)
+        if kind in _FLOATS:
+            return self._cast("uitofp" if self.kind == "i1" else "sitofp", kind)
+        if kind == "i1":
+            return self.differs(0)
+        how = "zext" if self.kind == "i1" else "sext" if BITS[kind] > BITS[self.kind] else "trunc"
+        return self._cast(how, kind)
+
+    def sqrt(self) -> Value:
+        return self.code.intrinsic("sqrt", self)
+
+    def copysign(self, sign: Value) -> Value:
+        return self.code.intrinsic("copysign", self, sign)
+
+
+class Text:
+    """The text of a function, as it grows; this changes. Loops are written from the inside: what does not change in a
+    loop is appended before it while its body is being written.
+    """
+
+    def __init__(self, block: str = "entry") -> None:
+        self.parts: list[list[str]] = [[]]
+        self.blocks: list[str] = [block]  # the basic block at the end of each part
+        self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
+        self.helpers: dict[str, str] = {}  # functions that are called, and their definitions
+        self.count = 0
+
+    @property
+    def lines(self) -> list[str]:
+        return self.parts[-1]
+
+    @property
+    def block(self) -> str:
+        return self.blocks[-1]
+
+    def fresh(self, prefix: str = "t") -> str:
+        self.count += 1
+        return f"{prefix}{self.count}"
+
+    def label(self, name: str) -> None:
+        """From here on, lines belong to that basic block."""
+        self.lines.append(f"{name}:")
+        self.blocks[-1] = name
+
+
+class Lanes:
+    """Straight-line code on `width` lanes, appended to a text. Several widths may write one text.
+
+    >>> code = Lanes(4)
+    >>> x = code.input("x")
+    >>> (x * x + 1.0).text
+    '%t2'
+    >>> print(code.text())
+      %t1 = fmul <4 x double> %x, %x
+      %t2 = fadd <4 x double> %t1, splat (double 0x3FF0000000000000)
+    """
+
+    def __init__(self, width: int, text: Text | None = None, flags: str = "") -> None:
+        self.width = width
+        self.target = text or Text()
+        self.flags = f"{flags} " if flags else ""  # fast-math flags of the user's own operations
+
+    def type(self, kind: str) -> str:
+        return _KINDS[kind] if self.width == 1 else f"<{self.width} x {_KINDS[kind]}>"
+
+    def line(self, instruction: str, kind: str) -> Value:
+        """Append an instruction, and name its result."""
+        name = f"%{self.target.fresh()}"
+        self.target.lines.append(f"  {name} = {instruction}")
+        return Value(name, kind, self)
+
+    def input(self, name: str, kind: str = "f64") -> Value:
+        return Value(f"%{name}", kind, self)
+
+    def number(self, x: Any, kind: str = "f64") -> Value:
+        """The same constant in every lane."""
+        text = literal(x, kind)
+        return Value(text if self.width == 1 else f"splat ({_KINDS[kind]} {text})", kind, self)
+
+    def intrinsic(self, name: str, *args: Value) -> Value:
+        kind = args[0].kind
+        suffix = kind if self.width == 1 else f"v{self.width}{kind}"
+        return self.call(f"llvm.{name}.{suffix}", kind, *args)
+
+    def call(self, function: str, kind: str, *args: Value) -> Value:
+        types = ", ".join(a.type for a in args)
+        self.target.declared[function] = f"declare {self.type(kind)} @{function}({types})"
+        given = ", ".join(f"{a.type} {a.text}" for a in args)
+        return self.line(f"call {self.type(kind)} @{function}({given})", kind)
+
+    def fma(self, x: Any, y: Any, z: Any) -> Value:
+        """x y + z, rounded once."""
+        kind = next(v.kind for v in (x, y, z) if isinstance(v, Value))
+        return self.intrinsic("fma", *(v if isinstance(v, Value) else self.number(v, kind) for v in (x, y, z)))
+
+    def where(self, condition: Value, yes: Any, no: Any) -> Value:
+        kind = next((v.kind for v in (yes, no) if isinstance(v, Value)), "f64")
+        yes, no = (v if isinstance(v, Value) else self.number(v, kind) for v in (yes, no))
+        return self.line(f"select {condition.type} {condition.text}, {yes.type} {yes.text}, {no.type} {no.text}", kind)
+
+    def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
+        """Σ cₖ xᵏ by pairs, pairs of pairs, …: few steps wait for each other (Estrin, 1960)."""
+        terms = [self.number(c, x.kind) for c in coefficients]
+        power = x
+        while len(terms) > 1:
+            pairs = zip(terms[::2], terms[1::2], strict=False)
+            odd = terms[-1:] if len(terms) % 2 else []
+            terms = [self.fma(high, power, low) for low, high in pairs] + odd
+            if len(terms) > 1:
+                power = power * power
+        return terms[0]
+
+    def rarely(self, condition: Value, y: Value, function: str, x: Value) -> Value:
+        """y, or where the condition holds in any lane, the C library's function of x in every lane."""
+        mark = self.target.fresh("")
+        met = condition if self.width == 1 else self.any(condition)
+        self.target.helpers[f"each_{function}_{self.width}"] = _each(function, self.width)
+        kind, before = self.type(y.kind), self.target.block
+        self.target.lines.extend(
+            [
+                f"  br i1 {met.text}, label %rare{mark}, label %on{mark}, "
+                '!prof !{!"branch_weights", i32 1, i32 1000}',
+                f"rare{mark}:",
+                f"  %slow{mark} = call {kind} @each_{function}_{self.width}({kind} {x.text})",
+                f"  br label %on{mark}",
+            ]
+        )
+        self.target.label(f"on{mark}")
+        return self.line(f"phi {kind} [ {y.text}, %{before} ], [ %slow{mark}, %rare{mark} ]", y.kind)
+
+    def any(self, truths: Value) -> Value:
+        name = f"llvm.vector.reduce.or.v{self.width}i1"
+        self.target.declared[name] = f"declare i1 @{name}({truths.type})"
+        return Lanes(1, self.target).line(f"call i1 @{name}({truths.type} {truths.text})", "i1")
+
+    def splat(self, x: Value) -> Value:
+        """One number in every lane."""
+        if x.code.width == self.width:
+            return x
+        kind = self.type(x.kind)
+        one = self.line(f"insertelement {kind} poison, {x.type} {x.text}, i32 0", x.kind)
+        return self.line(
+            f"shufflevector {kind} {one.text}, {kind} poison, <{self.width} x i32> zeroinitializer", x.kind
+        )
+
+    def counting(self, kind: str = "i64") -> Value:
+        """0, 1, 2, … in the lanes."""
+        if self.width == 1:
+            return self.number(0, kind)
+        return Value(f"<{', '.join(f'{_KINDS[kind]} {n}' for n in range(self.width))}>", kind, self)
+
+    def total(self, x: Value) -> Value:
+        """The sum of the lanes, by halves."""
+        if self.width == 1:
+            return x
+        name = (
+            f"llvm.vector.reduce.fadd.v{self.width}{x.kind}"
+            if x.kind in _FLOATS
+            else f"llvm.vector.reduce.add.v{self.width}{x.kind}"
+        )
+        one = _KINDS[x.kind]
+        start = f"{one} {literal(-0.0, x.kind)}, " if x.kind in _FLOATS else ""
+        self.target.declared[name] = f"declare {one} @{name}({one + ', ' if start else ''}{x.type})"
+        return Lanes(1, self.target).line(
+            f"call {'reassoc ' if start else ''}{one} @{name}({start}{x.type} {x.text})", x.kind
+        )
+
+    def text(self) -> str:
+        return "\n".join(self.target.lines)
+
+
+def literal(x: Any, kind: str) -> str:
+    """A number as LLVM reads it: floating-point ones by the bits of the double of the same value.
+
+    >>> literal(1.0, "f64"), literal(0.1, "f32"), literal(True, "i1"), literal(-3, "i64")
+    ('0x3FF0000000000000', '0x3FB99999A0000000', 'true', '-3')
+    """
+    if kind == "i1":
+        return "true" if x else "false"
+    if kind not in _FLOATS:
+        return str(int(x))
+    if kind == "f32":
+        try:
+            x = struct.unpack("<f", struct.pack("<f", float(x)))[0]
+        except OverflowError:
+            x = float("inf") if x > 0 else float("-inf")
+    return f"0x{struct.unpack('<Q', struct.pack('<d', float(x)))[0]:016X}"
+
+
+def _each(function: str, width: int) -> str:
+    """A function of the C library, applied lane by lane; out of line, for it is rarely needed."""
+    if width == 1:
+        body = f"  %y = call double @{function}(double %x)\n  ret double %y"
+        kind = "double"
+    else:
+        kind = f"<{width} x double>"
+        lines, last = [], "poison"
+        for i in range(width):
+            lines += [
+                f"  %x{i} = extractelement {kind} %x, i32 {i}",
+                f"  %y{i} = call double @{function}(double %x{i})",
+                f"  %v{i} = insertelement {kind} {last}, double %y{i}, i32 {i}",
+            ]
+            last = f"%v{i}"
+        body = "\n".join(lines) + f"\n  ret {kind} {last}"
+    return (
+        f"declare double @{function}(double)\n"
+        f"define internal {kind} @each_{function}_{width}({kind} %x) noinline cold nounwind {{\n{body}\n}}"
+    )

@@ -161,6 +161,20 @@ def test_the_value_and_gradient_of_a_loss_share_one_loop_over_the_data():
     assert "contract(X[i, j], w[j])" in text
 
 
+def test_what_has_no_native_form_runs_on_numpy():
+    rng = np.random.default_rng(0)
+    k, x = rng.integers(-5, 5, 9), rng.normal(size=(5, 9, 11))
+    for f, args in (
+        (lambda k: k**3 + 2 * k, (k,)),
+        (lambda x: np.sum(np.sin(x), axis=1) * 2, (x,)),
+        (lambda x: np.sum(np.cos(x), axis=(0, 2)) + np.sum(x, axis=0).T @ np.ones(9) @ np.ones(11), (x,)),
+        (lambda x: np.einsum("ijk->ki", x**2) + np.einsum("ijk,lj->ki", x, np.ones((2, 9))), (x,)),
+        (lambda x: np.linalg.solve(x[0, :5, :5], np.exp(x[1, :5, 0])), (x,)),
+    ):
+        program = simplify(cr.trace(f, *args))
+        same(Mixed(program)(args), Executable(program)(args), 12)
+
+
 def test_a_spoiled_formula_is_seen(monkeypatch):
     op = next(op for op in FORMULA_OF if op.name == "tanh")
     monkeypatch.setitem(FORMULA_OF, op, lambda code, x: x * (1 + 1e-9))

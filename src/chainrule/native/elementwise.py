@@ -10,6 +10,7 @@ from ..ops import table as table
 from ..ops.op import OPS, Op
 from . import vector_math as vm
 from .lanes import Lanes, Value
+from .lower import Foreign
 
 Formula = Callable[..., Value]
 
@@ -40,7 +41,7 @@ def _power_of(code: Lanes, x: Value, *, n: Any) -> Value:
         return total if n >= 0 else 1.0 / total
     if x.kind in ("f64", "f32"):
         return _in_doubles(vm.power)(code, x, code.number(float(n), x.kind))
-    raise NotImplementedError
+    raise Foreign("a power of whole numbers")
 
 
 def _maximum(code: Lanes, x: Value, y: Value) -> Value:

@@ -16,7 +16,7 @@ from ..ops.arithmetic import convert
 from .elementwise import FORMULA_OF
 from .indices import Counter, Index, Quotient, Read, Within, index
 from .lanes import BITS, Lanes, Text, Value
-from .lower import Lowered, Node
+from .lower import Foreign, Lowered, Node
 from .memory import Buffer, Count, Memory, Scope
 from .schedule import Classes, Item, Loop
 
@@ -169,7 +169,7 @@ class Kernel(Memory):
         own = [k for k in self.dims[node.out] if self.classes.of(node.own[k]) not in self.counts]
         fixed = [k for k in self.dims[node.out] if self.classes.of(node.own[k]) in self.counts]
         if fixed != list(self.dims[node.out][: len(fixed)]):
-            raise NotImplementedError("a sum whose fixed axes do not stand first")
+            raise Foreign("a sum whose fixed axes do not stand first")
         size = prod(node.own[k].size for k in own) * max(1, BITS[b.kind] // 8)
         start = self._address(b, tuple(index(node.own[k]) if k in fixed else Index() for k in self.dims[node.out]))
         self.text.declared["llvm.memset.p0.i64"] = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
@@ -323,7 +323,7 @@ class Kernel(Memory):
     def _total_if_summed(self, node: Node, value: Value, code: Lanes) -> Value:
         summed = {self.classes.of(c) for c in node.counters[len(node.own) :]}
         if any(count.lanes and c in summed for c, count in self.counts.items()):
-            raise NotImplementedError("a sum over lanes into memory")
+            raise Foreign("a sum over lanes into memory")
         return value
 
     def _on_lanes(self, node: Node) -> bool:

@@ -44,11 +44,7 @@ class Lowered:
 
 
 class Foreign(Exception):
-    """An equation that has no native form."""
-
-    def __init__(self, equation: Equation) -> None:
-        super().__init__(equation.op.name)
-        self.equation = equation
+    """What has no native form, and runs on NumPy: nobody sees it."""
 
 
 def lowered(program: Program) -> Lowered:
@@ -85,7 +81,7 @@ def lowered(program: Program) -> Lowered:
             at = tuple(map(index, counters))
             nodes.append(Node(e.output, counters, tuple(read(a, at) for a in e.inputs), e))
         else:
-            raise Foreign(e)
+            raise Foreign(e.op.name)
     outputs: list[Read] = []
     made = {node.out: node for node in nodes}
     for a in program.outputs:
@@ -111,7 +107,7 @@ def _product(e: Equation, spec: Spec, read: Callable[[Atom, tuple[Index, ...]], 
     """A contraction: the counters of its result, then those that are summed."""
     size = spec.sizes([a.type.shape for a in e.inputs])
     if len(set(spec.out)) < len(spec.out):
-        raise Foreign(e)
+        raise Foreign(e.op.name)
     known = list(dict.fromkeys(label for labels in spec.ins for label in labels))
     summed = [label for label in known if label not in spec.out and size[label] != 1]
     counter = {label: Counter(size[label], "ijklmnpq"[label % 8]) for label in (*spec.out, *known)}

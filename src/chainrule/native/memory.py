@@ -10,7 +10,7 @@ from typing import Any
 from ..ir import Var
 from .indices import Counter, Index, Quotient, Read, Within, index
 from .lanes import BITS, Lanes, Text, Value
-from .lower import Node
+from .lower import Foreign, Node
 from .schedule import Classes, Loop
 
 
@@ -79,7 +79,7 @@ class Memory:
                 inner = self._scalar_index(term.of)
                 part = self.one.line(f"udiv i64 {inner.text}, {term.by}", "i64")
             else:
-                raise NotImplementedError
+                raise Foreign("a position that is read from an array")
             part = part if factor == 1 else part * factor
             total = part if plain and i.constant == 0 else total + part
             plain = False
@@ -105,7 +105,7 @@ class Memory:
                 inner = self._lane_index(term.of)
                 part = code.line(f"udiv {code.type('i64')} {inner.text}, {code.number(term.by, 'i64').text}", "i64")
             else:
-                raise NotImplementedError
+                raise Foreign("a position that is read from an array")
             total = total + (part if factor == 1 else part * factor)
         return total
 

@@ -114,7 +114,12 @@ class Mixed:
         wanted = {a for e in self.program.equations if e not in equations for a in e.inputs} | set(self.program.outputs)
         outputs = tuple(v for e in equations for v in e.outputs if v in wanted)
         part = Program(inputs, tuple(equations), outputs)
-        self.parts.append((Stretch(part) if kind else Executable(part), inputs, outputs))
+        run: Stretch | Executable
+        try:
+            run = Stretch(part) if kind else Executable(part)
+        except Foreign:  # each equation has a native form, and these together have none yet
+            run = Executable(part)
+        self.parts.append((run, inputs, outputs))
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         known: dict[Atom, Any] = dict(zip(self.program.inputs, values, strict=True))

@@ -145,9 +145,10 @@ def test_every_picture_has_its_script_and_is_shown():
 
 
 @pytest.mark.parametrize("script", PICTURES, ids=lambda path: path.stem)
-def test_a_picture_is_what_its_script_draws_now(script):
+def test_a_picture_is_what_its_script_draws_now(script, monkeypatch):
     import runpy
 
+    monkeypatch.syspath_prepend(script.parent)  # as Python does for a script that is run
     drawn = runpy.run_path(str(script))["figure"].svg()
     kept = script.with_suffix(".svg").read_text(encoding="utf-8")
     numbers = re.compile(r"-?\d+(?:\.\d+)?")

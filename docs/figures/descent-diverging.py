@@ -1,36 +1,9 @@
 """Twenty steps of gradient descent with the learning rate 0.7 on x² + xy + y², seen from above."""
 
-import numpy as np
+from _walk import walk_on_the_bowl
 
-import chainrule as cr
-from chainrule.draw import Contours, Figure, Line, Points
-
-RATE, START = 0.7, np.array([1.0, 0.6])
-
-
-def bowl(p):
-    return p[0] ** 2 + p[0] * p[1] + p[1] ** 2
-
-
-walk = [START]
-found = cr.minimize(
-    bowl, START, method="gradient descent", learning_rate=RATE, max_iter=20, callback=lambda now: walk.append(now.x)
-)
-xs, ys = np.array(walk).T
-grid = np.linspace(-1.6, 1.6, 81)
-heights = np.array([[bowl((x, y)) for x in grid] for y in grid])
-
-figure = Figure(
+figure = walk_on_the_bowl(
+    0.7,
     "Too large: 0.7",
-    [
-        Contours(grid, grid, heights, levels=[0.05, 0.3, 0.8, 1.6, 2.8, 4.4]),
-        Line(xs, ys),
-        Points(xs, ys),
-    ],
-    equal=True,
-    width=340,
-    height=340,
-    x_range=(-1.6, 1.6),
-    y_range=(-1.6, 1.6),
-    description="Steps jump from side to side of the oval bowl, and each lands further out than the one before.",
+    "Steps jump from side to side of the oval bowl, and each lands further out than the one before.",
 )

@@ -16,10 +16,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from ..errors import NoRuleError, ShapeError, SideEffectError
 from ..ir import Const
+from ..later import scipy
 from ..ops.arithmetic import astype
 from ..ops.op import by_function, dtype_of, shape_of, spelled
 from .dispatch import call, involved, locate, located, name_of

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import linecache
 import sys
 import sysconfig
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import CodeType
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from ..ir import Where
 
 OURS = str(Path(__file__).resolve().parent.parent)
-_LIBRARIES = (OURS, str(Path(np.__file__).parent), str(Path(scipy.__file__).parent))
 _PYTHON = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"]})
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    scipy = importlib.util.find_spec("scipy")  # found, not imported
+    return (OURS, *(str(Path(file).parent) for file in (np.__file__, scipy and scipy.origin) if file))
 
 
 @lru_cache(maxsize=4096)
 def is_library(filename: str) -> bool:
     """Whether a file is ours, NumPy's or SciPy's."""
-    return filename.startswith(_LIBRARIES) or filename.endswith(".pyx")
+    return filename.startswith(_libraries()) or filename.endswith(".pyx")
 
 
 @lru_cache(maxsize=4096)

@@ -8,7 +8,6 @@ import types
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -170,14 +169,14 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
         stand_ins, dynamic = [], []
         for i, (leaf, name) in enumerate(zip(leaves, names, strict=True)):
             if isinstance(leaf, Static):
-                stand_ins.append(captures.hand(leaf.value, Capture(name, partial(getattr, leaf, "value"))))
+                stand_ins.append(captures.hand(leaf.value, Capture.value(name, leaf.value)))
             else:
                 dynamic.append(i)
                 example = leaf if isinstance(leaf, (Traced, np.ndarray)) else np.asarray(leaf)[()]
                 stand_ins.append(recorder.input(type_of(leaf), name, example, f"its argument `{name}`"))
         inputs = [stand_ins[i]._atom for i in dynamic]
         args, options = tree.of_kinds(captures.view_of).build(stand_ins)
-        target = captures.hand(function, Capture("the function", lambda: function))
+        target = captures.hand(function, Capture.value("the function", function))
         result = _run(recorder, target, args, options)
         _refuse_side_effects(captures, function)
         if [*map(id, flatten((args, options))[0])] != [*map(id, stand_ins)]:

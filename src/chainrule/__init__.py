@@ -8,7 +8,7 @@ array([0.        , 0.63970001])
 
 from typing import TYPE_CHECKING
 
-from .api import grad, hessian, hvp, jacobian, jvp, value_and_grad, vjp, vmap
+from .api import derive, explain, grad, hessian, hvp, jacobian, jvp, trace, value_and_grad, vjp, vmap
 from .errors import ChainruleError
 from .later import names_from
 from .study import study
@@ -17,8 +17,8 @@ if TYPE_CHECKING:  # imported when they are used: see the end
     from .api import (
         antiderive,
         clip_by_global_norm, clip_by_norm, clip_by_value, gradient_norms, local_map,
-        check, derive, explain, minimize,
-        numerical_gradient, numerical_hessian, numerical_jacobian, trace,
+        check, minimize,
+        numerical_gradient, numerical_hessian, numerical_jacobian,
         critical_point, learning_rate, schedules,
         critical_points, difference_quotients, step_errors, tangent,
         Density, integrate, roc_curve,
@@ -42,3 +42,4 @@ __all__ = [
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = names_from(__name__, {".api": " ".join(__all__)})
+del TYPE_CHECKING, names_from

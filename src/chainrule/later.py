@@ -1,7 +1,8 @@
 """What takes long to import is imported when it is used, so that `import chainrule` costs little more than NumPy.
 
 `from ..later import scipy` stands where `import scipy.special` would: `scipy.special.erf` is a function that imports
-SciPy when it is called. A package whose names come from many modules gets them by `names_from`.
+SciPy when it is called. `imported` names classes that may not be there. A package whose names come from many modules
+gets them by `names_from`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ class LaterFunction:
     def function(self) -> Any:
         """The function itself."""
         if self._function is None:
-            self._function = getattr(importlib.import_module(self.__module__), self.__name__)
+            module = importlib.import_module(self.__module__)
+            if not hasattr(module, self.__name__):
+                raise ImportError(f"{self.__module__} has no {self.__name__}")
+            self._function = getattr(module, self.__name__)
         return self._function
 
     def __call__(self, *args: Any, **options: Any) -> Any:
@@ -64,6 +68,17 @@ class Later:
 
 # written as if it were imported: scipy.special.erf
 scipy = SimpleNamespace(special=Later("scipy.special"), linalg=Later("scipy.linalg"), optimize=Later("scipy.optimize"))
+
+
+def imported(*names: str) -> tuple[Any, ...]:
+    """The classes or functions of these names whose modules somebody has imported: of others there is no instance.
+
+    >>> imported("builtins.int", "no_such_module.Class")
+    (<class 'int'>,)
+    """
+    parts = [name.rpartition(".") for name in names]
+    found = [getattr(sys.modules.get(module), name, None) for module, _, name in parts]
+    return tuple(f for f in found if f is not None)
 
 
 def names_from(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:

@@ -7,10 +7,14 @@ them; arguments may be nested dicts, lists, tuples and dataclasses, and derivati
 from typing import TYPE_CHECKING
 
 from ..later import names_from
+from ..ops.control import ENTERED_BY
 from .call import Call, Function, Wrt, public
 from .first import grad, jvp, value_and_grad, vjp
 from .matrices import hessian, hvp, jacobian
+from .reading import derive, explain, trace
 from .rows import vmap
+
+ENTERED_BY += ["chainrule.numeric.inside", "chainrule.transform.leibniz"]
 
 if TYPE_CHECKING:  # imported when they are used: see below
     from ..numeric import schedules
@@ -25,7 +29,6 @@ if TYPE_CHECKING:  # imported when they are used: see below
     from .local import difference_quotients, step_errors, tangent
     from .maps import local_map
     from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
-    from .reading import derive, explain, trace
     from .roc import roc_curve
     from .run_now import check, minimize
     from .sizes import gradient_norms
@@ -45,7 +48,6 @@ else:
             ".local": "difference_quotients step_errors tangent",
             ".maps": "local_map",
             ".numerical": "numerical_gradient numerical_hessian numerical_jacobian",
-            ".reading": "derive explain trace",
             ".roc": "roc_curve",
             ".run_now": "check minimize",
             ".sizes": "gradient_norms",

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from .cache import Compiled, cached
 from .entry_text import READ_FLAGS, entry_text
 from .llvm import load, object_code
 
@@ -72,7 +73,8 @@ def layout_holds() -> bool:
 @cache
 def _entry() -> int:
     imports = _imports()
-    _entry.kept = load(object_code(entry_text()), ["entry"], imports)  # type: ignore[attr-defined]
+    made = cached(b"entry", lambda: Compiled(object_code(entry_text())))
+    _entry.kept = load(made.code, ["entry"], imports)  # type: ignore[attr-defined]
     return _entry.kept["entry"]  # type: ignore[attr-defined]
 
 

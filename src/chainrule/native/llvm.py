@@ -6,15 +6,44 @@ Programs, where it costs microseconds.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _names = itertools.count()
+
+
+@contextlib.contextmanager
+def _nobody_in_llvm() -> Iterator[None]:
+    """While this is entered no other thread is in the middle of LLVM's work."""
+    with _lock:
+        library = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
+        with library._lock if library else contextlib.nullcontext():  # llvmlite also works when objects are collected
+            yield
+
+
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    """A child gets LLVM as it is between two pieces of work: else it would wait for a thread that it has not got."""
+    _held.append(_nobody_in_llvm())
+    _held[-1].__enter__()
+
+
+def _after_fork() -> None:
+    _held.pop().__exit__(None, None, None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 @dataclass(frozen=True)
@@ -44,13 +73,22 @@ def target() -> Target:
     return Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
 
 
+def version() -> str:
+    """Of llvmlite, and of LLVM in it."""
+    llvm = _llvm()
+    import llvmlite
+
+    return f"{llvmlite.__version__} {'.'.join(map(str, llvm.llvm_version_info))}"
+
+
 @cache
 def _llvm() -> Any:
-    import llvmlite.binding as llvm
+    with _lock:  # no fork in the middle of the import
+        import llvmlite.binding as llvm
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        return llvm
 
 
 @cache

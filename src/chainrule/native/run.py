@@ -17,8 +17,10 @@ from ..execute import Executable
 from ..ir import Atom, Equation, Program, Var
 from ..ops.arithmetic import convert
 from ..ops.contraction import Spec, contract
+from .cache import Compiled, cached
 from .elementwise import FORMULA_OF
 from .emit import KINDS, Kernel
+from .key import key_of_program
 from .llvm import load, object_code, target
 from .lower import Foreign, lowered
 from .schedule import scheduled, together
@@ -30,27 +32,12 @@ class Stretch:
     """Native code of some equations of a Program."""
 
     def __init__(self, program: Program) -> None:
-        found = lowered(program)
-        classes = together(found)
-        kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
-        self.text = kernel.module()
-        self._loaded = load(object_code(self.text), ["kernel"])
+        made = cached(key_of_program(program), lambda: _made(program))
+        self._loaded = load(made.code, ["kernel"])
         self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._loaded["kernel"])
         self._inputs = [v.type.dtype for v in program.inputs]
-        self._outputs = [(r.source.type.shape, r.source.type.dtype) for r in found.outputs]
-        order = [r.source for r in found.outputs]
-        self._slots: list[tuple[str, Any]] = []
-        inputs = list(program.inputs)
-        what: Any
-        for what, b in kernel.home.items():
-            if b.role == "input":
-                self._slots.append(("input", inputs.index(what)))
-            elif b.role == "output":
-                self._slots.append(("output", order.index(what)))
-            elif b.role == "constant":
-                self._slots.append(("constant", np.ascontiguousarray(what.value)))
-            else:
-                self._slots.append(("temporary", b.bytes))
+        self._outputs = [(a.type.shape, a.type.dtype) for a in program.outputs]
+        self._slots = [(role, made.arrays[n] if role == "constant" else n) for role, n in made.facts["slots"]]
 
     def __call__(self, values: Sequence[Any]) -> list[Any]:
         arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, self._inputs, strict=True)]
@@ -67,6 +54,29 @@ class Stretch:
                 kept.append(np.empty(what, np.uint8))
         self._run((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept)))
         return outputs
+
+
+def _made(program: Program) -> Compiled:
+    """A kernel, and for each address that it takes what is there: an input, an output, a constant, so many bytes."""
+    found = lowered(program)
+    classes = together(found)
+    kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
+    inputs, outputs = list(program.inputs), [r.source for r in found.outputs]
+    constants: list[Any] = []
+    slots: list[tuple[str, int]] = []
+    what: Any
+    for what, b in kernel.home.items():
+        if b.role == "input":
+            place = inputs.index(what)
+        elif b.role == "output":
+            place = outputs.index(what)
+        elif b.role == "constant":
+            place = len(constants)
+            constants.append(np.ascontiguousarray(what.value))
+        else:
+            place = b.bytes
+        slots.append((b.role, place))
+    return Compiled(object_code(kernel.module()), {"slots": slots}, tuple(constants))
 
 
 def native(e: Equation) -> bool:

@@ -3,8 +3,11 @@
 from . import arithmetic, assembly, contraction, control, elementary, indexing, linalg, reductions, special, structure
 from .op import OPS, by_function
 
+OWN = frozenset(OPS.values())  # without those that a user adds
+
 __all__ = [
     "OPS",
+    "OWN",
     "arithmetic",
     "assembly",
     "by_function",

@@ -118,25 +118,36 @@ def test_the_folder_is_the_platforms(monkeypatch, tmp_path):
     assert cache.folder() == str(tmp_path / ".cache" / "chainrule")
 
 
+SECOND = """
+    import sys
+    import numpy as np
+    import chainrule as cr
+    from chainrule.native import llvm
+    compiled = []
+    parse = llvm.parsed
+    llvm.parsed = lambda *args: compiled.append(1) or parse(*args)
+    w, X = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
+    f = cr.value_and_grad(lambda w, X: np.sum(np.tanh(X @ w) ** 2 * np.array([1.0, 2.0, 3.0])))
+    print(f(w, X), f(w + 1, X))
+    print(len(compiled), "chainrule.native.compiler" in sys.modules, "chainrule.native.emit" in sys.modules)
+"""
+
+
 def test_a_second_process_loads_and_compiles_nothing(folder):
-    code = """
-        import numpy as np
-        import chainrule as cr
-        from chainrule.native import llvm
-        from chainrule.native.entry import fast_call
-        from chainrule.native.run import Mixed
-        compiled = []
-        parse = llvm.parsed
-        llvm.parsed = lambda *args: compiled.append(1) or parse(*args)
-        w, X = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-        f = lambda w, X: cr.grad(lambda w, X: np.sum(np.tanh(X @ w) ** 2 * np.array([1.0, 2.0, 3.0])))(w, X)
-        program = cr.trace(f, w, X)
-        print(Mixed(program)((w, X)), fast_call(print)[0] is None, len(compiled))
-    """
-    *first, made = python(code, folder).rsplit(maxsplit=1)
-    *second, loaded = python(code, folder).rsplit(maxsplit=1)
+    *first, made = python(SECOND, folder).splitlines()
+    assert len(files(folder)) == 3  # the plan, the kernel, and the entry
+    *second, loaded = python(SECOND, folder).splitlines()
     assert first == second
-    assert (int(made), int(loaded)) == (2, 0)  # the kernel, and the entry
+    assert (made, loaded) == ("2 True True", "0 False False")
+
+
+def test_a_part_on_numpy_is_planned_once_too(folder):
+    code = SECOND.replace("np.tanh(X @ w)", "np.sort(np.tanh(X @ w))")
+    *first, made = python(code, folder).splitlines()
+    *second, loaded = python(code, folder).splitlines()
+    assert first == second
+    assert made.endswith("True True")
+    assert loaded == "0 False False"
 
 
 # --- the key ----------------------------------------------------------------------------------------------------------
@@ -444,7 +455,7 @@ def test_several_threads_compile_and_load_at_once(folder):
         for n in range(8):
             p = programs[(n + k) % 8]
             x = np.arange(float(p.inputs[0].type.shape[0]))
-            (found,) = run.Stretch(p)([x])
+            (found,) = run.compiled(p)([x])
             if not np.array_equal(found, x * float(len(x))):
                 wrong.append((k, n))
 
@@ -454,7 +465,7 @@ def test_several_threads_compile_and_load_at_once(folder):
     for thread in threads:
         thread.join()
     assert not wrong
-    assert len(files(folder)) == 8
+    assert len(files(folder)) == 16
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
@@ -463,7 +474,7 @@ def test_a_child_forked_while_another_thread_compiles_compiles_too(folder):
         import os, threading, time, warnings
         import numpy as np
         from chainrule.ir import ArrayType, Const, Equation, Program, Var
-        from chainrule.native.run import Stretch
+        from chainrule.native.run import compiled
         from chainrule.ops.op import OPS
 
         warnings.simplefilter("ignore")  # Python 3.12 warns that there are threads
@@ -472,7 +483,7 @@ def test_a_child_forked_while_another_thread_compiles_compiles_too(folder):
         def check(n):
             x, y = Var(ArrayType((n,))), Var(ArrayType((n,)))
             p = Program((x,), (Equation(OPS["multiply"], (x, Const(2.0)), (y,), {}),), (y,))
-            assert np.array_equal(Stretch(p)([np.ones(n)])[0], np.full(n, 2.0))
+            assert np.array_equal(compiled(p)([np.ones(n)])[0], np.full(n, 2.0))
 
         done = False
 

@@ -8,7 +8,7 @@ array([0.        , 0.63970001])
 
 from typing import TYPE_CHECKING
 
-from .api import derive, explain, grad, hessian, hvp, jacobian, jvp, trace, value_and_grad, vjp, vmap
+from .api import compile, derive, explain, grad, hessian, hvp, jacobian, jvp, trace, value_and_grad, vjp, vmap
 from .errors import ChainruleError
 from .later import names_from
 from .study import study
@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # imported when they are used: see the end
 
 __version__ = "0.1.0"
 __all__ = [
-    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace",
+    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "compile", "trace",
     "check", "minimize", "explain", "derive", "antiderive",
     "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",

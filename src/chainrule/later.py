@@ -8,10 +8,16 @@ gets them by `names_from`.
 from __future__ import annotations
 
 import importlib
+import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
+
+importing = threading.RLock()  # held while something is imported in the midst of a call
+if hasattr(os, "register_at_fork"):  # a module that another thread has half imported stays so in a child, for ever
+    os.register_at_fork(before=importing.acquire, after_in_parent=importing.release, after_in_child=importing.release)
 
 
 class LaterFunction:
@@ -25,7 +31,8 @@ class LaterFunction:
     def function(self) -> Any:
         """The function itself."""
         if self._function is None:
-            module = importlib.import_module(self.__module__)
+            with importing:
+                module = importlib.import_module(self.__module__)
             if not hasattr(module, self.__name__):
                 raise ImportError(f"{self.__module__} has no {self.__name__}")
             self._function = getattr(module, self.__name__)
@@ -88,7 +95,8 @@ def names_from(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], 
     def find(name: str) -> Any:
         if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}", name=name, obj=sys.modules[package])
-        value = getattr(importlib.import_module(home_of[name], package), name)
+        with importing:
+            value = getattr(importlib.import_module(home_of[name], package), name)
         setattr(sys.modules[package], name, value)
         return value
 

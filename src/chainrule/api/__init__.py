@@ -6,9 +6,12 @@ them; arguments may be nested dicts, lists, tuples and dataclasses, and derivati
 
 from typing import TYPE_CHECKING
 
+from .. import execute
 from ..later import names_from
+from ..native import compiled as _native
 from ..ops.control import ENTERED_BY
 from .call import Call, Function, Wrt, public
+from .compiled import compile
 from .first import grad, jvp, value_and_grad, vjp
 from .matrices import hessian, hvp, jacobian
 from .reading import derive, explain, trace
@@ -56,7 +59,8 @@ else:
 
 __all__ = [
     "Call", "Function", "Wrt", "public",
-    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
+    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "compile", "trace", "check",
+    "minimize",
     "explain", "derive", "antiderive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors", "critical_points",
@@ -65,3 +69,5 @@ __all__ = [
     "per_example_gradients",
     "convexity",
 ]  # fmt: skip
+
+execute.register(_native)

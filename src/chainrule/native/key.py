@@ -33,6 +33,11 @@ def key_of_program(program: Program) -> bytes | None:
     return b"".join(parts)
 
 
+def named(what: bytes, key: bytes | None) -> bytes | None:
+    """A key of one of several things that are kept of a Program."""
+    return None if key is None else what + b" " + key
+
+
 Say = Callable[[bytes], None]
 
 

@@ -16,14 +16,24 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from ..later import importing
+
 _lock = threading.RLock()
 _names = itertools.count()
 
 
 @contextlib.contextmanager
+def _alone() -> Iterator[Any]:
+    """LLVM, for this thread alone."""
+    llvm = _llvm()  # imported before: who forks holds the lock of imports before that of LLVM
+    with _lock:
+        yield llvm
+
+
+@contextlib.contextmanager
 def _nobody_in_llvm() -> Iterator[None]:
     """While this is entered no other thread is in the middle of LLVM's work."""
-    with _lock:
+    with importing, _lock:
         library = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
         with library._lock if library else contextlib.nullcontext():  # llvmlite also works when objects are collected
             yield
@@ -83,7 +93,7 @@ def version() -> str:
 
 @cache
 def _llvm() -> Any:
-    with _lock:  # no fork in the middle of the import
+    with importing:
         import llvmlite.binding as llvm
 
         llvm.initialize_native_target()
@@ -115,7 +125,7 @@ def parsed(text: str, effort: int = 2) -> Any:
 
 def object_code(text: str, effort: int = 2, verify: bool = False) -> bytes:
     """Machine code of a module, still without addresses. `effort` 0 compiles fastest, 2 runs fastest."""
-    with _lock:
+    with _alone():
         module = parsed(text, effort)
         if verify:
             module.verify()
@@ -124,7 +134,7 @@ def object_code(text: str, effort: int = 2, verify: bool = False) -> bytes:
 
 def assembly(text: str, effort: int = 2) -> str:
     """What a person may read of the machine code."""
-    with _lock:
+    with _alone():
         return _machine(effort).emit_assembly(parsed(text, effort))
 
 
@@ -141,8 +151,7 @@ class Loaded:
 
 def load(code: bytes, exported: Iterable[str], imported: Mapping[str, int] | None = None) -> Loaded:
     """Put object code into memory, its unknown symbols resolved by `imported` or by the process."""
-    with _lock:
-        llvm = _llvm()
+    with _alone() as llvm:
         builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
         for name, address in (imported or {}).items():
             builder = builder.import_symbol(name, address)

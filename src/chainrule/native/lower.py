@@ -13,6 +13,7 @@ from ..ir import Atom, Const, Equation, Program, Var
 from ..ops.contraction import Spec, contract
 from ..ops.op import Op
 from ..ops.structure import place, reshape, slice_
+from .foreign import Foreign as Foreign
 from .indices import Counter, Index, Read, Within, index
 
 Place = tuple[tuple[Index, ...], tuple[Within, ...]]  # where an element of an operand is read, and when it is there
@@ -41,10 +42,6 @@ class Lowered:
     nodes: tuple[Node, ...]
     outputs: tuple[Read, ...]
     names: dict[Var, str] = field(default_factory=dict)
-
-
-class Foreign(Exception):
-    """What has no native form, and runs on NumPy: nobody sees it."""
 
 
 def lowered(program: Program) -> Lowered:

@@ -8,125 +8,107 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from math import prod
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ..execute import Executable
+from ..execute import Executable, Runner
 from ..ir import Atom, Equation, Program, Var
-from ..ops.arithmetic import convert
-from ..ops.contraction import Spec, contract
-from .cache import Compiled, cached
-from .elementwise import FORMULA_OF
-from .emit import KINDS, Kernel
-from .key import key_of_program
-from .llvm import load, object_code, target
-from .lower import Foreign, lowered
-from .schedule import scheduled, together
+from ..later import importing
+from .cache import cached
+from .foreign import Foreign
+from .key import key_of_program, named
+from .llvm import load
 
-_SMALL = 64  # entries at most of a matrix that is multiplied in our own loops
+Turns = list[tuple[bool, list[int]]]  # whether native code, and which equations
 
 
 class Stretch:
-    """Native code of some equations of a Program."""
+    """Native code of a Program: `kernel` is called with the addresses of what it reads and writes.
 
-    def __init__(self, program: Program) -> None:
-        made = cached(key_of_program(program), lambda: _made(program))
+    `inputs`, `outputs` and `constants` say at which places of those addresses they are; the last is of `scratch` bytes.
+    """
+
+    def __init__(self, program: Program, key: bytes | None = None) -> None:
+        """Its machine code is kept under this key."""
+        made = cached(named(b"kernel", key), lambda: _compiler().kernel(program))
+        self.program = program
+        self.inputs: list[int] = made.facts["inputs"]
+        self.outputs: list[int] = made.facts["outputs"]
+        self.constants = dict(zip(made.facts["constants"], made.arrays, strict=True))
+        self.scratch: int = made.facts["scratch"]
+        self.places: int = made.facts["places"]
         self._loaded = load(made.code, ["kernel"])
-        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._loaded["kernel"])
-        self._inputs = [v.type.dtype for v in program.inputs]
-        self._outputs = [(a.type.shape, a.type.dtype) for a in program.outputs]
-        self._slots = [(role, made.arrays[n] if role == "constant" else n) for role, n in made.facts["slots"]]
+        self.kernel = self._loaded["kernel"]
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
+        self._addresses = np.zeros(self.places, np.uintp)
+        for n, array in self.constants.items():
+            self._addresses[n] = array.ctypes.data
 
-    def __call__(self, values: Sequence[Any]) -> list[Any]:
-        arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, self._inputs, strict=True)]
-        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
-        kept = []
-        for role, what in self._slots:
-            if role == "input":
-                kept.append(arrays[what])
-            elif role == "output":
-                kept.append(outputs[what])
-            elif role == "constant":
-                kept.append(what)
-            else:
-                kept.append(np.empty(what, np.uint8))
-        self._run((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept)))
-        return outputs
+    @cached_property
+    def text(self) -> str:
+        """The LLVM IR."""
+        return _compiler().text(self.program)
 
-
-def _made(program: Program) -> Compiled:
-    """A kernel, and for each address that it takes what is there: an input, an output, a constant, so many bytes."""
-    found = lowered(program)
-    classes = together(found)
-    kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
-    inputs, outputs = list(program.inputs), [r.source for r in found.outputs]
-    constants: list[Any] = []
-    slots: list[tuple[str, int]] = []
-    what: Any
-    for what, b in kernel.home.items():
-        if b.role == "input":
-            place = inputs.index(what)
-        elif b.role == "output":
-            place = outputs.index(what)
-        elif b.role == "constant":
-            place = len(constants)
-            constants.append(np.ascontiguousarray(what.value))
-        else:
-            place = b.bytes
-        slots.append((b.role, place))
-    return Compiled(object_code(kernel.module()), {"slots": slots}, tuple(constants))
+    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        types = [v.type.dtype for v in self.program.inputs]
+        arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, types, strict=True)]
+        outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.program.outputs]
+        addresses = self._addresses.copy()
+        for places, given in ((self.inputs, arrays), (self.outputs, outputs)):
+            for n, array in zip(places, given, strict=True):
+                addresses[n] = array.ctypes.data
+        if self.scratch:
+            scratch = np.empty(self.scratch, np.uint8)
+            addresses[-1] = scratch.ctypes.data
+        self._call(addresses.ctypes.data)
+        return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
 
-def native(e: Equation) -> bool:
-    """Whether an equation has a native form."""
-    types = [*(a.type for a in e.inputs), *(v.type for v in e.outputs)]
-    if e.op.aligned and e.op not in FORMULA_OF and e.op is not convert:
-        return False
-    if any(t.dtype.name not in KINDS or prod(t.shape) == 0 for t in types):
-        return False
-    if e.op is contract and large_product(e):
-        return False
-    out = e.outputs[0]
-    try:
-        lowered(Program(tuple({a: None for a in e.inputs if isinstance(a, Var)}), (e,), (out,)))
-    except Foreign:
-        return False
-    return True
+def compiled(program: Program) -> Runner:
+    """The Program, simplified before, as native code as far as it goes."""
+    key = key_of_program(program)
+    plan = cached(named(b"plan", key), lambda: _compiler().plan(program)).facts
+    if not any(native for native, _ in plan["turns"]):
+        return Executable(program)
+    if plan["whole"]:
+        try:
+            return Stretch(program, key)
+        except Foreign:  # each equation has a native form, and these together have none yet
+            return Executable(program)
+    return Mixed(program, plan["turns"])
 
 
-def large_product(e: Equation) -> bool:
-    """Whether a contraction is a matrix product that BLAS does better."""
-    spec: Spec = e.params["spec"]
-    if len(spec.ins) < 2:
-        return False
-    size = spec.sizes([a.type.shape for a in e.inputs])
-    left, right = set(spec.ins[0]), set(spec.ins[1])
-    summed = prod(size[k] for k in (left & right) - set(spec.out))
-    rows = prod(size[k] for k in (left - right) & set(spec.out))
-    columns = prod(size[k] for k in (right - left) & set(spec.out))
-    return summed > 1 and min(rows, columns) > 1 and summed * min(rows, columns) > _SMALL
+def _compiler() -> Any:
+    """Imported when something is compiled: what was kept needs nothing of it."""
+    with importing:
+        from . import compiler
+
+        return compiler
 
 
 class Mixed:
     """A Program as stretches of native code and of NumPy."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, turns: Turns | None = None) -> None:
         self.program = program
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
-        for kind, equations in _stretches(program):
-            self._add(kind, equations)
+        outputs = program.outputs
+        self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
+        for native, numbers in turns or _compiler().turns(program):
+            self._add(native, [program.equations[n] for n in numbers])
 
     def _add(self, kind: bool, equations: list[Equation]) -> None:
         made = {v for e in equations for v in e.outputs}
         inputs = tuple(dict.fromkeys(a for e in equations for a in e.inputs if isinstance(a, Var) and a not in made))
-        wanted = {a for e in self.program.equations if e not in equations for a in e.inputs} | set(self.program.outputs)
+        mine = set(map(id, equations))
+        wanted = {a for e in self.program.equations if id(e) not in mine for a in e.inputs} | set(self.program.outputs)
         outputs = tuple(v for e in equations for v in e.outputs if v in wanted)
         part = Program(inputs, tuple(equations), outputs)
         run: Stretch | Executable
         try:
-            run = Stretch(part) if kind else Executable(part)
+            run = Stretch(part, key_of_program(part)) if kind else Executable(part)
         except Foreign:  # each equation has a native form, and these together have none yet
             run = Executable(part)
         self.parts.append((run, inputs, outputs))
@@ -135,25 +117,11 @@ class Mixed:
         known: dict[Atom, Any] = dict(zip(self.program.inputs, values, strict=True))
         for run, inputs, outputs in self.parts:
             known.update(zip(outputs, run([known[a] for a in inputs]), strict=True))
-        found = []
+        given = {id(v) for v in values}
+        found: list[Any] = []
         for a in self.program.outputs:
-            value = known[a] if isinstance(a, Var) else a.value
-            array = np.asarray(value)
+            array = np.asarray(known[a] if isinstance(a, Var) else a.value)
+            if array.ndim and (a in self._shared or id(array) in given):
+                array = array.copy()  # never hand out memory that is somebody else's
             found.append(array[()] if array.ndim == 0 else array)
         return tuple(found)
-
-
-def _stretches(program: Program) -> list[tuple[bool, list[Equation]]]:
-    """Equations in turns of native and other ones, as few turns as there can be."""
-    turn: dict[Var, int] = {}
-    parts: dict[int, list[Equation]] = {}
-    for e in program.equations:
-        kind = native(e)
-        least = 0 if kind else 1
-        for a in e.inputs:
-            if isinstance(a, Var) and a in turn:
-                least = max(least, turn[a] + ((turn[a] % 2 == 0) != kind))
-        for v in e.outputs:
-            turn[v] = least
-        parts.setdefault(least, []).append(e)
-    return [(n % 2 == 0, parts[n]) for n in sorted(parts)]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
+import os
 import threading
 import types
 import weakref
@@ -23,6 +25,19 @@ from .tree import Tree, flatten
 from .where import assigned_name, describe, entrances, is_library, is_python
 
 _under_way = threading.local()
+recordings_under_way = ctypes.c_int64(0)  # in all threads: native code calls into Python while there are any
+_counting = threading.Lock()
+
+
+def _alone_after_fork() -> None:
+    """In a forked child only this thread goes on."""
+    global _counting
+    _counting = threading.Lock()
+    recordings_under_way.value = len(getattr(_under_way, "stack", ()))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone_after_fork)
 
 
 def current() -> Recorder | None:
@@ -165,6 +180,8 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
     recorder.captures = captures
     stack = _under_way.__dict__.setdefault("stack", [])
     stack.append(recorder)
+    with _counting:
+        recordings_under_way.value += 1
     try:
         stand_ins, dynamic = [], []
         for i, (leaf, name) in enumerate(zip(leaves, names, strict=True)):
@@ -191,6 +208,8 @@ def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, name
     finally:
         recorder.open = False
         stack.pop()
+        with _counting:
+            recordings_under_way.value -= 1
     name = getattr(function, "__name__", "program")
     everything = tuple(recorder.equations)
     needed = without_dead_code(Program((), everything, (*outputs, *recorder.conditions)))

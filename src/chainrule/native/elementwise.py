@@ -1,4 +1,7 @@
-"""What an elementwise op is on lanes. Sums and products are instructions, the rest formulas of vector_math.py."""
+"""What an elementwise op is on lanes: the formula that its entry names, or a function of C.
+
+Sums and products are instructions, the others formulas of vector_math.py.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,10 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from ..ops import table as table
-from ..ops.op import OPS, Op
+from ..ir import Equation
+from . import externs
 from . import vector_math as vm
-from .lanes import Lanes, Value
+from .lanes import BITS, KINDS, WHOLE, Lanes, Value
 from .lower import Foreign
 
 Formula = Callable[..., Value]
@@ -98,11 +101,21 @@ def _round(name: str) -> Formula:
     return lambda code, x: code.intrinsic(name, x) if x.kind in ("f64", "f32") else x
 
 
+def _convert(code: Lanes, x: Value, *, dtype: Any) -> Value:
+    """Truncated towards zero; what a whole number can't hold is the least one, as processors have it."""
+    kind = KINDS[dtype.name]
+    if kind not in WHOLE.values() or x.kind not in WHOLE:
+        return x.to(kind)
+    limit = 2.0 ** (BITS[kind] - 1)
+    inside = (x > -limit - 1) & (x < limit)
+    return code.where(inside, x.to(kind), code.number(-int(limit), kind))
+
+
 def _truth(x: Value) -> Value:
     return x.to("i1")
 
 
-_PLAIN: dict[str, Formula] = {
+FORMULAS: dict[str, Formula] = {
     "add": lambda code, x, y: x + y if x.kind != "i1" else x | y,
     "subtract": lambda code, x, y: x - y,
     "multiply": lambda code, x, y: x * y if x.kind != "i1" else x & y,
@@ -131,11 +144,31 @@ _PLAIN: dict[str, Formula] = {
     "sqrt": lambda code, x: x.sqrt(),
     "logaddexp": _in_doubles(_logaddexp),
     "xlogy": _in_doubles(_xlogy),
-}  # fmt: skip
-_IN_DOUBLES: dict[str, Formula] = {
-    name: _in_doubles(vm.FORMULAS[name])
-    for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-                 "sigmoid", "erf")
+    "convert": _convert,
+    **{
+        name: _in_doubles(vm.FORMULAS[name])
+        for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh",
+                     "tanh", "sigmoid", "erf")
+    },
 }  # fmt: skip
 
-FORMULA_OF: dict[Op, Formula] = {OPS[name]: formula for name, formula in (_PLAIN | _IN_DOUBLES).items()}
+
+def has_formula(e: Equation) -> bool:
+    """Whether each element of the result is computed alone, and it is known how."""
+    how = e.op.native
+    if how is None:
+        return False
+    if how.how == "function":
+        return externs.offers(f"special.{how.name}", len(e.inputs))
+    return how.how == "formula" and how.name in FORMULAS
+
+
+def formula_of(e: Equation) -> Formula:
+    """The equation's op on lanes."""
+    how = e.op.native
+    assert how is not None
+    if how.how == "formula":
+        return FORMULAS[how.name]
+    symbol = f"special.{how.name}"
+    flag = externs.takes_flag(symbol)
+    return _in_doubles(lambda code, *xs: code.each(symbol, *xs, flag=flag))

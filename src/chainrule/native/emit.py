@@ -12,15 +12,13 @@ from itertools import product
 from math import prod
 
 from ..ir import Const, Var
-from ..ops.arithmetic import convert
-from .elementwise import FORMULA_OF
+from .elementwise import formula_of
 from .indices import Counter, Index, Quotient, Read, Within, index
-from .lanes import BITS, Lanes, Text, Value
+from .lanes import BITS, KINDS, Lanes, Text, Value
 from .lower import Foreign, Lowered, Node
 from .memory import Buffer, Count, Memory, Scope
 from .schedule import Classes, Item, Loop
 
-KINDS = {"float64": "f64", "float32": "f32", "int64": "i64", "int32": "i32", "bool": "i1"}
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
 _STATEMENTS = 256  # … and statements
 
@@ -344,10 +342,7 @@ class Kernel(Memory):
         if "spec" in e.params:
             x = reads[0] if len(reads) == 1 else reads[0] * reads[1] if kind != "i1" else reads[0] & reads[1]
             return x
-        if e.op is convert:
-            return reads[0].to(kind)
-        formula = FORMULA_OF[e.op]
-        y = formula(code, *reads, **e.params)
+        y = formula_of(e)(code, *reads, **e.params)
         return y if y.kind == kind else y.to(kind)
 
     def _read(self, r: Read, code: Lanes) -> Value:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+KINDS = {"float64": "f64", "float32": "f32", "int64": "i64", "int32": "i32", "bool": "i1"}
 _KINDS = {"f64": "double", "f32": "float", "i64": "i64", "i32": "i32", "i1": "i1"}
 _FLOATS = {"f64": "<d", "f32": "<f"}
 WHOLE = {"f64": "i64", "f32": "i32"}  # whole numbers with as many bits
@@ -161,6 +162,7 @@ class Text:
         self.blocks: list[str] = [block]  # the basic block at the end of each part
         self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
         self.helpers: dict[str, str] = {}  # functions that are called, and their definitions
+        self.imported: set[str] = set()  # functions of C whose addresses are looked up when the code is loaded
         self.count = 0
 
     @property
@@ -252,19 +254,49 @@ class Lanes:
         """y, or where the condition holds in any lane, the C library's function of x in every lane."""
         mark = self.target.fresh("")
         met = condition if self.width == 1 else self.any(condition)
-        self.target.helpers[f"each_{function}_{self.width}"] = _each(function, self.width)
+        each = self._each(function, 1, "double", rare=True)
         kind, before = self.type(y.kind), self.target.block
         self.target.lines.extend(
             [
                 f"  br i1 {met.text}, label %rare{mark}, label %on{mark}, "
                 '!prof !{!"branch_weights", i32 1, i32 1000}',
                 f"rare{mark}:",
-                f"  %slow{mark} = call {kind} @each_{function}_{self.width}({kind} {x.text})",
+                f"  %slow{mark} = call {kind} {each}({kind} {x.text})",
                 f"  br label %on{mark}",
             ]
         )
         self.target.label(f"on{mark}")
         return self.line(f"phi {kind} [ {y.text}, %{before} ], [ %slow{mark}, %rare{mark} ]", y.kind)
+
+    def each(self, symbol: str, *xs: Value, flag: bool = False) -> Value:
+        """A function of C, applied lane by lane; `flag` as externs.takes_flag says."""
+        self.target.imported.add(symbol)
+        name = self._each(symbol, len(xs), "double", flag=flag)
+        given = ", ".join(f"{x.type} {x.text}" for x in xs)
+        return self.line(f"call {self.type('f64')} {name}({given})", "f64")
+
+    def _each(self, symbol: str, arity: int, one: str, flag: bool = False, rare: bool = False) -> str:
+        """The name of a helper that applies a function of C lane by lane, out of line."""
+        types, last = [one] * arity + ["i32"] * flag, [", i32 0"] * flag
+        self.target.declared[symbol] = f'declare {one} @"{symbol}"({", ".join(types)})'
+        kind = one if self.width == 1 else f"<{self.width} x {one}>"
+        lines, whole = [], "poison"
+        for i in range(self.width):
+            scalars = [f"%x{k}" for k in range(arity)]
+            if self.width > 1:
+                lines += [f"  %x{k}.{i} = extractelement {kind} %x{k}, i32 {i}" for k in range(arity)]
+                scalars = [f"%x{k}.{i}" for k in range(arity)]
+            given = ", ".join(f"{one} {x}" for x in scalars) + "".join(last)
+            lines.append(f'  %y{i} = call {one} @"{symbol}"({given})')
+            if self.width > 1:
+                lines.append(f"  %v{i} = insertelement {kind} {whole}, {one} %y{i}, i32 {i}")
+            whole = f"%v{i}" if self.width > 1 else f"%y{i}"
+        name = f'@"each {symbol} {self.width}"'
+        given = ", ".join(f"{kind} %x{k}" for k in range(arity))
+        how = "noinline nounwind" + " cold" * rare
+        body = "\n".join(lines)
+        self.target.helpers[name] = f"define internal {kind} {name}({given}) {how} {{\n{body}\n  ret {kind} {whole}\n}}"
+        return name
 
     def any(self, truths: Value) -> Value:
         name = f"llvm.vector.reduce.or.v{self.width}i1"
@@ -323,25 +355,3 @@ def literal(x: Any, kind: str) -> str:
         except OverflowError:
             x = float("inf") if x > 0 else float("-inf")
     return f"0x{struct.unpack('<Q', struct.pack('<d', float(x)))[0]:016X}"
-
-
-def _each(function: str, width: int) -> str:
-    """A function of the C library, applied lane by lane; out of line, for it is rarely needed."""
-    if width == 1:
-        body = f"  %y = call double @{function}(double %x)\n  ret double %y"
-        kind = "double"
-    else:
-        kind = f"<{width} x double>"
-        lines, last = [], "poison"
-        for i in range(width):
-            lines += [
-                f"  %x{i} = extractelement {kind} %x, i32 {i}",
-                f"  %y{i} = call double @{function}(double %x{i})",
-                f"  %v{i} = insertelement {kind} {last}, double %y{i}, i32 {i}",
-            ]
-            last = f"%v{i}"
-        body = "\n".join(lines) + f"\n  ret {kind} {last}"
-    return (
-        f"declare double @{function}(double)\n"
-        f"define internal {kind} @each_{function}_{width}({kind} %x) noinline cold nounwind {{\n{body}\n}}"
-    )

@@ -10,9 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..ir import Atom, Const, Equation, Program, Var
-from ..ops.contraction import Spec, contract
-from ..ops.op import Op
-from ..ops.structure import place, reshape, slice_
+from ..ops.contraction import Spec
 from .indices import Counter, Index, Read, Within, index
 
 Place = tuple[tuple[Index, ...], tuple[Within, ...]]  # where an element of an operand is read, and when it is there
@@ -68,15 +66,18 @@ def lowered(program: Program) -> Lowered:
         return composed
 
     for e in program.equations:
-        found = PLACES.get(e.op)
-        spec: Spec | None = e.params.get("spec") if e.op is contract else None
-        if found is not None:
-            moved[e.output] = mover(e, found)
-        elif spec is not None and len(spec.ins) == 1 and e.op.only_moves(spec=spec):
-            moved[e.output] = mover(e, _contracted)
-        elif spec is not None:
-            nodes.append(_product(e, spec, read))
-        elif e.op.aligned and len(e.outputs) == 1:
+        how = e.op.native
+        if how is None:
+            raise Foreign(e.op.name)
+        if how.how == "address":
+            moved[e.output] = mover(e, PLACES[how.name])
+        elif how.how == "product":
+            spec: Spec = e.params["spec"]
+            if len(spec.ins) == 1 and e.op.only_moves(spec=spec):
+                moved[e.output] = mover(e, _contracted)
+            else:
+                nodes.append(_product(e, spec, read))
+        elif how.how in ("formula", "function"):
             counters = _counters(e.output)
             at = tuple(map(index, counters))
             nodes.append(Node(e.output, counters, tuple(read(a, at) for a in e.inputs), e))
@@ -174,6 +175,8 @@ def _reshaped(at: tuple[Index, ...], e: Equation) -> Place:
 
 
 # how an element of the result is found in the one operand
-PLACES: dict[Op, Callable[[tuple[Index, ...], Equation], Place]] = {
-    slice_: _sliced, place: _placed, reshape: _reshaped,
-}  # fmt: skip
+PLACES: dict[str, Callable[[tuple[Index, ...], Equation], Place]] = {
+    "slice": _sliced,
+    "place": _placed,
+    "reshape": _reshaped,
+}

@@ -15,10 +15,11 @@ import numpy as np
 
 from ..execute import Executable
 from ..ir import Atom, Equation, Program, Var
-from ..ops.arithmetic import convert
 from ..ops.contraction import Spec, contract
-from .elementwise import FORMULA_OF
-from .emit import KINDS, Kernel
+from .elementwise import has_formula
+from .emit import Kernel
+from .externs import addresses
+from .lanes import KINDS
 from .llvm import load, object_code, target
 from .lower import Foreign, lowered
 from .schedule import scheduled, together
@@ -34,7 +35,7 @@ class Stretch:
         classes = together(found)
         kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
         self.text = kernel.module()
-        self._loaded = load(object_code(self.text), ["kernel"])
+        self._loaded = load(object_code(self.text), ["kernel"], addresses(frozenset(kernel.text.imported)))
         self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._loaded["kernel"])
         self._inputs = [v.type.dtype for v in program.inputs]
         self._outputs = [(r.source.type.shape, r.source.type.dtype) for r in found.outputs]
@@ -72,7 +73,7 @@ class Stretch:
 def native(e: Equation) -> bool:
     """Whether an equation has a native form."""
     types = [*(a.type for a in e.inputs), *(v.type for v in e.outputs)]
-    if e.op.aligned and e.op not in FORMULA_OF and e.op is not convert:
+    if e.op.native is None or (e.op.native.how in ("formula", "function") and not has_formula(e)):
         return False
     if any(t.dtype.name not in KINDS or prod(t.shape) == 0 for t in types):
         return False

@@ -49,7 +49,7 @@ def contiguous(shape: Sequence[int]) -> tuple[int, ...]:
 
 def seen(read: Read, counters: Sequence[Counter]) -> View | None:
     """What is read at these counters as a view, if it lies evenly."""
-    if read.when or len(read.at) != len(read.source.type.shape) or not read.at and counters:
+    if read.when or len(read.at) != len(read.source.type.shape) or (counters and not read.at):
         return None
     flat = sum((i * s for i, s in zip(read.at, contiguous(read.source.type.shape), strict=True)), start=Index())
     strides = dict.fromkeys(counters, 0)
@@ -68,6 +68,10 @@ class Call:
     views: tuple[View, ...]
     outs: tuple[Var, ...]
     write: Callable[[Code], None]
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        return tuple(v.source for v in self.views)
 
 
 class Code:
@@ -154,7 +158,7 @@ class Code:
             size = self._bytes(count, kind)
             self.line(f"call void @llvm.memcpy.p0.p0.i64(ptr {target}, ptr {source}, i64 {size}, i1 false)")
             return
-        if len(axes) > 2 or axes[-1][1] == 1 and len(axes) > 1:
+        if len(axes) > 2 or (len(axes) == 2 and axes[-1][1] == 1):
             n, s, t = axes[0]
             with self.loop(n) as i:
                 rest = [(m, q) for m, q, _ in axes[1:]]
@@ -178,6 +182,35 @@ class Code:
                 for p, value in enumerate(values):
                     self.store(value, self.at(there, kind, (str(p), row)))
 
+    def mirror(self, pointer: str, n: int, apart: int, kind: str) -> None:
+        """The lower triangle of a square matrix, by rows, on the upper one."""
+
+        def strip(row: str, column: str, height: int, width: int | str) -> None:
+            with self.loop(width) as j:
+                values = [self.load(self.at(row, kind, (str(p), apart), (j, 1)), kind) for p in range(height)]
+                for p, value in enumerate(values):
+                    self.store(value, self.at(column, kind, (j, apart), (str(p), 1)))
+
+        def corner(block: str, height: int) -> None:
+            for p in range(height):
+                for q in range(p):
+                    value = self.load(self.at(block, kind, (str(p), apart), (str(q), 1)), kind)
+                    self.store(value, self.at(block, kind, (str(q), apart), (str(p), 1)))
+
+        full, rest = divmod(n, 8)
+        if full > 1:
+            with self.loop(full - 1) as k:
+                width = self.named(f"mul i64 {self.named(f'add i64 {k}, 1')}, 8")
+                strip(self.at(pointer, kind, (width, apart)), self.at(pointer, kind, (width, 1)), 8, width)
+        if full:
+            with self.loop(full) as k:
+                corner(self.at(pointer, kind, (k, 8 * (apart + 1))), 8)
+        if rest:
+            if full:
+                at = str(8 * full)
+                strip(self.at(pointer, kind, (at, apart)), self.at(pointer, kind, (at, 1)), rest, 8 * full)
+            corner(self.at(pointer, kind, (str(8 * full), apart + 1)), rest)
+
     def _bytes(self, count: int | str, kind: str) -> str:
         size = BITS[kind] // 8
         return str(count * size) if isinstance(count, int) else self.named(f"mul i64 {count}, {size}")
@@ -185,9 +218,9 @@ class Code:
     # --- control ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def loop(self, size: int) -> Iterator[str]:
+    def loop(self, size: int | str) -> Iterator[str]:
         """A loop around what is written inside; gives its counter. What is never done is not to be written at all."""
-        assert size > 0
+        assert size != 0
         if size == 1:
             yield "0"
             return
@@ -197,9 +230,7 @@ class Code:
         self.text.label(head)
         start = len(self.text.lines)
         yield counter
-        self.text.lines.insert(
-            start, f"  {counter} = phi i64 [ 0, %{before} ], [ %after{mark}, %{self.text.block} ]"
-        )
+        self.text.lines.insert(start, f"  {counter} = phi i64 [ 0, %{before} ], [ %after{mark}, %{self.text.block} ]")
         self.line(f"%after{mark} = add nuw nsw i64 {counter}, 1")
         self.line(f"%more{mark} = icmp ult i64 %after{mark}, {size}")
         self.line(f"br i1 %more{mark}, label %{head}, label %end{mark}")
@@ -218,5 +249,5 @@ class Code:
         """Leave the kernel with a status: its caller finds out on NumPy what is wrong, and says so."""
         mark = self.text.fresh("")
         self.line(f"br i1 {condition.text}, label %fail{mark}, label %on{mark}")
-        self.text.lines += [f"fail{mark}:", "  ret i32 1"]
+        self.text.lines.extend([f"fail{mark}:", "  ret i32 1"])
         self.text.label(f"on{mark}")

@@ -12,6 +12,7 @@ from itertools import product
 from math import prod
 
 from ..ir import Const, Var
+from .calls import Call, Code
 from .elementwise import formula_of
 from .indices import Counter, Index, Quotient, Read, Within, index
 from .lanes import BITS, KINDS, Lanes, Text, Value
@@ -40,7 +41,9 @@ class Kernel(Memory):
         self.scopes: list[Scope] = [Scope(None, "counted")]
         self.mask: Value | None = None
         self.kinds: dict[Loop, str] = {}
-        self.made = {node.out: node for node in lowered.nodes}
+        self.nodes = [node for node in lowered.nodes if isinstance(node, Node)]
+        self.calls = [call for call in lowered.nodes if isinstance(call, Call)]
+        self.made = {node.out: node for node in self.nodes}
         self._paths: dict[Node, tuple[Loop, ...]] = {}
         self._place()
         self._emit_all()
@@ -53,19 +56,29 @@ class Kernel(Memory):
         for v in self.lowered.inputs:
             self._buffer(v, "input", v.type.dtype.name, v.type.shape)
         users: dict[Var, list[Node]] = {}
-        for node in self.lowered.nodes:
-            for r in node.reads:
-                if isinstance(r.source, Const) and r.source.type.shape:
-                    if r.source not in self.home:
-                        self._buffer(r.source, "constant", r.source.type.dtype.name, r.source.type.shape)
-                elif r.source in self.made:
-                    users.setdefault(r.source, []).append(node)
+        whole = {source for call in self.calls for source in call.sources}
+        for step in self.lowered.nodes:
+            for source in step.sources:
+                if isinstance(source, Const) and (source.type.shape or source in whole):
+                    if source not in self.home:
+                        self._buffer(source, "constant", source.type.dtype.name, source.type.shape)
+                elif source in self.made and isinstance(step, Node):
+                    users.setdefault(source, []).append(step)
         outputs = [r.source for r in self.lowered.outputs]
         for v in outputs:
             self._buffer(v, "output", v.type.dtype.name, v.type.shape)
-            self.dims[v] = tuple(range(len(v.type.shape)))
-        for node in self.lowered.nodes:
+            if v in self.made:
+                self.dims[v] = tuple(range(len(v.type.shape)))
+        for call in self.calls:
+            for v in call.outs:
+                if v not in self.home:
+                    self._buffer(v, "temporary", v.type.dtype.name, v.type.shape)
+        for node in self.nodes:
             if node.out in self.home:
+                continue
+            if node.out in whole:
+                self._buffer(node.out, "temporary", node.out.type.dtype.name, node.out.type.shape)
+                self.dims[node.out] = tuple(range(len(node.own)))
                 continue
             made_in = self._paths[node]
             if node.reduced:
@@ -99,6 +112,8 @@ class Kernel(Memory):
         """How many statements there are, loops that are written out counted as often as they are; kinds on the way."""
         total = 0
         for item in items:
+            if isinstance(item, Call):
+                continue
             if isinstance(item, Node):
                 self._paths[item] = path
                 total += 1
@@ -120,14 +135,16 @@ class Kernel(Memory):
     # --- loops -------------------------------------------------------------------------------------------------------
 
     def _emit_all(self) -> None:
-        for b in self.buffers:
-            self.text.lines.append(f"  %at{b.number} = getelementptr ptr, ptr %bufs, i64 {b.number}")
-            self.text.lines.append(f"  %b{b.number} = load ptr, ptr %at{b.number}")
         self._emit(self.items)
+        for b in self.buffers:
+            self.text.first.append(f"  %at{b.number} = getelementptr ptr, ptr %bufs, i64 {b.number}")
+            self.text.first.append(f"  %b{b.number} = load ptr, ptr %at{b.number}")
 
     def _emit(self, items: Sequence[Item]) -> None:
         for item in items:
-            if isinstance(item, Node):
+            if isinstance(item, Call):
+                self._call(item)
+            elif isinstance(item, Node):
                 self._node(item)
             else:
                 self._begin_sums(item)
@@ -137,6 +154,19 @@ class Kernel(Memory):
                 self._end_sums(item)
                 if self.kinds[item] != "written out":  # what was made in a round is gone with it
                     self.values = {key: v for key, v in self.values.items() if key in known}
+
+    def _call(self, call: Call) -> None:
+        """A routine on whole arrays, with scratch memory of this kernel."""
+
+        def scratch(size: int) -> str:
+            self._buffer((call, len(self.buffers)), "temporary", "bool", (size,))
+            return f"%b{len(self.buffers) - 1}"
+
+        code = Code(self.text, [], [f"%b{self.home[v].number}" for v in call.outs], scratch)
+        code.operands = tuple(
+            code.at(f"%b{self.home[v.source].number}", self.home[v.source].kind, (str(v.offset), 1)) for v in call.views
+        )
+        call.write(code)
 
     def _begin_sums(self, loop: Loop) -> None:
         """Zero what is summed over this loop and its like: before the outermost of them."""
@@ -424,16 +454,16 @@ class Kernel(Memory):
         """The module's text."""
         head = "\n".join(self.text.declared.values())
         helpers = "\n".join(self.text.helpers.values())
-        body = "\n".join(self.text.lines)
-        start = f"define void @{self.name}(ptr noalias %bufs) nounwind {{\nentry:"
-        return f"{head}\n{helpers}\n{start}\n{body}\n  ret void\n}}\n"
+        body = "\n".join([*self.text.first, *self.text.lines])
+        start = f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{\nentry:"
+        return f"{head}\n{helpers}\n{start}\n{body}\n  ret i32 0\n}}\n"
 
 
 def _nodes(loop: Loop) -> Iterator[Node]:
     for item in loop.body:
         if isinstance(item, Node):
             yield item
-        else:
+        elif isinstance(item, Loop):
             yield from _nodes(item)
 
 

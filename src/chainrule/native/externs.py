@@ -13,14 +13,26 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-_LIBRARIES = {"special": "scipy.special.cython_special"}
+_LIBRARIES = {
+    "special": "scipy.special.cython_special",
+    "blas": "scipy.linalg.cython_blas",
+    "lapack": "scipy.linalg.cython_lapack",
+}
 _REAL = re.compile(rb"double \((double(?:, double)*)(, int __pyx_skip_dispatch)?\)")
 
 
 @cache
 def addresses(symbols: frozenset[str]) -> dict[str, int]:
     """Where the functions are."""
-    return {symbol: _capsule(symbol)[1] for symbol in symbols}
+    return {symbol: _address(symbol) for symbol in symbols}
+
+
+def _address(symbol: str) -> int:
+    library, name = symbol.split(".")
+    if library == "special":
+        return _capsule(symbol)[1]
+    capsule = importlib.import_module(_LIBRARIES[library]).__pyx_capi__[name]
+    return _pointer(capsule, _name(capsule))
 
 
 def takes_flag(symbol: str) -> bool:

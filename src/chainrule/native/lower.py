@@ -6,12 +6,16 @@ at which its reader reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var
-from ..ops.contraction import Spec
+from ..ops.contraction import Spec, contract
+from .blas import product
+from .calls import Call, View, seen, whole
 from .indices import Counter, Index, Read, Within, index
+from .lapack import ROUTINES
 
 Place = tuple[tuple[Index, ...], tuple[Within, ...]]  # where an element of an operand is read, and when it is there
 
@@ -27,16 +31,24 @@ class Node:
     reduced: int = 0  # how many of the counters are summed over
 
     @property
+    def outs(self) -> tuple[Var, ...]:
+        return (self.out,)
+
+    @property
+    def sources(self) -> tuple[Any, ...]:
+        return tuple(r.source for r in self.reads)
+
+    @property
     def own(self) -> tuple[Counter, ...]:
         return self.counters[: len(self.counters) - self.reduced]
 
 
 @dataclass(frozen=True)
 class Lowered:
-    """Nodes in order, and for each output of the program where its elements are read."""
+    """Nodes and calls in order, and for each output of the program where its elements are read."""
 
     inputs: tuple[Var, ...]
-    nodes: tuple[Node, ...]
+    nodes: tuple[Node | Call, ...]
     outputs: tuple[Read, ...]
     names: dict[Var, str] = field(default_factory=dict)
 
@@ -45,50 +57,90 @@ class Foreign(Exception):
     """What has no native form, and runs on NumPy: nobody sees it."""
 
 
-def lowered(program: Program) -> Lowered:
-    """The Program by elements; raises Foreign at an op that can't be read so."""
-    moved: dict[Var, Callable[[tuple[Index, ...]], Read]] = {}
-    nodes: list[Node] = []
+class Lowering:
+    """A Program that is being lowered. This grows: nodes and calls in order, and what only moved."""
 
-    def read(a: Atom, at: tuple[Index, ...]) -> Read:
+    def __init__(self) -> None:
+        self.moved: dict[Var, Callable[[tuple[Index, ...]], Read]] = {}
+        self.nodes: list[Node | Call] = []
+        self.shared: dict[Hashable, Any] = {}  # what routines made for each other: copies, factors
+
+    def read(self, a: Atom, at: tuple[Index, ...]) -> Read:
+        """Where the element of `a` at these places lies."""
         if isinstance(a, Const) and a.type.shape == ():
             return Read(a, ())
-        if isinstance(a, Var) and a in moved:
-            return moved[a](at)
+        if isinstance(a, Var) and a in self.moved:
+            return self.moved[a](at)
         return Read(a, at)
 
-    def mover(e: Equation, placed: Callable[..., Place]) -> Callable[[tuple[Index, ...]], Read]:
+    def move(self, e: Equation, placed: Callable[..., Place]) -> None:
+        """The result of an equation that only moves."""
+
         def composed(at: tuple[Index, ...]) -> Read:
             inner, when = placed(at, e)
-            below = read(e.inputs[0], inner)
+            below = self.read(e.inputs[0], inner)
             return Read(below.source, below.at, (*below.when, *when))
 
-        return composed
+        self.moved[e.output] = composed
 
+    def contract(self, e: Equation, spec: Spec) -> None:
+        """The result of a contraction: moved, one node, or a routine."""
+        if len(spec.ins) == 1 and e.op.only_moves(spec=spec):
+            self.move(e, _contracted)
+        elif not product(e, self):
+            self.nodes.append(_product(e, spec, self.read))
+
+    def contracted(self, a: Atom, spec: Spec) -> Var:
+        """One array, contracted alone."""
+        out = Var(contract.types(a.type, spec=spec)[0])
+        self.contract(Equation(contract, (a,), (out,), {"spec": spec}), spec)
+        return out
+
+    def view(self, a: Atom) -> View:
+        """An array as it lies in memory; of one that lies nowhere evenly, a copy."""
+        counters = _counters(a)
+        found = seen(self.read(a, tuple(map(index, counters))), counters)
+        return found if found is not None else self.stored(a, range(len(counters)))
+
+    def stored(self, a: Atom, axes: Sequence[int]) -> View:
+        """A copy without gaps, the axes in this order."""
+        axes = tuple(axes)
+        if ("copy", a, axes) not in self.shared:
+            counters = _counters(a)
+            read = self.read(a, tuple(map(index, counters)))
+            copy = Var(a.type._replace(shape=tuple(a.type.shape[k] for k in axes)))
+            self.nodes.append(Node(copy, tuple(counters[k] for k in axes), (read,), None))
+            self.shared["copy", a, axes] = copy
+        found = whole(self.shared["copy", a, axes])
+        return found._replace(shape=a.type.shape, strides=tuple(found.strides[axes.index(k)] for k in range(len(axes))))
+
+
+def lowered(program: Program) -> Lowered:
+    """The Program by elements; raises Foreign at an op that can't be read so."""
+    low = Lowering()
+    nodes = low.nodes
     for e in program.equations:
         how = e.op.native
         if how is None:
             raise Foreign(e.op.name)
         if how.how == "address":
-            moved[e.output] = mover(e, PLACES[how.name])
+            low.move(e, PLACES[how.name])
         elif how.how == "product":
-            spec: Spec = e.params["spec"]
-            if len(spec.ins) == 1 and e.op.only_moves(spec=spec):
-                moved[e.output] = mover(e, _contracted)
-            else:
-                nodes.append(_product(e, spec, read))
+            low.contract(e, e.params["spec"])
         elif how.how in ("formula", "function"):
             counters = _counters(e.output)
             at = tuple(map(index, counters))
-            nodes.append(Node(e.output, counters, tuple(read(a, at) for a in e.inputs), e))
+            nodes.append(Node(e.output, counters, tuple(low.read(a, at) for a in e.inputs), e))
+        elif how.how == "routine" and how.name in ROUTINES and ROUTINES[how.name](e, low):
+            continue
         else:
             raise Foreign(e.op.name)
     outputs: list[Read] = []
-    made = {node.out: node for node in nodes}
+    made = {v for node in nodes for v in node.outs}
     for a in program.outputs:
         counters = _counters(a)
         at = tuple(map(index, counters))
-        read_at = read(a, at)
+        read_at = low.read(a, at)
         source = read_at.source
         whole = isinstance(source, Var) and source in made and read_at.at == at and not read_at.when
         whole = whole and isinstance(source, Var) and source.type.shape == a.type.shape

@@ -1,7 +1,7 @@
 """A Program as native code, where it can be, and NumPy for the rest: stretches of both, in turn.
 
-A stretch of native equations becomes one kernel; what has no native form (a factorization, a large matrix product)
-runs as it does in the NumPy executor.
+A stretch of native equations becomes one kernel; what has no native form runs as it does in the NumPy executor. So
+does a stretch whose kernel fails (a singular matrix): NumPy raises what is to be raised.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import numpy as np
 
 from ..execute import Executable
 from ..ir import Atom, Equation, Program, Var
-from ..ops.contraction import Spec, contract
 from .elementwise import has_formula
 from .emit import Kernel
 from .externs import addresses
@@ -24,19 +23,18 @@ from .llvm import load, object_code, target
 from .lower import Foreign, lowered
 from .schedule import scheduled, together
 
-_SMALL = 64  # entries at most of a matrix that is multiplied in our own loops
-
 
 class Stretch:
     """Native code of some equations of a Program."""
 
     def __init__(self, program: Program) -> None:
+        self.program = program
         found = lowered(program)
         classes = together(found)
         kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
         self.text = kernel.module()
         self._loaded = load(object_code(self.text), ["kernel"], addresses(frozenset(kernel.text.imported)))
-        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._loaded["kernel"])
+        self._run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self._loaded["kernel"])
         self._inputs = [v.type.dtype for v in program.inputs]
         self._outputs = [(r.source.type.shape, r.source.type.dtype) for r in found.outputs]
         order = [r.source for r in found.outputs]
@@ -53,7 +51,7 @@ class Stretch:
             else:
                 self._slots.append(("temporary", b.bytes))
 
-    def __call__(self, values: Sequence[Any]) -> list[Any]:
+    def __call__(self, values: Sequence[Any]) -> Sequence[Any]:
         arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, self._inputs, strict=True)]
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         kept = []
@@ -66,8 +64,8 @@ class Stretch:
                 kept.append(what)
             else:
                 kept.append(np.empty(what, np.uint8))
-        self._run((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept)))
-        return outputs
+        failed = self._run((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept)))
+        return Executable(self.program)(arrays) if failed else outputs
 
 
 def native(e: Equation) -> bool:
@@ -77,27 +75,12 @@ def native(e: Equation) -> bool:
         return False
     if any(t.dtype.name not in KINDS or prod(t.shape) == 0 for t in types):
         return False
-    if e.op is contract and large_product(e):
-        return False
     out = e.outputs[0]
     try:
         lowered(Program(tuple({a: None for a in e.inputs if isinstance(a, Var)}), (e,), (out,)))
     except Foreign:
         return False
     return True
-
-
-def large_product(e: Equation) -> bool:
-    """Whether a contraction is a matrix product that BLAS does better."""
-    spec: Spec = e.params["spec"]
-    if len(spec.ins) < 2:
-        return False
-    size = spec.sizes([a.type.shape for a in e.inputs])
-    left, right = set(spec.ins[0]), set(spec.ins[1])
-    summed = prod(size[k] for k in (left & right) - set(spec.out))
-    rows = prod(size[k] for k in (left - right) & set(spec.out))
-    columns = prod(size[k] for k in (right - left) & set(spec.out))
-    return summed > 1 and min(rows, columns) > 1 and summed * min(rows, columns) > _SMALL
 
 
 class Mixed:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from math import prod
 
 from ..ir import Var
+from .calls import Call
 from .indices import Counter, Read, index
 from .lower import Lowered, Node
 
@@ -24,7 +25,8 @@ class Loop:
     body: tuple[Item, ...]
 
 
-Item = Node | Loop
+Step = Node | Call
+Item = Node | Call | Loop
 
 
 class Classes:
@@ -59,9 +61,10 @@ class Classes:
 
 def together(lowered: Lowered) -> Classes:
     """Join the counters of each array with those with which it is read."""
-    made = {node.out: node for node in lowered.nodes}
-    classes = Classes(lowered.nodes)
-    for node in lowered.nodes:
+    nodes = [node for node in lowered.nodes if isinstance(node, Node)]
+    made = {node.out: node for node in nodes}
+    classes = Classes(nodes)
+    for node in nodes:
         for read in node.reads:
             maker = made.get(read.source)
             if maker is not None:
@@ -92,25 +95,28 @@ def scheduled(lowered: Lowered, classes: Classes) -> tuple[Item, ...]:
     return _arranged(list(lowered.nodes), frozenset(), classes)
 
 
-def _left(node: Node, fixed: frozenset[Counter], classes: Classes) -> list[Counter]:
+def _left(node: Step, fixed: frozenset[Counter], classes: Classes) -> list[Counter]:
+    if isinstance(node, Call):
+        return []
     return [c for c in dict.fromkeys(map(classes.of, node.counters)) if c not in fixed and c.size != 1]
 
 
-def _arranged(nodes: list[Node], fixed: frozenset[Counter], classes: Classes) -> tuple[Item, ...]:
+def _arranged(nodes: list[Step], fixed: frozenset[Counter], classes: Classes) -> tuple[Item, ...]:
     chosen = _chosen(nodes, fixed, classes)
     if chosen is None:
         return tuple(nodes)
-    made = {node.out: node for node in nodes}
-    level: dict[Node, int] = {}
+    made = {v: node for node in nodes for v in node.outs}
+    level: dict[Step, int] = {}
     for node in nodes:
-        looped = chosen in _left(node, fixed, classes)
+        looped = isinstance(node, Node) and chosen in _left(node, fixed, classes)
         least = 1 if looped else 0
-        for read in node.reads:
-            maker = made.get(read.source)
+        for k, source in enumerate(node.sources):
+            maker = made.get(source)
             if maker is None:
                 continue
             before = level[maker]
-            if before % 2 and not (looped and _same_round(read, maker, chosen, classes)):
+            shared = looped and _shares(node, k, maker, chosen, classes)
+            if before % 2 and not shared:
                 before += 2 if looped else 1
             elif before % 2 == 0 and looped:
                 before += 1
@@ -128,6 +134,11 @@ def _arranged(nodes: list[Node], fixed: frozenset[Counter], classes: Classes) ->
     return tuple(items)
 
 
+def _shares(node: Step, k: int, maker: Step, chosen: Counter, classes: Classes) -> bool:
+    """Whether a node finds in each round what it reads there."""
+    return isinstance(node, Node) and isinstance(maker, Node) and _same_round(node.reads[k], maker, chosen, classes)
+
+
 def _same_round(read: Read, maker: Node, chosen: Counter, classes: Classes) -> bool:
     """Whether what is read is made in the same round of the chosen loop."""
     if any(classes.of(c) is chosen for c in maker.counters[len(maker.own) :]):
@@ -139,10 +150,12 @@ def _same_round(read: Read, maker: Node, chosen: Counter, classes: Classes) -> b
     return False
 
 
-def _chosen(nodes: Iterable[Node], fixed: frozenset[Counter], classes: Classes) -> Counter | None:
+def _chosen(nodes: Iterable[Step], fixed: frozenset[Counter], classes: Classes) -> Counter | None:
     """The class with most work; of equals, the one that stands first in an array."""
     work: dict[Counter, float] = {}
     for node in nodes:
+        if isinstance(node, Call):
+            continue
         left = _left(node, fixed, classes)
         for rank, c in enumerate(_by_memory(node, left, classes)):
             work[c] = work.get(c, 0) + prod(k.size for k in left) * (1 - 1e-3 * rank)
@@ -163,6 +176,9 @@ def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
         if isinstance(item, Loop):
             lines.append(f"{indent}for {item.counter!r} in {item.counter.size}:")
             lines.append(shown(item.body, lowered, indent + "  "))
+        elif isinstance(item, Call):
+            outs, views = (", ".join(lowered.names.get(v, "·") for v in vs) for vs in (item.outs, item.sources))
+            lines.append(f"{indent}{outs} = {item.equation.op}({views})")
         else:
             sign, op = "+=" if item.reduced else "=", item.equation.op if item.equation else "copy"
             lines.append(f"{indent}{_element(item.out, lowered, item)} {sign} {op}({_reads(item, lowered)})")
@@ -171,7 +187,8 @@ def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
 
 def _element(v: Var, lowered: Lowered, node: Node) -> str:
     at = ", ".join(map(repr, node.own))
-    return f"{lowered.names[v]}[{at}]" if at else lowered.names[v]
+    name = lowered.names.get(v, "·")
+    return f"{name}[{at}]" if at else name
 
 
 def _reads(node: Node, lowered: Lowered) -> str:

@@ -68,6 +68,7 @@ class Call:
     views: tuple[View, ...]
     outs: tuple[Var, ...]
     write: Callable[[Code], None]
+    scratch: tuple[int, ...] = ()  # bytes of memory that it needs for itself
 
     @property
     def sources(self) -> tuple[Any, ...]:
@@ -78,12 +79,11 @@ class Code:
     """Where a Call is written: pointers to its operands and results, and what a routine may need. Text grows here."""
 
     def __init__(
-        self, text: Text, operands: Sequence[str], results: Sequence[str], scratch: Callable[[int], str]
+        self, text: Text, operands: Sequence[str], results: Sequence[str], scratch: Sequence[str] = ()
     ) -> None:
         self.text = text
         self.one = Lanes(1, text)
-        self.operands, self.results = tuple(operands), tuple(results)
-        self._scratch = scratch
+        self.operands, self.results, self.scratch = tuple(operands), tuple(results), tuple(scratch)
 
     def line(self, instruction: str) -> None:
         self.text.lines.append(f"  {instruction}")
@@ -118,10 +118,6 @@ class Code:
         return name
 
     # --- memory -------------------------------------------------------------------------------------------------------
-
-    def scratch(self, count: int, kind: str) -> str:
-        """Memory of the kernel's own, for so many numbers, with whatever was there before."""
-        return self._scratch(count * BITS[kind] // 8)
 
     def cell(self, kind: str) -> str:
         """A pointer to one number that may change."""

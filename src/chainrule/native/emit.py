@@ -73,6 +73,8 @@ class Kernel(Memory):
             for v in call.outs:
                 if v not in self.home:
                     self._buffer(v, "temporary", v.type.dtype.name, v.type.shape)
+            for k, size in enumerate(call.scratch):
+                self._buffer((call, k), "temporary", "bool", (size,))
         for node in self.nodes:
             if node.out in self.home:
                 continue
@@ -158,11 +160,9 @@ class Kernel(Memory):
     def _call(self, call: Call) -> None:
         """A routine on whole arrays, with scratch memory of this kernel."""
 
-        def scratch(size: int) -> str:
-            self._buffer((call, len(self.buffers)), "temporary", "bool", (size,))
-            return f"%b{len(self.buffers) - 1}"
-
-        code = Code(self.text, [], [f"%b{self.home[v].number}" for v in call.outs], scratch)
+        scratch = [self.home[call, k] for k in range(len(call.scratch))]
+        results, own = ([f"%b{b.number}" for b in bs] for bs in ([self.home[v] for v in call.outs], scratch))
+        code = Code(self.text, (), results, own)
         code.operands = tuple(
             code.at(f"%b{self.home[v.source].number}", self.home[v.source].kind, (str(v.offset), 1)) for v in call.views
         )

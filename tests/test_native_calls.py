@@ -82,3 +82,66 @@ def test_products_are_numpys(name, kind):
                 agrees(f, *drawn(rng, kind, *shapes(*size)), digits=DIGITS[kind])
             except AssertionError as error:
                 raise AssertionError(f"{size}: {error}") from None
+
+
+def definite(rng, n, *lead):
+    a = rng.normal(size=(*lead, n, n))
+    return a @ np.swapaxes(a, -1, -2) + n * np.eye(n)
+
+
+def regular(rng, n, *lead):
+    return rng.normal(size=(*lead, n, n)) + 2 * np.eye(n)
+
+
+SOLVES = {
+    "a vector": (lambda a, b: np.linalg.solve(a, b[:, 0]), ()),
+    "a matrix": (np.linalg.solve, ()),
+    "a turned matrix": (lambda a, b: np.linalg.solve(a.T, b) + np.linalg.solve(a, b), ()),
+    "turned right sides": (lambda a, b: np.linalg.solve(a, b.T[:, : len(a)].T), ()),
+    "a batch": (np.linalg.solve, (3,)),
+    "one matrix for a batch": (lambda a, b: np.linalg.solve(a[0], b), (3,)),
+    "inverse": (lambda a, b: np.linalg.inv(a), ()),
+    "inverse turned": (lambda a, b: (np.linalg.solve(a.T, b), np.linalg.inv(a)), ()),
+    "inverses": (lambda a, b: np.linalg.inv(a), (2, 2)),
+    "determinant": (lambda a, b: np.linalg.det(a), ()),
+    "determinants": (lambda a, b: np.linalg.det(a / 3), (4,)),
+    "sign and log": (lambda a, b: np.linalg.slogdet(a), ()),
+    "signs and logs": (lambda a, b: np.linalg.slogdet(np.swapaxes(a, -1, -2)), (2, 3)),
+    "of what is computed": (lambda a, b: np.linalg.solve(np.exp(a / 9), np.sin(b)) ** 2, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["f8", "f4"])
+@pytest.mark.parametrize("name", SOLVES)
+def test_solves_are_numpys(name, kind):
+    f, lead = SOLVES[name]
+    rng = np.random.default_rng(0)
+    for n in SIZES:
+        for k in (1, 2, 9):
+            a, b = regular(rng, n, *lead).astype(kind), rng.normal(size=(*lead, n, k)).astype(kind)
+            agrees(f, a, b, digits=10 if kind == "f8" else 2)
+
+
+FACTORS = {
+    "factor": lambda a, b: np.linalg.cholesky(a),
+    "of a turned matrix": lambda a, b: np.linalg.cholesky(np.swapaxes(a, -1, -2)),
+    "upper": lambda a, b: np.linalg.cholesky(a, upper=True),
+    "solve with it": lambda a, b: np.linalg.solve(np.linalg.cholesky(a), b),
+    "solve with its transpose": lambda a, b: np.linalg.solve(np.swapaxes(np.linalg.cholesky(a), -1, -2), b),
+    "solve with both": lambda a, b: np.linalg.solve(
+        np.swapaxes(low := np.linalg.cholesky(a), -1, -2), np.linalg.solve(low, b)
+    ),
+    "solve with a part of it": lambda a, b: np.linalg.solve(np.linalg.cholesky(a)[..., 1:, 1:], b[..., 1:, :]),
+}
+
+
+@pytest.mark.parametrize("lead", [(), (3,)])
+@pytest.mark.parametrize("kind", ["f8", "f4"])
+@pytest.mark.parametrize("name", FACTORS)
+def test_cholesky_factors_are_numpys(name, kind, lead):
+    rng = np.random.default_rng(0)
+    for n in SIZES:
+        for k in (1, 3):
+            a, b = definite(rng, n, *lead).astype(kind), rng.normal(size=(*lead, n, k)).astype(kind)
+            if n > 1 or name != "solve with a part of it":
+                agrees(FACTORS[name], a, b, digits=10 if kind == "f8" else 3)

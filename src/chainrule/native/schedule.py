@@ -7,12 +7,13 @@ each, the same again with the counters that are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from ..ir import Var
-from .indices import Counter, Read, index
+from .indices import Counter, Index, Read
 from .lower import Lowered, Node
 
 
@@ -25,6 +26,21 @@ class Loop:
 
 
 Item = Node | Loop
+
+
+def nodes_in(loop: Loop) -> Iterator[Node]:
+    for item in loop.body:
+        if isinstance(item, Node):
+            yield item
+        else:
+            yield from nodes_in(item)
+
+
+def loops_in(items: Sequence[Item]) -> Iterator[Loop]:
+    for item in items:
+        if isinstance(item, Loop):
+            yield item
+            yield from loops_in(item.body)
 
 
 class Classes:
@@ -59,32 +75,23 @@ class Classes:
 
 def together(lowered: Lowered) -> Classes:
     """Join the counters of each array with those with which it is read."""
-    made = {node.out: node for node in lowered.nodes}
     classes = Classes(lowered.nodes)
     for node in lowered.nodes:
-        for read in node.reads:
-            maker = made.get(read.source)
-            if maker is not None:
-                for i, c in zip(read.at, maker.own, strict=True):
-                    term = i.terms[0][0] if len(i.terms) == 1 else None
-                    if isinstance(term, Counter) and i == index(term):
-                        classes.join(term, c)
+        for read in node.needs:
+            for maker in lowered.made.get(read.source, ()):
+                for i, j in zip(read.at, maker.place, strict=True):
+                    one, other = plain(i), plain(j)
+                    if one is not None and other is not None:
+                        classes.join(one, other)
     return classes
 
 
-def in_place(read: Read, maker: Node, classes: Classes) -> bool:
-    """Whether an element is read in the same round in which it is made."""
-    if maker.reduced or read.when:
-        return False
-    for i, c in zip(read.at, maker.own, strict=True):
-        if c.size == 1 and not i.terms:
-            continue
-        if i.constant or len(i.terms) != 1 or i.terms[0][1] != 1:
-            return False
-        term = i.terms[0][0]
-        if not isinstance(term, Counter) or classes.of(term) is not classes.of(c):
-            return False
-    return True
+def plain(i: Index) -> Counter | None:
+    """The counter that this is, if it is nothing else."""
+    if i.constant or len(i.terms) != 1:
+        return None
+    term, factor = i.terms[0]
+    return term if factor == 1 and isinstance(term, Counter) else None
 
 
 def scheduled(lowered: Lowered, classes: Classes) -> tuple[Item, ...]:
@@ -100,22 +107,21 @@ def _arranged(nodes: list[Node], fixed: frozenset[Counter], classes: Classes) ->
     chosen = _chosen(nodes, fixed, classes)
     if chosen is None:
         return tuple(nodes)
-    made = {node.out: node for node in nodes}
+    made: dict[Any, list[Node]] = {}
     level: dict[Node, int] = {}
     for node in nodes:
         looped = chosen in _left(node, fixed, classes)
         least = 1 if looped else 0
-        for read in node.reads:
-            maker = made.get(read.source)
-            if maker is None:
-                continue
-            before = level[maker]
-            if before % 2 and not (looped and _same_round(read, maker, chosen, classes)):
-                before += 2 if looped else 1
-            elif before % 2 == 0 and looped:
-                before += 1
-            least = max(least, before)
+        for read in (*node.needs, Read(node.out, node.place)):  # also what it writes over
+            for maker in made.get(read.source, ()):
+                before = level[maker]
+                if before % 2 and not (looped and _same_round(read, maker, chosen, classes)):
+                    before += 2 if looped else 1
+                elif before % 2 == 0 and looped:
+                    before += 1
+                least = max(least, before)
         level[node] = least
+        made.setdefault(node.out, []).append(node)
     items: list[Item] = []
     for n in range(max(level.values()) + 1):
         part = [node for node in nodes if level[node] == n]
@@ -132,10 +138,10 @@ def _same_round(read: Read, maker: Node, chosen: Counter, classes: Classes) -> b
     """Whether what is read is made in the same round of the chosen loop."""
     if any(classes.of(c) is chosen for c in maker.counters[len(maker.own) :]):
         return False
-    for i, c in zip(read.at, maker.own, strict=True):
-        if classes.of(c) is chosen:
-            term = i.terms[0][0] if len(i.terms) == 1 and i.terms[0][1] == 1 and not i.constant else None
-            return isinstance(term, Counter) and classes.of(term) is chosen
+    for i, j in zip(read.at, maker.place, strict=True):
+        one, other = plain(i), plain(j)
+        if other is not None and classes.of(other) is chosen:
+            return one is not None and classes.of(one) is chosen
     return False
 
 

@@ -9,7 +9,7 @@ from chainrule.native import blas, lapack
 from chainrule.native.run import Mixed, Stretch
 from chainrule.transform.simplify import simplify
 
-SIZES = [1, 2, 7, 8, 9, 33, 100]
+SIZES = [0, 1, 2, 7, 8, 9, 33, 100]
 DIGITS = {"f8": 12, "f4": 4}
 
 

@@ -168,7 +168,7 @@ class _Lowered:
         )
         steps = tuple(tuple(s[q] for q in batch) for s in (sx, sy, sz))
         made = Product(self.kind, tuple(self.size[q] for q in batch), steps, size, mx, my, mz, square)
-        self.low.nodes.append(Call(self.e, (vx, vy), (out,), made.write))
+        self.low.steps.append(Call(self.e, (vx, vy), (out,), made.write))
 
     def _seen(self, a: Atom, labels: Labels) -> tuple[View, dict[int, int]]:
         """Where an operand lies, and the step of each label; one that stands twice walks the diagonal."""

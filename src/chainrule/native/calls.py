@@ -74,6 +74,11 @@ class Call:
     def sources(self) -> tuple[Any, ...]:
         return tuple(v.source for v in self.views)
 
+    @property
+    def needs(self) -> tuple[Read, ...]:
+        """The arrays that are read, as a node says it."""
+        return tuple(Read(v.source, ()) for v in self.views)
+
 
 class Code:
     """Where a Call is written: pointers to its operands and results, and what a routine may need. Text grows here."""

@@ -159,7 +159,7 @@ def has_formula(e: Equation) -> bool:
     if how is None:
         return False
     if how.how == "function":
-        return externs.offers(f"special.{how.name}", len(e.inputs))
+        return externs.offers(how.name, len(e.inputs))
     return how.how == "formula" and how.name in FORMULAS
 
 
@@ -169,6 +169,6 @@ def formula_of(e: Equation) -> Formula:
     assert how is not None
     if how.how == "formula":
         return FORMULAS[how.name]
-    symbol = f"special.{how.name}"
+    symbol = how.name
     flag = externs.takes_flag(symbol)
     return _in_doubles(lambda code, *xs: code.each(symbol, *xs, flag=flag))

@@ -8,7 +8,7 @@ A formula of vector_math.py is written with these values, and reads as mathemati
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,8 @@ class Value:
         return self.code.intrinsic("fabs", self)
 
     def _compare(self, floating: str, whole: str, other: Any) -> Value:
+        if self.kind == "i1":
+            whole = whole.replace("s", "u")  # true is 1, not -1
         how = f"fcmp {floating}" if self.kind in _FLOATS else f"icmp {whole}"
         return self.code.line(f"{how} {self.type} {self.text}, {self._with(other).text}", "i1")
 
@@ -335,6 +337,29 @@ class Lanes:
         return Lanes(1, self.target).line(
             f"call {'reassoc ' if start else ''}{one} @{name}({start}{x.type} {x.text})", x.kind
         )
+
+    def fail(self, met: Value) -> None:
+        """Note in the kernel's status that something went wrong, where `met` is not 0."""
+        before = self.line("load i32, ptr %status", "i32")
+        self.target.lines.append(f"  store i32 {(before | met).text}, ptr %status")
+
+    def combined(self, x: Value, how: Callable[[Lanes, Value, Value], Value]) -> Value:
+        """The lanes made one, by halves."""
+        n = self.width
+        while n > 1:
+            n //= 2
+            low, high = (", ".join(f"i32 {k + start}" for k in range(n)) for start in (0, n))
+            halves = []
+            for places in (low, high):
+                text = f"shufflevector {x.type} {x.text}, {x.type} poison, <{n} x i32> <{places}>"
+                halves.append(Lanes(n, self.target).line(text, x.kind))
+            if n == 1:
+                one = Lanes(1, self.target)
+                halves = [
+                    one.line(f"extractelement <1 x {_KINDS[h.kind]}> {h.text}, i32 0", h.kind) for h in halves
+                ]  # fmt: skip
+            x = how(halves[0].code, *halves)
+        return x
 
     def text(self) -> str:
         return "\n".join(self.target.lines)

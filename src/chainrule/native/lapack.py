@@ -75,7 +75,7 @@ def _factored(e: Equation, low: Lowering) -> Factors:
             code.copy(a, lu, (n, n), once.T.strides[-2:], kind)
             code.call(f"lapack.{PREFIX[kind]}getrf", *[code.whole(n)] * 2, lu, code.whole(n), pivots, info)
 
-    low.nodes.append(Call(e, (once,), outs, write))
+    low.steps.append(Call(e, (once,), outs, write))
     lu, pivots, info = (_repeated(whole(v), view.shape[:-2]) for v in outs)
     made = low.shared["factors", view] = Factors(lu, pivots, info, turned=False)
     return made
@@ -110,7 +110,7 @@ def cholesky(e: Equation, low: Lowering) -> bool:
                     count = code.named(f"sub i64 {n - 1}, {i}")
                     code.clear(code.at(factor, kind, (i, n + 1), ("1", 1)), count, kind)
 
-    low.nodes.append(Call(e, (view,), (out,), write if out.type.size else _nothing))
+    low.steps.append(Call(e, (view,), (out,), write if out.type.size else _nothing))
     low.shared["triangle", out] = True
     return True
 
@@ -123,7 +123,7 @@ def solve(e: Equation, low: Lowering) -> bool:
     if not _fits(e):
         return False
     if e.output.type.size == 0:
-        low.nodes.append(Call(e, (), (e.output,), _nothing))
+        low.steps.append(Call(e, (), (e.output,), _nothing))
         return True
     matrix, b = low.view(e.inputs[0]), low.view(e.inputs[1])
     n = b.shape[-2]
@@ -149,7 +149,7 @@ def solve(e: Equation, low: Lowering) -> bool:
             _from_the_right(code, lu, pivots, x, (n, k), kind, factors.turned)
 
     call = Call(e, (factors.lu, factors.pivots, factors.info, b), (out,), write)
-    low.nodes.append(call)
+    low.steps.append(call)
     return True
 
 
@@ -215,7 +215,7 @@ def _triangular(e: Equation, low: Lowering, matrix: View, b: View) -> None:
                     code.whole(k),
                 )  # fmt: skip
 
-    low.nodes.append(Call(e, (matrix, b), (out,), write))
+    low.steps.append(Call(e, (matrix, b), (out,), write))
 
 
 def inverse(e: Equation, low: Lowering) -> bool:
@@ -225,7 +225,7 @@ def inverse(e: Equation, low: Lowering) -> bool:
     kind, out = _kind(e), e.output
     *lead, n, _ = out.type.shape
     if out.type.size == 0:
-        low.nodes.append(Call(e, (), (out,), _nothing))
+        low.steps.append(Call(e, (), (out,), _nothing))
         return True
     factors = _factored(e, low)
     views = factors[:3]
@@ -243,7 +243,7 @@ def inverse(e: Equation, low: Lowering) -> bool:
                 code.whole(n), pivots, x, code.whole(n), code.cell("i32"),
             )  # fmt: skip
 
-    low.nodes.append(Call(e, views, (out,), write))
+    low.steps.append(Call(e, views, (out,), write))
     return True
 
 
@@ -285,7 +285,7 @@ def _determinant(e: Equation, low: Lowering, results: Callable[[Code, Value, Val
             for v, value, p in zip(outs, results(code, sign, log), code.results, strict=True):
                 code.store(value.to(kind), code.at(p, kind, *zip(at, whole(v).strides, strict=True)))
 
-    low.nodes.append(Call(e, views, outs, write if prod(lead) else _nothing))
+    low.steps.append(Call(e, views, outs, write if prod(lead) else _nothing))
     return True
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,12 +27,12 @@ class Stretch:
     """Native code of some equations of a Program."""
 
     def __init__(self, program: Program) -> None:
-        self.program = program
         found = lowered(program)
         classes = together(found)
         kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
         self.text = kernel.module()
         self._loaded = load(object_code(self.text), ["kernel"], addresses(frozenset(kernel.text.imported)))
+        self._slow = Executable(program)
         self._run = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self._loaded["kernel"])
         self._inputs = [v.type.dtype for v in program.inputs]
         self._outputs = [(r.source.type.shape, r.source.type.dtype) for r in found.outputs]
@@ -51,7 +50,7 @@ class Stretch:
             else:
                 self._slots.append(("temporary", b.bytes))
 
-    def __call__(self, values: Sequence[Any]) -> Sequence[Any]:
+    def __call__(self, values: Sequence[Any]) -> list[Any]:
         arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, self._inputs, strict=True)]
         outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
         kept = []
@@ -64,23 +63,17 @@ class Stretch:
                 kept.append(what)
             else:
                 kept.append(np.empty(what, np.uint8))
-        failed = self._run((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept)))
-        return Executable(self.program)(arrays) if failed else outputs
+        if self._run((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept))):
+            return list(self._slow(values))  # NumPy knows how to say what is wrong
+        return outputs
 
 
 def native(e: Equation) -> bool:
     """Whether an equation has a native form."""
-    types = [*(a.type for a in e.inputs), *(v.type for v in e.outputs)]
-    if e.op.native is None or (e.op.native.how in ("formula", "function") and not has_formula(e)):
+    how = e.op.native
+    if how is None or (how.how in ("formula", "function") and not has_formula(e)):
         return False
-    if any(t.dtype.name not in KINDS or prod(t.shape) == 0 for t in types):
-        return False
-    out = e.outputs[0]
-    try:
-        lowered(Program(tuple({a: None for a in e.inputs if isinstance(a, Var)}), (e,), (out,)))
-    except Foreign:
-        return False
-    return True
+    return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
 
 
 class Mixed:

@@ -7,13 +7,14 @@ each, the same again with the counters that are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from ..ir import Var
 from .calls import Call
-from .indices import Counter, Read, index
+from .indices import Counter, Index, Read
 from .lower import Lowered, Node
 
 
@@ -27,6 +28,21 @@ class Loop:
 
 Step = Node | Call
 Item = Node | Call | Loop
+
+
+def nodes_in(loop: Loop) -> Iterator[Node]:
+    for item in loop.body:
+        if isinstance(item, Node):
+            yield item
+        elif isinstance(item, Loop):
+            yield from nodes_in(item)
+
+
+def loops_in(items: Sequence[Item]) -> Iterator[Loop]:
+    for item in items:
+        if isinstance(item, Loop):
+            yield item
+            yield from loops_in(item.body)
 
 
 class Classes:
@@ -61,38 +77,28 @@ class Classes:
 
 def together(lowered: Lowered) -> Classes:
     """Join the counters of each array with those with which it is read."""
-    nodes = [node for node in lowered.nodes if isinstance(node, Node)]
-    made = {node.out: node for node in nodes}
-    classes = Classes(nodes)
-    for node in nodes:
-        for read in node.reads:
-            maker = made.get(read.source)
-            if maker is not None:
-                for i, c in zip(read.at, maker.own, strict=True):
-                    term = i.terms[0][0] if len(i.terms) == 1 else None
-                    if isinstance(term, Counter) and i == index(term):
-                        classes.join(term, c)
+    classes = Classes(lowered.nodes)
+    for node in lowered.nodes:
+        for read in node.needs:
+            for maker in lowered.made.get(read.source, ()):
+                for i, j in zip(read.at, maker.place, strict=True):
+                    one, other = plain(i), plain(j)
+                    if one is not None and other is not None:
+                        classes.join(one, other)
     return classes
 
 
-def in_place(read: Read, maker: Node, classes: Classes) -> bool:
-    """Whether an element is read in the same round in which it is made."""
-    if maker.reduced or read.when:
-        return False
-    for i, c in zip(read.at, maker.own, strict=True):
-        if c.size == 1 and not i.terms:
-            continue
-        if i.constant or len(i.terms) != 1 or i.terms[0][1] != 1:
-            return False
-        term = i.terms[0][0]
-        if not isinstance(term, Counter) or classes.of(term) is not classes.of(c):
-            return False
-    return True
+def plain(i: Index) -> Counter | None:
+    """The counter that this is, if it is nothing else."""
+    if i.constant or len(i.terms) != 1:
+        return None
+    term, factor = i.terms[0]
+    return term if factor == 1 and isinstance(term, Counter) else None
 
 
 def scheduled(lowered: Lowered, classes: Classes) -> tuple[Item, ...]:
     """The nodes in loops."""
-    return _arranged(list(lowered.nodes), frozenset(), classes)
+    return _arranged(list(lowered.steps), frozenset(), classes)
 
 
 def _left(node: Step, fixed: frozenset[Counter], classes: Classes) -> list[Counter]:
@@ -105,23 +111,23 @@ def _arranged(nodes: list[Step], fixed: frozenset[Counter], classes: Classes) ->
     chosen = _chosen(nodes, fixed, classes)
     if chosen is None:
         return tuple(nodes)
-    made = {v: node for node in nodes for v in node.outs}
+    made: dict[Any, list[Step]] = {}
     level: dict[Step, int] = {}
     for node in nodes:
-        looped = isinstance(node, Node) and chosen in _left(node, fixed, classes)
+        looped = chosen in _left(node, fixed, classes)
         least = 1 if looped else 0
-        for k, source in enumerate(node.sources):
-            maker = made.get(source)
-            if maker is None:
-                continue
-            before = level[maker]
-            shared = looped and _shares(node, k, maker, chosen, classes)
-            if before % 2 and not shared:
-                before += 2 if looped else 1
-            elif before % 2 == 0 and looped:
-                before += 1
-            least = max(least, before)
+        over = (Read(node.out, node.place),) if isinstance(node, Node) else ()  # what it writes over
+        for read in (*node.needs, *over):
+            for maker in made.get(read.source, ()):
+                before = level[maker]
+                if before % 2 and not (looped and _same_round(read, maker, chosen, classes)):
+                    before += 2 if looped else 1
+                elif before % 2 == 0 and looped:
+                    before += 1
+                least = max(least, before)
         level[node] = least
+        for v in node.outs:
+            made.setdefault(v, []).append(node)
     items: list[Item] = []
     for n in range(max(level.values()) + 1):
         part = [node for node in nodes if level[node] == n]
@@ -134,19 +140,14 @@ def _arranged(nodes: list[Step], fixed: frozenset[Counter], classes: Classes) ->
     return tuple(items)
 
 
-def _shares(node: Step, k: int, maker: Step, chosen: Counter, classes: Classes) -> bool:
-    """Whether a node finds in each round what it reads there."""
-    return isinstance(node, Node) and isinstance(maker, Node) and _same_round(node.reads[k], maker, chosen, classes)
-
-
-def _same_round(read: Read, maker: Node, chosen: Counter, classes: Classes) -> bool:
+def _same_round(read: Read, maker: Step, chosen: Counter, classes: Classes) -> bool:
     """Whether what is read is made in the same round of the chosen loop."""
-    if any(classes.of(c) is chosen for c in maker.counters[len(maker.own) :]):
+    if isinstance(maker, Call) or any(classes.of(c) is chosen for c in maker.counters[len(maker.own) :]):
         return False
-    for i, c in zip(read.at, maker.own, strict=True):
-        if classes.of(c) is chosen:
-            term = i.terms[0][0] if len(i.terms) == 1 and i.terms[0][1] == 1 and not i.constant else None
-            return isinstance(term, Counter) and classes.of(term) is chosen
+    for i, j in zip(read.at, maker.place, strict=True):
+        one, other = plain(i), plain(j)
+        if other is not None and classes.of(other) is chosen:
+            return one is not None and classes.of(one) is chosen
     return False
 
 
@@ -177,8 +178,8 @@ def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
             lines.append(f"{indent}for {item.counter!r} in {item.counter.size}:")
             lines.append(shown(item.body, lowered, indent + "  "))
         elif isinstance(item, Call):
-            outs, views = (", ".join(lowered.names.get(v, "·") for v in vs) for vs in (item.outs, item.sources))
-            lines.append(f"{indent}{outs} = {item.equation.op}({views})")
+            outs, read = (", ".join(lowered.names.get(v, "·") for v in vs) for vs in (item.outs, item.sources))
+            lines.append(f"{indent}{outs} = {item.equation.op}({read})")
         else:
             sign, op = "+=" if item.reduced else "=", item.equation.op if item.equation else "copy"
             lines.append(f"{indent}{_element(item.out, lowered, item)} {sign} {op}({_reads(item, lowered)})")

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-How = Literal["formula", "function", "address", "product", "routine"]
+How = Literal[
+    "formula", "function", "address", "assembly", "scatter", "product", "reduction", "running", "index", "meaning",
+    "routine",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Native:
-    """One way to compute an op. `how` is the kind of code, `name` says which."""
+    """One way to compute an op. `how` is the kind of code, `name` says which, `means` says it by other ops."""
 
     how: How
-    name: str
+    name: str = ""
+    means: Callable[..., Any] | None = None
 
 
 def formula(name: str) -> Native:
@@ -21,14 +26,29 @@ def formula(name: str) -> Native:
     return Native("formula", name)
 
 
-def c_function(name: str) -> Native:
-    """Each element by a function of C, real numbers in and out: SciPy's of that name for Cython."""
-    return Native("function", name)
+def c_function(name: str, library: str = "special") -> Native:
+    """Each element by a function of C, real numbers in and out: SciPy's for Cython, or of C's own library (`libm`)."""
+    return Native("function", f"{library}.{name}")
 
 
 def address(name: str) -> Native:
-    """Only moves numbers: where an element of the result is read."""
+    """Only moves numbers: where an element of the result is read in the first operand."""
     return Native("address", name)
+
+
+def assembly(name: str) -> Native:
+    """Each element is one of an operand's: where it would be in each of them; the last that has it gives it."""
+    return Native("assembly", name)
+
+
+def reduction(combine: str) -> Native:
+    """Over `axes`, elements are combined by a formula that may take them in any order."""
+    return Native("reduction", combine)
+
+
+def meaning(means: Callable[..., Any]) -> Native:
+    """What other ops do together; `means` is written with NumPy calls, and takes the operands and the params."""
+    return Native("meaning", "", means)
 
 
 def routine(name: str) -> Native:
@@ -36,4 +56,7 @@ def routine(name: str) -> Native:
     return Native("routine", name)
 
 
-PRODUCT = Native("product", "contract")  # products summed over labels, as the spec says
+PRODUCT = Native("product")  # products summed over labels, as the spec says
+RUNNING = Native("running")  # a sum over all that stand before
+SCATTER = Native("scatter")  # rows written at positions that are read
+INDEX = Native("index")  # positions in several axes as one; what is out of bounds ends the computation

@@ -147,7 +147,8 @@ class Kernel(Reductions):
                 self._begin(item)
                 write = {"written out": self._written_out_loop, "counted": self._counted, "lanes": self._lanes}
                 known = set(self.values)
-                write[self.kinds[item]](item)
+                if item.counter.size:  # a sum of nothing is begun and ended
+                    write[self.kinds[item]](item)
                 self._end(item)
                 if self.kinds[item] != "written out":  # what was made in a round is gone with it
                     self.values = {key: v for key, v in self.values.items() if key in known}

@@ -317,7 +317,7 @@ def _reshaped(at: tuple[Index, ...], e: Equation, read: Reader) -> Place:
         flat = flat * n + i
     found = []
     for n in reversed(old):
-        found.append(flat % n if n != 1 else Index())
+        found.append(flat % n if n > 1 else Index())
         flat = flat // n if n else Index()
     return (*at[:lead], *reversed(found)), ()
 

@@ -114,7 +114,7 @@ def lowered(program: Program) -> Lowered:
                 nodes.append(_product(e, inner, Spec(spec.ins, once, spec.new), read))
                 unequal = Equation(e.op, (inner,), e.outputs, {"spec": Spec((once,), spec.out)})
                 moved[e.output] = mover(inner, unequal, _contracted)
-        elif how.how in ("formula", "function"):
+        elif how.how in ("formula", "function", "index"):
             counters = _counters(e.output)
             at = tuple(map(index, counters))
             nodes.append(Node(e.output, counters, tuple(read(a, at) for a in e.inputs), e))
@@ -162,7 +162,7 @@ def _reduction(e: Equation, read: Reader) -> Iterator[Node]:
     counters = tuple(_counters(e.inputs[0]))
     gone = {axis % len(counters) for axis in e.params["axes"]}
     own = [c for n, c in enumerate(counters) if n not in gone]
-    reduced = [c for n, c in enumerate(counters) if n in gone]
+    reduced = [c for n, c in enumerate(counters) if n in gone and c.size != 1]
     reads = (read(e.inputs[0], tuple(map(index, counters))),)
     yield Node(e.output, (*own, *reduced), reads, e, len(reduced), e.op.native.name)
 
@@ -178,7 +178,8 @@ def _running(e: Equation, read: Reader) -> Iterator[Node]:
         at[axis], before = at[axis] * -1 + (c.size - 1), at[axis] * -1 + c.size
     earlier = Read(e.output, (*at[:axis], before, *at[axis + 1 :]), (Within(before, 0, c.size),))
     reads = (earlier, read(e.inputs[0], tuple(at)))
-    yield Node(e.output, counters, reads, e, at=tuple(at), serial=(c,))
+    combine = "logical_or" if e.output.type.dtype.kind == "b" else "add"
+    yield Node(e.output, counters, reads, e, 0, combine, at=tuple(at), serial=(c,))
 
 
 def _assembled(e: Equation, read: Reader) -> Iterator[Node]:
@@ -261,7 +262,7 @@ def _reshaped(at: tuple[Index, ...], e: Equation, read: Reader) -> Place:
         flat = flat * n + i
     found = []
     for n in reversed(old):
-        found.append(flat % n if n != 1 else Index())
+        found.append(flat % n if n > 1 else Index())
         flat = flat // n if n else Index()
     return (*at[:lead], *reversed(found)), ()
 

@@ -38,7 +38,6 @@ class Kernel(Reductions):
         self.counts: dict[Counter, Count] = {}
         self.values: dict[tuple[Var, tuple[int, ...]], Value] = {}
         self.scopes: list[Scope] = [Scope(None, "counted")]
-        self.mask: Value | None = None
         self.kinds: dict[Loop, str] = {}
         self._paths: dict[Node, tuple[Loop, ...]] = {}
         self._known_stages: dict[Node, Stages] = {}
@@ -90,17 +89,22 @@ class Kernel(Reductions):
                 shared = min(shared, same if same is not None else min(len(made_in), len(path)))
             fixed = {loop.counter for loop in made_in[:shared]}
             dims = tuple(k for k, c in enumerate(node.own) if self.classes.of(c) not in fixed and c.size != 1)
-            written_out = {loop.counter for loop in self.kinds if self.kinds[loop] == "written out"}
-            loops = {self.classes.of(node.own[k]) for k in dims}
-            always = all(
-                self.kinds[loop] == "written out"
+            counted = [
+                loop.counter
                 for n in (node, *users.get(node.out, ()))
                 for loop in self._paths[n]
-                if loop.counter in loops
-            )
-            if dims and not (always and loops <= written_out):
+                if self.kinds[loop] != "written out"
+            ]
+            read_at = [i for k in dims for i in self._positions(node, users.get(node.out, ()), k)]
+            always = not any(self.classes.of(c) in counted for i in read_at for c in i.counters())
+            if dims and not always:
                 self.dims[node.out] = dims
                 self._buffer(node.out, "temporary", node.out.type.dtype.name, tuple(node.own[k].size for k in dims))
+
+    def _positions(self, node: Node, users: Sequence[Node], k: int) -> Iterator[Index]:
+        """Where an array is written and read along an axis."""
+        yield node.place[k]
+        yield from (r.at[k] for user in users for r in user.needs if r.source is node.out)
 
     def _buffer(self, what: object, role: str, dtype: str, shape: tuple[int, ...]) -> None:
         self.home[what] = Buffer(len(self.buffers), role, KINDS[dtype], tuple(shape))
@@ -182,7 +186,7 @@ class Kernel(Reductions):
         for n in range(loop.counter.size):
             self.counts[loop.counter] = Count(n)
             self._emit(loop.body)
-        del self.counts[loop.counter]
+        self.counts.pop(loop.counter, None)
 
     # --- elements ----------------------------------------------------------------------------------------------------
 
@@ -216,13 +220,13 @@ class Kernel(Reductions):
         kind, how = KINDS[node.out.type.dtype.name], e.op.native.how
         if how == "assembly":
             return self._last_there(node.reads, code)
+        if how == "running":
+            return self._one_more(node, code)
         reads = [self._read(r, code) for r in node.reads]
         if how == "index":
             return self._position(code, reads, e.params["sizes"])
         if how == "product":
             return reads[0] if len(reads) == 1 else reads[0] * reads[1] if kind != "i1" else reads[0] & reads[1]
-        if how == "running":
-            return reads[0] + reads[1] if kind != "i1" else reads[0] | reads[1]
         y = reads[0] if how == "reduction" else formula_of(e)(code, *reads, **e.params)
         return y if y.kind == kind else y.to(kind)
 
@@ -238,6 +242,16 @@ class Kernel(Reductions):
         assert value is not None
         return value
 
+    def _one_more(self, node: Node, code: Lanes) -> Value:
+        """What stands before, if anything does, combined with one more."""
+        before, one = node.reads
+        x = self._read(one, code)
+        if any(self._always(w) is False for w in before.when):
+            return x
+        more = self._combined(node, self._read(before, code), x)
+        there = self._there(tuple(w for w in before.when if self._always(w) is not True), code)
+        return more if there is None else code.where(there, more, x)
+
     def _position(self, code: Lanes, reads: Sequence[Value], sizes: Sequence[int]) -> Value:
         """Positions in several axes as one; negative ones count from the end, and what is outside sets the status."""
         flat = code.number(0, "i64")
@@ -245,9 +259,7 @@ class Kernel(Reductions):
             i = i.to("i64")
             i = code.where(i < 0, i + n, i)
             outside = (i < 0) | (i >= n)
-            outside = outside & self.mask if code is self.many and self.mask is not None else outside
-            met = (code.any(outside) if code is self.many else outside).to("i32")
-            self.one.fail(met)
+            code.fail_where(outside)
             flat = flat * n + code.where(outside, 0, i)
         return flat
 

@@ -1,12 +1,13 @@
 """Functions of C that kernels call: symbols, and their addresses in this process.
 
-A symbol is `library.function`: special.psi is the function psi that SciPy offers to Cython. Object code knows symbols
-only, so that it can be kept on disk; addresses are looked up when it is loaded.
+A symbol is `library.function`: special.psi is the function psi that SciPy offers to Cython, libm.atan the C library's.
+Object code knows symbols only, so that it can be kept on disk; addresses are looked up when it is loaded.
 """
 
 from __future__ import annotations
 
 import ctypes
+import ctypes.util
 import importlib
 import re
 from collections.abc import Iterable
@@ -24,35 +25,34 @@ _REAL = re.compile(rb"double \((double(?:, double)*)(, int __pyx_skip_dispatch)?
 @cache
 def addresses(symbols: frozenset[str]) -> dict[str, int]:
     """Where the functions are."""
-    return {symbol: _address(symbol) for symbol in symbols}
-
-
-def _address(symbol: str) -> int:
-    library, name = symbol.split(".")
-    if library == "special":
-        return _capsule(symbol)[1]
-    capsule = importlib.import_module(_LIBRARIES[library]).__pyx_capi__[name]
-    return _pointer(capsule, _name(capsule))
+    return {symbol: _found(symbol)[1] for symbol in symbols}
 
 
 def takes_flag(symbol: str) -> bool:
     """Whether the function wants one more argument, a 0 that only Cython cares about."""
-    return _capsule(symbol)[2]
+    return _found(symbol)[2]
 
 
 def offers(symbol: str, arity: int) -> bool:
     """Whether there is such a function of so many real numbers."""
     try:
-        return _capsule(symbol)[0] == arity
+        return _found(symbol)[0] in (arity, None)
     except LookupError:
         return False
 
 
 @cache
-def _capsule(symbol: str) -> tuple[int, int, bool]:
-    """How many real numbers it takes, its address, and whether it wants the flag."""
+def _found(symbol: str) -> tuple[int | None, int, bool]:
+    """How many real numbers it takes, where that is known; its address; and whether it wants the flag."""
     library, name = symbol.split(".")
+    if library == "libm":
+        function = getattr(ctypes.CDLL(ctypes.util.find_library("m")), name, None)
+        if function is None:
+            raise LookupError(symbol)
+        return None, ctypes.cast(function, ctypes.c_void_p).value or 0, False
     exported = importlib.import_module(_LIBRARIES[library]).__pyx_capi__
+    if library != "special":  # they take pointers only
+        return None, _pointer(exported[name], _name(exported[name])), False
     for key in _variants(name, exported):
         signature = _name(exported[key])
         found = _REAL.fullmatch(signature)

@@ -165,6 +165,7 @@ class Text:
         self.first: list[str] = []  # what stands before everything else
         self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
         self.helpers: dict[str, str] = {}  # functions that are called, and their definitions
+        self.mask: Value | None = None  # which lanes count, where not all do
         self.imported: set[str] = set()  # functions of C whose addresses are looked up when the code is loaded
         self.count = 0
 
@@ -274,14 +275,24 @@ class Lanes:
     def each(self, symbol: str, *xs: Value, flag: bool = False) -> Value:
         """A function of C, applied lane by lane; `flag` as externs.takes_flag says."""
         self.target.imported.add(symbol)
-        name = self._each(symbol, len(xs), "double", flag=flag)
+        return self._called(self._each(symbol, len(xs), "double", flag=flag), *xs)
+
+    def whole_power(self, x: Value, n: Value) -> Value:
+        """xⁿ of whole numbers, n ≥ 0, by squaring; what is too large wraps around."""
+        one = _KINDS[x.kind]
+        symbol = f"power of {one}"
+        self.target.helpers[symbol] = _POWER.replace("NAME", symbol).replace("TYPE", one)
+        return self._called(self._each(symbol, 2, one), x, n)
+
+    def _called(self, name: str, *xs: Value) -> Value:
         given = ", ".join(f"{x.type} {x.text}" for x in xs)
-        return self.line(f"call {self.type('f64')} {name}({given})", "f64")
+        return self.line(f"call {xs[0].type} {name}({given})", xs[0].kind)
 
     def _each(self, symbol: str, arity: int, one: str, flag: bool = False, rare: bool = False) -> str:
         """The name of a helper that applies a function of C lane by lane, out of line."""
         types, last = [one] * arity + ["i32"] * flag, [", i32 0"] * flag
-        self.target.declared[symbol] = f'declare {one} @"{symbol}"({", ".join(types)})'
+        if symbol not in self.target.helpers:
+            self.target.declared[symbol] = f'declare {one} @"{symbol}"({", ".join(types)})'
         kind = one if self.width == 1 else f"<{self.width} x {one}>"
         lines, whole = [], "poison"
         for i in range(self.width):
@@ -338,10 +349,13 @@ class Lanes:
             f"call {'reassoc ' if start else ''}{one} @{name}({start}{x.type} {x.text})", x.kind
         )
 
-    def fail(self, met: Value) -> None:
-        """Note in the kernel's status that something went wrong, where `met` is not 0."""
-        before = self.line("load i32, ptr %status", "i32")
-        self.target.lines.append(f"  store i32 {(before | met).text}, ptr %status")
+    def fail_where(self, met: Value) -> None:
+        """Note in the kernel's status that something can't be computed, where that is so in any lane that counts."""
+        if self.width > 1:
+            met = self.any(met & self.target.mask if self.target.mask is not None else met)
+        one = Lanes(1, self.target)
+        before = one.line("load i32, ptr %status", "i32")
+        self.target.lines.append(f"  store i32 {(before | met.to('i32')).text}, ptr %status")
 
     def combined(self, x: Value, how: Callable[[Lanes, Value, Value], Value]) -> Value:
         """The lanes made one, by halves."""
@@ -381,3 +395,22 @@ def literal(x: Any, kind: str) -> str:
         except OverflowError:
             x = float("inf") if x > 0 else float("-inf")
     return f"0x{struct.unpack('<Q', struct.pack('<d', float(x)))[0]:016X}"
+
+
+_POWER = """define internal TYPE @"NAME"(TYPE %x, TYPE %n) nounwind {
+entry:
+  br label %loop
+loop:
+  %total = phi TYPE [ 1, %entry ], [ %more, %loop ]
+  %square = phi TYPE [ %x, %entry ], [ %next, %loop ]
+  %left = phi TYPE [ %n, %entry ], [ %rest, %loop ]
+  %bit = trunc TYPE %left to i1
+  %times = mul TYPE %total, %square
+  %more = select i1 %bit, TYPE %times, TYPE %total
+  %next = mul TYPE %square, %square
+  %rest = lshr TYPE %left, 1
+  %on = icmp ne TYPE %rest, 0
+  br i1 %on, label %loop, label %done
+done:
+  ret TYPE %more
+}"""

@@ -310,7 +310,8 @@ def _diagonal(code: Code, lu: str, pivots: str, info: str, n: int, kind: str) ->
 
 def _scalar(code: Code, function: str, x: Value) -> Value:
     """A function of the C library."""
-    return code.one.call(function, "f64", x)
+    code.text.imported.add(f"libm.{function}")
+    return code.one.call(f"libm.{function}", "f64", x)
 
 
 def _nothing(code: Code) -> None:

@@ -168,7 +168,7 @@ def lowered(program: Program) -> Lowered:
             low.move(e.inputs[0], e, PLACES[how.name])
         elif how.how == "product":
             low.contract(e, e.params["spec"])
-        elif how.how in ("formula", "function"):
+        elif how.how in ("formula", "function", "index"):
             counters = _counters(e.output)
             at = tuple(map(index, counters))
             steps.append(Node(e.output, counters, tuple(low.read(a, at) for a in e.inputs), e))
@@ -218,7 +218,7 @@ def _reduction(e: Equation, read: Reader) -> Iterator[Node]:
     counters = tuple(_counters(e.inputs[0]))
     gone = {axis % len(counters) for axis in e.params["axes"]}
     own = [c for n, c in enumerate(counters) if n not in gone]
-    reduced = [c for n, c in enumerate(counters) if n in gone]
+    reduced = [c for n, c in enumerate(counters) if n in gone and c.size != 1]
     reads = (read(e.inputs[0], tuple(map(index, counters))),)
     yield Node(e.output, (*own, *reduced), reads, e, len(reduced), e.op.native.name)
 
@@ -234,7 +234,8 @@ def _running(e: Equation, read: Reader) -> Iterator[Node]:
         at[axis], before = at[axis] * -1 + (c.size - 1), at[axis] * -1 + c.size
     earlier = Read(e.output, (*at[:axis], before, *at[axis + 1 :]), (Within(before, 0, c.size),))
     reads = (earlier, read(e.inputs[0], tuple(at)))
-    yield Node(e.output, counters, reads, e, at=tuple(at), serial=(c,))
+    combine = "logical_or" if e.output.type.dtype.kind == "b" else "add"
+    yield Node(e.output, counters, reads, e, 0, combine, at=tuple(at), serial=(c,))
 
 
 def _assembled(e: Equation, read: Reader) -> Iterator[Node]:

@@ -61,7 +61,6 @@ class Memory:
     dims: dict[Var, tuple[int, ...]]
     counts: dict[Counter, Count]
     scopes: list[Scope]
-    mask: Value | None
     lowered: Lowered
     _paths: dict[Node, tuple[Loop, ...]]
 
@@ -204,7 +203,7 @@ class Memory:
         code, w = self.many, self.width
         element = "i8" if b.kind == "i1" else self.one.type(b.kind)
         there = self._condition(when, code)
-        mask = there if self.mask is None else self.mask if there is None else there & self.mask
+        mask = there if self.text.mask is None else self.text.mask if there is None else there & self.text.mask
         if self._factor(flat) == 1:
             pointer = self._pointer(b, self._scalar_index(flat))
             if mask is None:
@@ -255,7 +254,7 @@ class Memory:
         size = max(1, BITS[b.kind] // 8)
         if self._factor(flat) == 1:
             pointer = self._pointer(b, self._scalar_index(flat))
-            if self.mask is None:
+            if self.text.mask is None:
                 self.text.lines.append(f"  store {kind} {text}, ptr {pointer}, align {size}")
                 return
             name, place_text = f"llvm.masked.store.v{w}{suffix}.p0", f"ptr {pointer}"
@@ -263,7 +262,7 @@ class Memory:
             where = self._lane_index(flat)
             pointers = self.many.line(f"getelementptr {element}, ptr %b{b.number}, {where.type} {where.text}", "i64")
             name, place_text = f"llvm.masked.scatter.v{w}{suffix}.v{w}p0", f"<{w} x ptr> {pointers.text}"
-        mask = self.mask or Value(f"<{', '.join(['i1 true'] * w)}>", "i1", self.many)
+        mask = self.text.mask or Value(f"<{', '.join(['i1 true'] * w)}>", "i1", self.many)
         place_kind = place_text.rsplit(" ", 1)[0]
         self.text.declared[name] = f"declare void @{name}({kind}, {place_kind}, i32, {mask.type})"
         self.text.lines.append(f"  call void @{name}({kind} {text}, {place_text}, i32 {size}, {mask.type} {mask.text})")

@@ -119,8 +119,8 @@ class Reductions(Memory):
             old = self._load(self.home[node.out], self._spot(node, at), code, fresh=True)
             self._store(node, self._combined(node, old, value), at)
             return
-        if code is self.many and self.mask is not None:
-            value = code.where(self.mask, value, start_of(node.combine, value.kind))
+        if code is self.many and self.text.mask is not None:
+            value = code.where(self.text.mask, value, start_of(node.combine, value.kind))
         old = self.values[node.out, at]
         self.values[node.out, at] = self._combined(node, code.splat(old), value)
 
@@ -193,9 +193,9 @@ class Reductions(Memory):
         if tail:
             self.scopes.append(Scope(loop, "tail"))
             bits = ", ".join("i1 " + ("true" if k < tail else "false") for k in range(self.width))
-            self.mask = Value(f"<{bits}>", "i1", self.many)
+            self.text.mask = Value(f"<{bits}>", "i1", self.many)
             sums = self._round(loop, self.one.number(full * self.width, "i64"), sums, write)
-            self.mask = None
+            self.text.mask = None
             self.scopes.pop()
         return sums
 

@@ -170,6 +170,7 @@ remainder = elementwise(
     notation=Notation("connective", "remainder", r"\bmod", "mod", PRODUCT), rule="remainder",
     switch=lambda x, y: (_to_whole(x / y), x - y * (np.rint(x / y) - 1), x - y * np.rint(x / y)),
     bounds=enclosures.remainder,
+    native=formula("remainder"),
 )  # fmt: skip
 floor_divide = elementwise(
     np.floor_divide,
@@ -179,6 +180,7 @@ floor_divide = elementwise(
     rule="step",
     switch=lambda x, y: (_to_whole(x / y), np.rint(x / y) - 1, np.rint(x / y)),
     bounds=enclosures.whole_quotient,
+    native=formula("floor_divide"),
 )
 hypot = elementwise(
     np.hypot, lambda x, y, z: (x / np.where(z == 0, 1, z), y / np.where(z == 0, 1, z)),

@@ -15,7 +15,7 @@ from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
 from .arithmetic import astype, where
 from .contraction import broadcast, contraction
-from .native import address
+from .native import RUNNING, address, assembly
 from .notation import Notation, call
 from .op import Linear, Value, apply, dtype_of, ndim_of, register, shape_of, spelled, zeros_like
 
@@ -284,6 +284,7 @@ update: Linear = Linear(
     "update", _update, _update_shape, _update_adjoint,
     notation=Notation("update", "", "", ""), rule="selection", increasing=True, ulps=0,
     examples=lambda rng: [((rng.normal(size=(4, 5)), rng.normal(size=(2, 3))), {"index": ((1, 4, 2), (4, None, -2))})],
+    native=assembly("update"),
 )  # fmt: skip
 for entry in (slice_, place, update):
     register(entry)
@@ -350,6 +351,7 @@ cumsum: Linear = Linear(
     examples=lambda rng: [
         ((rng.normal(size=(2, 3)),), {"axis": axis, "reverse": reverse}) for axis, reverse in [(-1, False), (-2, True)]
     ],
+    native=RUNNING,
 )  # fmt: skip
 register(cumsum)
 

@@ -76,7 +76,7 @@ PRODUCTS = {
 def test_products_are_numpys(name, kind):
     f, shapes = PRODUCTS[name]
     rng = np.random.default_rng(0)
-    for n in SIZES:
+    for n in SIZES if kind == "f8" else (0, 2, 9, 33):
         for size in {(n, n, n), (n, 33, 9), (12, n, 10), (9, 17, n)}:
             try:
                 agrees(f, *drawn(rng, kind, *shapes(*size)), digits=DIGITS[kind])
@@ -116,8 +116,8 @@ SOLVES = {
 def test_solves_are_numpys(name, kind):
     f, lead = SOLVES[name]
     rng = np.random.default_rng(0)
-    for n in SIZES:
-        for k in (1, 2, 9):
+    for n in SIZES if kind == "f8" else (1, 9):
+        for k in (1, 2, 9) if n < 33 else (1, 9):
             a, b = regular(rng, n, *lead).astype(kind), rng.normal(size=(*lead, n, k)).astype(kind)
             agrees(f, a, b, digits=10 if kind == "f8" else 2)
 
@@ -140,7 +140,7 @@ FACTORS = {
 @pytest.mark.parametrize("name", FACTORS)
 def test_cholesky_factors_are_numpys(name, kind, lead):
     rng = np.random.default_rng(0)
-    for n in SIZES:
+    for n in SIZES if kind == "f8" else (2, 9):
         for k in (1, 3):
             a, b = definite(rng, n, *lead).astype(kind), rng.normal(size=(*lead, n, k)).astype(kind)
             if n > 1 or name != "solve with a part of it":
@@ -219,6 +219,41 @@ def test_nan_and_infinity_go_through_products_as_numpys():
                 with np.errstate(invalid="ignore"):
                     agrees(lambda x, y: x @ y, *pair)
                     agrees(lambda x, y: (x @ x.T, y.T @ y), *pair)
+
+
+def test_nan_and_infinity_go_through_solves_as_numpys():
+    rng = np.random.default_rng(0)
+    a, b, s = regular(rng, 9), rng.normal(size=(9, 3)), definite(rng, 9)
+    functions = (
+        (np.linalg.solve, a, b),
+        (lambda a, b: np.linalg.solve(a.T, b[:, 0]) + np.linalg.solve(a, b[:, 0]), a, b),
+        (lambda a, b: np.linalg.inv(a), a, b),
+        (lambda a, b: (np.linalg.det(a), np.linalg.slogdet(a)), a, b),
+        (lambda a, b: np.linalg.solve(np.linalg.cholesky(a), b), s, b),
+        (lambda a, b: np.linalg.solve(np.linalg.cholesky(a).T, b[:, 0]), s, b),
+    )
+    for f, a, b in functions:
+        program, mixed = one_kernel(f, a, b)
+        for value in (np.nan, np.inf):
+            for place in ((0, 0), (4, 4), (8, 8), (8, 0), (1, 0)):
+                for args in ((_with(a, place, value), b), (a, _with(b, (place[0], place[1] % 3), value))):
+                    same_or_fails(mixed, Executable(program), args)
+
+
+def _with(x, place, value):
+    x = x.copy()
+    x[place] = value
+    return x
+
+
+def same_or_fails(run, reference, args):
+    try:
+        expected = reference(args)
+    except np.linalg.LinAlgError as error:
+        with pytest.raises(np.linalg.LinAlgError, match=str(error)):
+            run(args)
+    else:
+        same(run(args), expected, 10)
 
 
 def test_results_do_not_depend_on_what_lay_there():

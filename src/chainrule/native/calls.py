@@ -212,6 +212,20 @@ class Code:
                 strip(self.at(pointer, kind, (at, apart)), self.at(pointer, kind, (at, 1)), rest, 8 * full)
             corner(self.at(pointer, kind, (str(8 * full), apart + 1)), rest)
 
+    def fail_unless_finite(self, pointer: str, count: int, kind: str) -> None:
+        """NumPy takes over where something is infinite or NaN: which of several are then depends on the way there."""
+        wide, found = Lanes(8, self.text), self.cell("i1")
+        self.store(self.one.number(False, "i1"), found)
+        for first, rounds, code in ((0, count // 8, wide), (count // 8 * 8, count % 8, self.one)):
+            if rounds:
+                with self.loop(rounds) as i:
+                    at = self.at(pointer, kind, (str(first), 1), (i, code.width))
+                    size = BITS[kind] // 8
+                    x = code.line(f"load {code.type(kind)}, ptr {at}, align {size}", kind)
+                    odd = (x - x).is_nan()
+                    self.store(self.load(found, "i1") | (odd if code is self.one else code.any(odd)), found)
+        self.fail_if(self.load(found, "i1"))
+
     def _bytes(self, count: int | str, kind: str) -> str:
         size = BITS[kind] // 8
         return str(count * size) if isinstance(count, int) else self.named(f"mul i64 {count}, {size}")

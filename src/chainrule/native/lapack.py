@@ -145,8 +145,9 @@ def solve(e: Equation, low: Lowering) -> bool:
                     f"lapack.{PREFIX[kind]}getrs", code.letter("NT"[factors.turned]), code.whole(n), code.whole(1), lu,
                     code.whole(n), pivots, x, code.whole(n), code.cell("i32"),
                 )  # fmt: skip
-                return
-            _from_the_right(code, lu, pivots, x, (n, k), kind, factors.turned)
+            else:
+                _from_the_right(code, lu, pivots, x, (n, k), kind, factors.turned)
+            code.fail_unless_finite(x, n * k, kind)
 
     call = Call(e, (factors.lu, factors.pivots, factors.info, b), (out,), write)
     low.steps.append(call)
@@ -214,6 +215,7 @@ def _triangular(e: Equation, low: Lowering, matrix: View, b: View) -> None:
                     code.letter("N"), code.whole(k), code.whole(n), code.real(1.0, kind), factor, code.whole(n), x,
                     code.whole(k),
                 )  # fmt: skip
+            code.fail_unless_finite(x, n * k, kind)
 
     low.steps.append(Call(e, (matrix, b), (out,), write))
 
@@ -242,6 +244,7 @@ def inverse(e: Equation, low: Lowering) -> bool:
                 f"lapack.{PREFIX[kind]}getrs", code.letter("TN"[factors.turned]), code.whole(n), code.whole(n), lu,
                 code.whole(n), pivots, x, code.whole(n), code.cell("i32"),
             )  # fmt: skip
+            code.fail_unless_finite(x, n * n, kind)
 
     low.steps.append(Call(e, views, (out,), write))
     return True

@@ -41,6 +41,7 @@ class Kernel(Reductions):
         self._paths: dict[Node, tuple[Loop, ...]] = {}
         self._known_stages: dict[Node, Stages] = {}
         self._place()
+        self._place_pairs()
         self._emit_all()
 
     # --- what lives where --------------------------------------------------------------------------------------------

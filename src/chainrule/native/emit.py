@@ -42,6 +42,7 @@ class Kernel(Reductions):
         self._paths: dict[Node, tuple[Loop, ...]] = {}
         self._known_stages: dict[Node, Stages] = {}
         self._place()
+        self._place_pairs()
         self._emit_all()
 
     # --- what lives where --------------------------------------------------------------------------------------------
@@ -326,6 +327,9 @@ class Kernel(Reductions):
         """Which register holds what is read, if it is read in place or at numbers."""
         found = []
         for i, c in zip(r.at, node.own, strict=True):
+            if c.size == 1:  # conditions say whether it is there
+                found.append(0)
+                continue
             number = self._number(i)
             count = self.counts.get(self.classes.of(c))
             if number is not None:

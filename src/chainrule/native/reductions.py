@@ -296,12 +296,18 @@ class Reductions(Memory):
         path, registers = self._paths[node], self._stages(node).registers
         return registers is None or path.index(loop) < path.index(registers)
 
+    def _place_pairs(self) -> None:
+        """Memory for sums of two."""
+        for loop, kind in self.kinds.items():
+            if kind == "counted" and loop.counter.size > _BLOCK:
+                for node in nodes_in(loop):
+                    if self._sums_in_memory(node, loop):
+                        shape = self.home[node.out].shape
+                        for part in ("high", "low"):
+                            self._buffer((node, loop, part), "temporary", node.out.type.dtype.name, shape)
+
     def _pair(self, node: Node, loop: Loop) -> tuple[Buffer, Buffer]:
-        keys = (node, loop, "high"), (node, loop, "low")
-        for key in keys:
-            if key not in self.home:
-                self._buffer(key, "temporary", node.out.type.dtype.name, self.home[node.out].shape)
-        return self.home[keys[0]], self.home[keys[1]]
+        return self.home[node, loop, "high"], self.home[node, loop, "low"]
 
     def _at(self, b: Buffer, code: Lanes, at: Index) -> Value:
         return self._load_lanes(b, at, ()) if code is self.many else self._load_one(b, at, ())

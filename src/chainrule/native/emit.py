@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from ..ir import Const, Var
+from .arena import Life, arranged
 from .calls import Call, Code
 from .elementwise import formula_of
 from .indices import Counter, Index, Quotient, Read, Within
@@ -43,6 +44,7 @@ class Kernel(Reductions):
         self._known_stages: dict[Node, Stages] = {}
         self._place()
         self._place_pairs()
+        self._arrange()
         self._emit_all()
 
     # --- what lives where --------------------------------------------------------------------------------------------
@@ -106,6 +108,29 @@ class Kernel(Reductions):
         """Where an array is written and read along an axis."""
         yield node.place[k]
         yield from (r.at[k] for user in users for r in user.needs if r.source is node.out)
+
+    def _arrange(self) -> None:
+        """Where temporaries lie: those that are not needed in the same step may share a place."""
+        needed: dict[int, list[int]] = {b.number: [] for b in self.buffers}
+        when: dict[object, int] = {}
+        for n, item in enumerate(self.items):
+            for step in nodes_in(item) if isinstance(item, Loop) else [item]:
+                when[step] = n
+                for what in (*step.outs, *(r.source for r in step.needs)):
+                    if what in self.home:
+                        needed[self.home[what].number].append(n)
+        for what, b in self.home.items():
+            if isinstance(what, tuple):  # what a step needs for itself
+                needed[b.number].append(when[what[0]])
+        own = [b for b in self.buffers if b.role == "temporary"]
+        lives = [Life(b.bytes, min(needed[b.number]), max(needed[b.number])) for b in own]
+        starts, self.scratch = arranged(lives)
+        self.starts = {b.number: start for b, start in zip(own, starts, strict=True)}
+
+    @property
+    def given(self) -> list[tuple[object, Buffer]]:
+        """What the kernel is given addresses of, in their order; after them, that of its scratch memory."""
+        return [(what, b) for what, b in self.home.items() if b.role != "temporary"]
 
     def _buffer(self, what: object, role: str, dtype: str, shape: tuple[int, ...]) -> None:
         self.home[what] = Buffer(len(self.buffers), role, KINDS[dtype], tuple(shape))
@@ -352,8 +377,10 @@ class Kernel(Reductions):
             f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{", "entry:", "  %status = alloca i32",
             "  store i32 0, ptr %status",
         ]  # fmt: skip
-        for b in self.buffers:
-            lines.append(f"  %at{b.number} = getelementptr ptr, ptr %bufs, i64 {b.number}")
-            lines.append(f"  %b{b.number} = load ptr, ptr %at{b.number}")
+        given = [b.number for _, b in self.given]
+        for place, name in enumerate([*(f"%b{n}" for n in given), *["%scratch"] * bool(self.scratch)]):
+            lines.append(f"  %at{place} = getelementptr ptr, ptr %bufs, i64 {place}")
+            lines.append(f"  {name} = load ptr, ptr %at{place}")
+        lines += [f"  %b{n} = getelementptr i8, ptr %scratch, i64 {start}" for n, start in self.starts.items()]
         lines += [*self.text.first, *self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
         return "\n".join(lines)

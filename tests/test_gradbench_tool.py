@@ -9,35 +9,12 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.gradbench import inputs
 from benchmarks.gradbench.protocol import EVALS, functions, serve
 
 
 def numbers(seed, *shape):
     return np.random.default_rng(seed).uniform(0.2, 1.0, shape).tolist()
-
-
-def turn_and_move(bones):
-    """Transforms of bones that are neither trivial nor orthogonal."""
-    matrices = np.tile(np.eye(4), (bones, 1, 1))
-    matrices[:, :3] += 0.3 * np.random.default_rng(bones).normal(size=(bones, 3, 4))
-    return matrices.tolist()
-
-
-def hand(us):
-    bones, vertices = 22, 6
-    model = {
-        "bone_count": bones,
-        "bone_names": [f"bone {i}" for i in range(bones)],
-        "parents": [-1, 0, *range(1, bones - 1)],
-        "base_relatives": turn_and_move(bones),
-        "inverse_base_absolutes": turn_and_move(bones),
-        "base_positions": np.hstack([numbers(1, vertices, 3), np.ones((vertices, 1))]).tolist(),
-        "weights": numbers(2, vertices, bones),
-        "triangles": [[0, 1, 2], [2, 3, 4], [5, 4, 1]],
-        "is_mirrored": True,
-    }
-    data = {"model": model, "correspondences": [0, 2, 1, 1], "points": numbers(3, 4, 3)}
-    return {"theta": numbers(4, 26), "us": us, "data": data}
 
 
 INPUTS = {
@@ -54,7 +31,7 @@ INPUTS = {
     "ba": {
         "n": 3, "m": 4, "p": 30, "cam": numbers(0, 11), "x": numbers(1, 3), "w": 0.7, "feat": numbers(2, 2),
     },
-    "ht": hand(numbers(5, 4, 2)),
+    "ht": inputs.ht(6, 4),
     "lstm": {
         "main_params": numbers(0, 4, 12), "extra_params": numbers(1, 3, 3), "state": numbers(2, 4, 3),
         "sequence": numbers(3, 6, 3),
@@ -163,12 +140,12 @@ def test_the_direction_of_k_means_leads_to_the_means():
     np.testing.assert_allclose(run("kmeans", "dir", given), centroids - means, rtol=1e-12)
 
 
-@pytest.mark.parametrize("us", [[], numbers(5, 4, 2)], ids=["vertices", "triangles"])
-def test_the_jacobian_of_the_hand_holds_the_slopes_of_its_errors(us):
-    given = hand(us)
+@pytest.mark.parametrize("in_triangles", [False, True])
+def test_the_jacobian_of_the_hand_holds_the_slopes_of_its_errors(in_triangles):
+    given = inputs.ht(6, 4, in_triangles)
     found = np.array(run("ht", "jacobian", given))
     columns = slopes(lambda g: run("ht", "objective", g), given, "theta").T
-    if us:  # each error's slopes in its own two
+    if in_triangles:  # each error's slopes in its own two
         own = slopes(lambda g: run("ht", "objective", g), given, "us").reshape(4, 2, 4, 3)
         columns = np.hstack([np.concatenate([own[i, :, i].T for i in range(4)]), columns])
     np.testing.assert_allclose(found, columns, rtol=1e-6, atol=1e-8)

@@ -77,6 +77,10 @@ class Call:
         """What `make` makes of the Program to be differentiated, kept with the recording."""
         return derived(self.recording, key, lambda program: make(smooth(program)))
 
+    def derived_now(self, make: Callable[[Program], Any]) -> Any:
+        """The same, not kept."""
+        return make(smooth(self.program))
+
     def arranged(self, leaves: Sequence[Any]) -> Any:
         """Leaves, one for each differentiated one, in the structure of the arguments."""
         parts, start = [], 0

@@ -33,7 +33,7 @@ def _blocks(types: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
 
 
 @transformation
-def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
+def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
     """All first partial derivatives: for a value of shape `s` and an argument of shape `t`, an array of shape `s + t`.
 
     Forward mode when there are fewer inputs than outputs, else reverse mode; all columns (rows) in one sweep.
@@ -41,7 +41,18 @@ def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
     >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     array([[2., 0.],
            [0., 4.]])
+
+    With `sparse=True`, a `scipy.sparse.csr_array` for each value and argument, of their sizes: arrays of more axes are
+    taken row by row, a number is one row or column. What is stored is what may be different from zero, whatever it is
+    at this point: `indices` and `indptr` are the same at every call, and read-only. Columns (or rows) that never meet
+    are computed together. Raises ArgumentError inside of another recorded function, or where the matrix is too full.
+
+    >>> jacobian(lambda x: x[1:] - x[:-1] ** 2, sparse=True)(np.array([1.0, 0.0, 3.0])).data
+    array([-2.,  1., -0.,  1.])
+
+    Curtis, Powell & Reid, "On the estimation of sparse Jacobian matrices", 1974.
     """
+    refuse_unclear(sparse)
 
     @public
     @functools.wraps(f)
@@ -50,9 +61,22 @@ def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
         for t in (a.type for a in call.program.outputs):
             if not t.differentiable:
                 raise DtypeError(f"a Jacobian needs real results; the function returns {t}")
-        return call.recording.result.build([call.arranged(row) for row in jacobian_blocks(call)])
+        blocks = _sparse().jacobian_matrices(call) if sparse else jacobian_blocks(call)
+        return call.recording.result.build([call.arranged(row) for row in blocks])
 
     return matrix
+
+
+def _sparse() -> Any:
+    """SciPy's sparse matrices are imported when they are wanted."""
+    from . import sparse
+
+    return sparse
+
+
+def refuse_unclear(sparse: Any) -> None:
+    if not isinstance(sparse, (bool, np.bool_)):
+        raise ArgumentError(f"sparse is True or False, not {sparse!r}")
 
 
 def jacobian_blocks(call: Call) -> list[list[Any]]:
@@ -68,7 +92,7 @@ def _jacobian(call: Call, outs: Sequence[Any], ins: Sequence[Any], by_columns: b
 
     def make(program: Program) -> tuple[Derived, Executable]:
         found = simplified(forward(program, call.wanted) if by_columns else reverse(program, call.wanted))
-        only = _derivatives_only(found)
+        only = derivatives_only(found)
         return only, executable(batch(only.program, [False] * given + [True] * len(seeds), max(n, 1)))
 
     found, run = call.derived(("jacobian", call.wanted, by_columns), make)
@@ -103,7 +127,7 @@ def simplified(found: Derived) -> Derived:
     return Derived(simplify(found.program), found.present)
 
 
-def _derivatives_only(found: Derived) -> Derived:
+def derivatives_only(found: Derived) -> Derived:
     """The same without the values: only what is present is kept."""
     p = found.program
     kept = [i for i in found.present if i is not None]
@@ -112,7 +136,7 @@ def _derivatives_only(found: Derived) -> Derived:
 
 
 @transformation
-def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
+def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
     """All second partial derivatives of a function that returns one number: for `x` of shape `t`, shape `t + t`.
 
     For structured arguments, the structure of the first derivative with that of the second inside. Forward over
@@ -121,13 +145,27 @@ def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
            [2., 0.]])
+
+    With `sparse=True`, a `scipy.sparse.csr_array` for each pair of arguments, of their sizes, with a fixed pattern, as
+    for `jacobian`; each entry is equal to its mirror image. Few products with the Hessian give all of it.
+
+    >>> hessian(lambda x: np.sum((x[1:] - x[:-1]) ** 3), sparse=True)(np.array([0.0, 1.0, 3.0])).toarray()
+    array([[  6.,  -6.,   0.],
+           [ -6.,  18., -12.],
+           [  0., -12.,  12.]])
+
+    Coleman & Moré, "Estimation of sparse Hessian matrices and graph coloring problems", 1984; Gebremedhin, Manne &
+    Pothen, "What color is your Jacobian?", 2005.
     """
+    refuse_unclear(sparse)
 
     @public
     @functools.wraps(f)
     def matrix(*args: Any, **options: Any) -> Any:
         call = Call(f, args, options, wrt)
         call.scalar("a Hessian")
+        if sparse:
+            return call.arranged([call.arranged(row) for row in _sparse().hessian_matrices(call)])
         types = call.types()
         seeds, stretches = _blocks(types)
         n = sum(t.size for t in types)
@@ -151,22 +189,22 @@ def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
     return matrix
 
 
-def _gradient(program: Program, wanted: tuple[int, ...]) -> Derived:
+def gradient(program: Program, wanted: tuple[int, ...]) -> Derived:
     one = Const(np.ones((), program.outputs[0].type.dtype))
-    return _derivatives_only(reverse(program, wanted, [one]))
+    return derivatives_only(reverse(program, wanted, [one]))
 
 
 def gradient_program(program: Program, wanted: tuple[int, ...]) -> Program | None:
     """The Program of the derivative in the one input `wanted`; None if it is zero everywhere."""
-    found = _gradient(program, wanted)
+    found = gradient(program, wanted)
     return found.program if found.present[0] is not None else None
 
 
 def _second(
     program: Program, wanted: tuple[int, ...], seeds: int, n: int
 ) -> tuple[Derived, Derived, Executable | None]:
-    first = _gradient(program, wanted)
-    second = _derivatives_only(forward(first.program, wanted))
+    first = gradient(program, wanted)
+    second = derivatives_only(forward(first.program, wanted))
     if not second.program.outputs:
         return first, second, None
     return first, second, executable(batch(second.program, [False] * len(program.inputs) + [True] * seeds, n))
@@ -205,8 +243,8 @@ def hessian_product(call: Call) -> Callable[[Sequence[Any]], list[Any]]:
     """The Hessian at a call's arguments, times vectors: leaves to leaves."""
 
     def make(program: Program) -> tuple[Derived, Derived, Executable]:
-        first = _gradient(program, call.wanted)
-        second = _derivatives_only(forward(first.program, call.wanted))
+        first = gradient(program, call.wanted)
+        second = derivatives_only(forward(first.program, call.wanted))
         return first, second, executable(second.program)
 
     first, second, run = call.derived(("hvp", call.wanted), make)

@@ -48,6 +48,9 @@ class Op:
     cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
     # 1: convex in all real operands together, -1: concave; of one operand, the derivative says it unless it jumps
     curved: int = field(default=0, kw_only=True)
+    # for each operand, from their types and the params, the axes (from the end) along which a result depends on all of
+    # its elements: along the others it depends on those of its own row. None: it may depend on every element
+    joins: Callable[..., tuple[tuple[int, ...], ...]] | None = field(default=None, kw_only=True)
 
     aligned = False  # whether all operands have the shape of the result
     outputs = 1  # how many results
@@ -368,6 +371,8 @@ class Linear(Op):
     adjoint: Callable[..., dict[int, Value]]
     along: tuple[int, ...] | None = field(default=None, kw_only=True)  # None: all operands
     moves: bool = field(default=False, kw_only=True)  # every element of the result is one of the operand, or zero
+    picks: bool = field(default=False, kw_only=True)  # … is one of the operands `along`, or zero
+    drops: bool = field(default=False, kw_only=True)  # every element goes to one place at most, and is added there
     cost: float | Callable[..., float] = field(default=0.0, kw_only=True)  # most only move numbers
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
 

@@ -1,0 +1,232 @@
+"""Jacobians and Hessians as sparse matrices: the pattern once, then only the entries, at every call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ..analyze import colouring
+from ..analyze.sparsity import pattern
+from ..errors import ArgumentError, DtypeError
+from ..execute import Executable, evaluate
+from ..ir import Program
+from ..trace.recorder import Traced
+from ..transform.forward import Derived, forward
+from ..transform.reverse import reverse
+from ..transform.sparse import Entries, Sweep, compressed
+from .call import Call
+from .matrices import derivatives_only, gradient
+
+Array = np.ndarray[Any, Any]
+KEPT = 8  # plans for one recording: one for each of several arrays of indices
+BACKWARD = 1.5  # what a product in reverse mode costs, in forward mode ones
+
+
+class Block(NamedTuple):
+    """The matrix of one result and one argument: which of the Program's outputs has its entries; None: it is empty."""
+
+    output: int | None
+    matrix: Any
+
+    def filled(self, outputs: Sequence[Array]) -> Any:
+        """A matrix of its own with these entries. SciPy's constructor would check the pattern again at every call."""
+        made: Any = object.__new__(csr_array)
+        data = self.matrix.data.copy() if self.output is None else outputs[self.output]
+        made.__dict__ = {**self.matrix.__dict__, "data": data}
+        return made
+
+
+class Plan(NamedTuple):
+    """How to compute the matrices of one recording, as long as the inputs in `asked` have these values."""
+
+    run: Executable
+    blocks: list[list[Block]]
+    asked: dict[int, Array]
+
+    def fits(self, inputs: Sequence[Any]) -> bool:
+        return all([np.array_equal(inputs[i], x) for i, x in self.asked.items()])
+
+
+Make = Callable[[Program, tuple[int, ...], Sequence[Any]], Plan]
+
+
+def jacobian_matrices(call: Call) -> list[list[Any]]:
+    """For each array that the function returns, the matrix for each differentiated one."""
+    for t in (a.type for a in call.program.outputs):
+        if not t.differentiable:
+            raise DtypeError(f"a Jacobian needs real results; the function returns {t}")
+    return _evaluated(call, "jacobian", _jacobian_plan)
+
+
+def hessian_matrices(call: Call) -> list[list[Any]]:
+    """For each differentiated array, the matrix for each of them."""
+    return _evaluated(call, "hessian", _hessian_plan)
+
+
+def _evaluated(call: Call, what: str, make: Make) -> list[list[Any]]:
+    inputs = call.inputs
+    if any(isinstance(x, Traced) for x in inputs):
+        raise ArgumentError(
+            f"a sparse {what} is a SciPy matrix, which can't be recorded: it is computed inside of another recorded"
+            " function",
+            hint=f"leave sparse=True out, or multiply by jvp, vjp or hvp: no matrix is formed then",
+        )
+    plans: list[Plan] = call.derived((f"sparse {what}", call.wanted), lambda program: [])
+    plan = next((p for p in plans if p.fits(inputs)), None)
+    if plan is None:
+        plan = call.derived_now(lambda program: make(program, call.wanted, inputs))
+        plans.insert(0, plan)
+        del plans[KEPT:]
+    outputs = evaluate(plan.run, inputs)
+    return [[block.filled(outputs) for block in row] for row in plan.blocks]
+
+
+# --- plans ------------------------------------------------------------------------------------------------------------
+
+
+class _Layout:
+    """Arrays laid end to end, as the rows or the columns of a matrix."""
+
+    def __init__(self, types: Sequence[Any]) -> None:
+        self.sizes = [t.size for t in types]
+        self.stretches = list(pairwise(np.cumsum([0, *self.sizes]).tolist()))
+        self.total = sum(self.sizes)
+        self.array = np.repeat(np.arange(len(types)), self.sizes)  # of each row, which array it belongs to
+        self.within = np.concatenate([np.arange(n) for n in self.sizes]) if types else np.zeros(0, np.intp)
+
+    def split(self, colours: Array) -> list[Array]:
+        return [colours[low:high] for low, high in self.stretches]
+
+
+def _jacobian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Plan:
+    outs, ins = _Layout([a.type for a in program.outputs]), _Layout([program.inputs[i].type for i in wanted])
+    onward = derivatives_only(forward(program, wanted))
+    whole, asked = _whole(onward, inputs, ins, outs)
+    by_columns = colouring.columns(whole, ins.sizes)
+    assert by_columns is not None
+    count = int(by_columns.max(initial=-1)) + 1
+    fewest = int(np.bincount(whole.indices, minlength=1).max()) if whole.nnz else 0
+    by_rows = None
+    if fewest * BACKWARD < count:
+        by_rows = colouring.columns(whole.T.tocsr(), outs.sizes, (count - 1) / BACKWARD)
+    i, j = _coordinates(whole)
+    if by_rows is None:
+        sweeps = [Sweep(onward.program, ins.split(by_columns), count)]
+        source, place = outs.array[i], by_columns[j] * np.take(outs.sizes, outs.array[i]) + outs.within[i]
+        found = onward.present
+    else:
+        back = derivatives_only(reverse(program, wanted))
+        sweeps = [Sweep(back.program, outs.split(by_rows), int(by_rows.max(initial=-1)) + 1)]
+        source, place = ins.array[j], by_rows[i] * np.take(ins.sizes, ins.array[j]) + ins.within[j]
+        found = back.present
+    return _plan(program, whole, sweeps, [(0, k) for k in found], source, place, outs, ins, asked)
+
+
+def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Plan:
+    first = gradient(program, wanted)
+    second = derivatives_only(forward(first.program, wanted))
+    present = tuple([None if k is None else second.present[k] for k in first.present])
+    layout = _Layout([program.inputs[i].type for i in wanted])
+    whole, asked = _whole(Derived(second.program, present), inputs, layout, layout)
+    whole = _symmetric(whole, [present[k] is not None for k in layout.array])
+    colours = colouring.star(whole, layout.sizes)
+    i, j = _coordinates(whole)
+    # an entry below the diagonal stands alone in its row, or its mirror image does; above, as below
+    row, column = np.maximum(i, j), np.minimum(i, j)
+    clear = colouring.alone(whole, colours)
+    below = np.flatnonzero(i >= j)
+    order = np.empty(whole.nnz, np.intp)  # of each entry, that on or below the diagonal
+    key = row * layout.total + column
+    order = below[np.searchsorted(key[below], key)]
+    row, column = np.where(clear[order], row, column), np.where(clear[order], column, row)
+    place = colours[column] * np.take(layout.sizes, layout.array[row]) + layout.within[row]
+    sweeps = [Sweep(second.program, layout.split(colours), int(colours.max(initial=-1)) + 1)]
+    return _plan(program, whole, sweeps, [(0, k) for k in present], layout.array[row], place, layout, layout, asked)
+
+
+def _whole(
+    found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layout
+) -> tuple[Any, dict[int, Array]]:
+    """The pattern of all matrices together: those side by side that belong to one result."""
+    given = len(inputs)
+    read = pattern(found.program, range(given, given + len(columns.sizes)), inputs)
+    parts = [
+        csr_array((n, columns.total), dtype=bool) if k is None else read.matrices[k]
+        for k, n in zip(found.present, rows.sizes, strict=True)
+    ]
+    indptr, at = [np.zeros(1, np.int64)], 0
+    for p in parts:
+        indptr.append(p.indptr[1:].astype(np.int64) + at)
+        at += p.nnz
+    indices = np.concatenate([p.indices for p in parts]) if parts else np.zeros(0, np.intp)
+    data = np.ones(len(indices), bool)
+    return csr_array((data, indices, np.concatenate(indptr)), shape=(rows.total, columns.total)), read.asked
+
+
+def _symmetric(whole: Any, kept: Sequence[bool]) -> Any:
+    """The pattern with its mirror image; without the rows (and columns) of arrays whose derivative is zero by rule."""
+    both = whole + whole.T.tocsr()
+    if not all(kept):
+        i, j = _coordinates(both)
+        mask = np.asarray(kept)
+        some = mask[i] & mask[j]
+        both = csr_array((np.ones(int(some.sum()), bool), (i[some], j[some])), shape=both.shape)
+    both.sort_indices()
+    return both
+
+
+def _coordinates(whole: Any) -> tuple[Array, Array]:
+    return np.repeat(np.arange(whole.shape[0]), np.diff(whole.indptr)), whole.indices.astype(np.intp)
+
+
+def _plan(
+    program: Program, whole: Any, sweeps: Sequence[Sweep], outputs: Sequence[tuple[int, int | None]], source: Array,
+    place: Array, rows: _Layout, columns: _Layout, asked: dict[int, Array],
+) -> Plan:  # fmt: skip
+    """Entry k of the whole is element `place[k]` of the sweeps' output number `source[k]`, taken flat."""
+    blocks, matrices = [], []
+    i, j = _coordinates(whole)
+    for low, high in rows.stretches:
+        row = []
+        of_rows = slice(whole.indptr[low], whole.indptr[high])
+        for left, right in columns.stretches:
+            chosen: Any = of_rows
+            if len(columns.stretches) > 1:
+                chosen = of_rows.start + np.flatnonzero((j[of_rows] >= left) & (j[of_rows] < right))
+            entries = _entries(source[chosen], place[chosen], outputs, sweeps)
+            shape = (high - low, right - left)
+            row.append(Block(len(matrices) if entries else None, _template(i[chosen] - low, j[chosen] - left, shape)))
+            if entries:
+                matrices.append(entries)
+        blocks.append(row)
+    return Plan(Executable(compressed(program, sweeps, matrices)), blocks, asked)
+
+
+def _entries(
+    source: Array, place: Array, outputs: Sequence[tuple[int, int | None]], sweeps: Sequence[Sweep]
+) -> Entries | None:
+    """Where to find entries; the outputs that are needed are laid end to end."""
+    used = np.unique(source).tolist()
+    if not used:
+        return None
+    starts, at, found = np.zeros(len(outputs), np.intp), 0, []
+    for k in used:
+        sweep, output = outputs[k]
+        assert output is not None
+        starts[k] = at
+        at += sweeps[sweep].count * sweeps[sweep].program.outputs[output].type.size
+        found.append((sweep, output))
+    return Entries(tuple(found), starts[source] + place)
+
+
+def _template(rows: Array, columns: Array, shape: tuple[int, int]) -> Any:
+    """The pattern, to be shared by all results: nobody may write into it."""
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
+    made = csr_array((np.zeros(len(columns)), columns, indptr), shape=shape)
+    assert made.has_canonical_format
+    made.indices.flags.writeable = made.indptr.flags.writeable = False
+    return made

@@ -18,6 +18,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 SPARE = 3  # remainders by so much more than the least number of colours are tried
 MANY = 100_000  # columns: a search among more is long
+LONG = 1_000_000  # entries: a greedy search among more takes seconds
 TABLE = 50_000_000  # cells that may be counted one by one
 
 
@@ -30,7 +31,9 @@ def columns(pattern: Any, widths: Sequence[int], most: float = float("inf")) -> 
     if least > most:
         return None
     found = _remainders(pattern, widths, least)
-    if found is not None and found.max(initial=-1) + 1 <= least:
+    if found is not None and found.max(initial=-1) >= most:
+        found = None
+    if found is not None and (found.max(initial=-1) < least or pattern.nnz > LONG):
         return found
     searched = _first_free(pattern, most)
     if found is None or (searched is not None and searched.max(initial=-1) < found.max(initial=-1)):

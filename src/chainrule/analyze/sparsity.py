@@ -107,7 +107,8 @@ def _coefficients(e: Equation, known: _Known) -> Sequence[Array | None]:
         return [None] * len(fixed)
     recorder = Recorder(quiet=True)
     handles = [
-        recorder.input(a.type) if x is None else Traced(recorder, Const(x)) for a, x in zip(e.inputs, fixed, strict=True)
+        recorder.input(a.type) if x is None else Traced(recorder, Const(x))
+        for a, x in zip(e.inputs, fixed, strict=True)
     ]
     assert isinstance(e.op, Elementwise)
     partials = e.op.partials(handles, recorder.input(e.output.type), **e.params)
@@ -207,6 +208,7 @@ def _rearranged(op: Linear, e: Equation, given: list[Sets], known: _Known, width
     if any([x is None for x in others.values()]):
         return None
     if picks:
+
         def move(*rows: Array) -> Any:
             operands = dict(zip(along, rows, strict=True)) | others
             return op.evaluate(*[operands[i] for i in range(len(e.inputs))], **e.params)

@@ -132,7 +132,7 @@ def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[An
     present = tuple([None if k is None else second.present[k] for k in first.present])
     layout = _Layout([program.inputs[i].type for i in wanted])
     whole, asked = _whole(Derived(second.program, present), inputs, layout, layout)
-    whole = _symmetric(whole, [present[k] is not None for k in layout.array])
+    whole = _symmetric(whole, np.array([k is not None for k in present], bool)[layout.array])
     colours = colouring.star(whole, layout.sizes)
     i, j = _coordinates(whole)
     # an entry below the diagonal stands alone in its row, or its mirror image does; above, as below
@@ -148,9 +148,7 @@ def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[An
     return _plan(program, whole, sweeps, [(0, k) for k in present], layout.array[row], place, layout, layout, asked)
 
 
-def _whole(
-    found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layout
-) -> tuple[Any, dict[int, Array]]:
+def _whole(found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layout) -> tuple[Any, dict[int, Array]]:
     """The pattern of all matrices together: those side by side that belong to one result."""
     given = len(inputs)
     read = pattern(found.program, range(given, given + len(columns.sizes)), inputs)
@@ -167,13 +165,12 @@ def _whole(
     return csr_array((data, indices, np.concatenate(indptr)), shape=(rows.total, columns.total)), read.asked
 
 
-def _symmetric(whole: Any, kept: Sequence[bool]) -> Any:
+def _symmetric(whole: Any, kept: Array) -> Any:
     """The pattern with its mirror image; without the rows (and columns) of arrays whose derivative is zero by rule."""
     both = whole + whole.T.tocsr()
-    if not all(kept):
+    if not kept.all():
         i, j = _coordinates(both)
-        mask = np.asarray(kept)
-        some = mask[i] & mask[j]
+        some = kept[i] & kept[j]
         both = csr_array((np.ones(int(some.sum()), bool), (i[some], j[some])), shape=both.shape)
     both.sort_indices()
     return both

@@ -12,7 +12,7 @@ import pytest
 import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_random_programs import SHAPE, cook, points, steps
+from test_random_programs import cook, points, steps
 
 import chainrule as cr
 from chainrule.analyze import colouring
@@ -42,7 +42,9 @@ def laplacian(u):
 
 def same(found: Any, expected: Any, rows: int, columns: int) -> None:
     """A canonical matrix with the dense one's numbers."""
-    assert type(found) is sp.csr_array and found.shape == (rows, columns) and found.has_canonical_format
+    assert type(found) is sp.csr_array
+    assert found.shape == (rows, columns)
+    assert found.has_canonical_format
     expected = np.asarray(expected)
     assert found.dtype == expected.dtype
     size = np.abs(expected).max(initial=0) or 1
@@ -71,7 +73,7 @@ def sweeps_of(transformed: Any, f: Any, *args: Any) -> int:
     made = sparse.compressed
 
     def counted(program: Any, sweeps: Any, matrices: Any) -> Any:
-        counts.append(sum(s.count for s in sweeps))
+        counts.append(sum(s.width for s in sweeps))
         return made(program, sweeps, matrices)
 
     with patch.object(sparse, "compressed", counted):
@@ -173,7 +175,8 @@ def test_the_pattern_is_the_same_at_every_call_and_zeros_are_stored():
     jacobian, hessian = cr.jacobian(lambda x: x[1:] * x[:-1], sparse=True), cr.hessian(arrow, sparse=True)
     for f in (jacobian, hessian):
         at, origin = f(X), f(np.zeros(12))
-        assert np.array_equal(at.indices, origin.indices) and np.array_equal(at.indptr, origin.indptr)
+        assert np.array_equal(at.indices, origin.indices)
+        assert np.array_equal(at.indptr, origin.indptr)
         assert origin.nnz == at.nnz > np.count_nonzero(origin.data)
         assert at.data is not origin.data
 
@@ -182,7 +185,8 @@ def test_a_result_is_of_its_own_and_its_pattern_is_not_written():
     f = cr.jacobian(broyden, sparse=True)
     first, second = f(X), f(X)
     first.data[:] = 77
-    assert not np.any(second.data == 77) and np.array_equal(f(X).data, second.data)
+    assert not np.any(second.data == 77)
+    assert np.array_equal(f(X).data, second.data)
     first.data[0] = 0
     with pytest.raises(ValueError, match="read-only"):
         first.eliminate_zeros()
@@ -258,7 +262,8 @@ def test_threads_get_the_right_numbers():
         t.start()
     for t in threads:
         t.join()
-    assert len(wrong) == 120 and not any(wrong)
+    assert len(wrong) == 120
+    assert not any(wrong)
 
 
 # --- how many sweeps --------------------------------------------------------------------------------------------------
@@ -348,7 +353,8 @@ def test_structures_keep_their_nesting():
 
     p, z = Parameters(2.0, np.array([1.0, 2.0])), np.array([0.5, 1.5, 2.5])
     found, dense = cr.jacobian(f, wrt=(0, "z"), sparse=True)(p, z), cr.jacobian(f, wrt=(0, "z"))(p, z)
-    assert found["a"][0].slope.shape == (3, 1) and found["a"][0].offsets.nnz == 0
+    assert found["a"][0].slope.shape == (3, 1)
+    assert found["a"][0].offsets.nnz == 0
     assert np.array_equal(found["a"][1].toarray(), dense["a"][1])
     assert np.array_equal(found["b"][0][0].offsets.toarray(), dense["b"][0][0].offsets)
     assert np.array_equal(found["b"][1][1].toarray(), dense["b"][1][1])
@@ -358,7 +364,8 @@ def test_structures_keep_their_nesting():
     assert np.array_equal(h[0].slope[1].toarray()[0], dense_h[0].slope[1])
     assert np.array_equal(h[1][0].slope.toarray()[:, 0], dense_h[1][0].slope)
     assert np.array_equal(h[1][1].toarray(), dense_h[1][1])
-    assert h[0].offsets[0].offsets.nnz == 0 and h[0].offsets[0].offsets.shape == (2, 2)
+    assert h[0].offsets[0].offsets.nnz == 0
+    assert h[0].offsets[0].offsets.shape == (2, 2)
 
 
 def test_nothing_and_what_does_not_change_are_empty_matrices():
@@ -373,7 +380,7 @@ def test_nothing_and_what_does_not_change_are_empty_matrices():
 
 def test_integrals_inside_have_a_pattern():
     def f(t):
-        return np.array([cr.integrate(lambda x: np.exp(-a * x * x), 0.0, 1.0) for a in (t[0], t[1])])
+        return np.array([cr.integrate(lambda x: np.exp(-a * x * x), 0.0, 1.0) for a in (t[0], t[1])])  # noqa: B023
 
     t = np.array([0.5, 1.5])
     found = cr.jacobian(f, sparse=True)(t)

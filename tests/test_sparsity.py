@@ -88,7 +88,8 @@ def test_many_parts_and_few_are_the_same_pattern(recipe, values):
     with patch.object(index_sets, "MOST", 1), patch.object(index_sets, "NETWORK", 0):
         many = pattern(onward, tangents, values).matrices
     for a, b in zip(few, many, strict=True):
-        assert np.array_equal(a.indices, b.indices) and np.array_equal(a.indptr, b.indptr)
+        assert np.array_equal(a.indices, b.indices)
+        assert np.array_equal(a.indptr, b.indptr)
 
 
 def _pattern(f: Any, *args: Any, asked: list[int] | None = None) -> Any:
@@ -125,7 +126,8 @@ EXACT = {
     "outer": (lambda x: np.outer(x, x), (X[:2],), np.array([[1, 0], [1, 1], [1, 1], [0, 1]])),
     "diagonal": (lambda x: np.diag(x), (X[:2],), np.array([[1, 0], [0, 0], [0, 0], [0, 1]])),
     "trace": (lambda x: np.trace(x), (SQUARE,), np.array([[1, 0, 0, 1]])),
-    "solve, right side": (lambda b: np.linalg.solve(SQUARE, b), (X.reshape(2, 2),), np.kron(np.ones((2, 2)), np.eye(2))),
+    "solve, right side": (lambda b: np.linalg.solve(SQUARE, b), (X.reshape(2, 2),),
+                          np.kron(np.ones((2, 2)), np.eye(2))),
     "stacked solve": (lambda b: np.linalg.solve(np.stack([SQUARE] * 2), b[..., None])[..., 0], (X.reshape(2, 2),),
                       np.kron(np.eye(2), np.ones((2, 2)))),
     "written": (lambda x: _written(x), (X,), np.array([[0, 0, 0, 1], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])),
@@ -148,7 +150,8 @@ def test_a_pattern_is_no_larger_than_it_must_be(name):
 def test_an_index_that_is_an_argument_is_read_and_named():
     asked: list[int] = []
     found = _pattern(lambda x, i: x[i] ** 2, X, np.array([3, 0, -1]), asked=asked)
-    assert asked == [1] and np.array_equal(found, np.eye(4)[[3, 0, 3]])
+    assert asked == [1]
+    assert np.array_equal(found, np.eye(4)[[3, 0, 3]])
 
 
 def test_sums_at_known_places_are_those_places():

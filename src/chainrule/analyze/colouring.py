@@ -18,7 +18,7 @@ import numpy as np
 Array = np.ndarray[Any, Any]
 SPARE = 3  # remainders by so much more than the least number of colours are tried
 MANY = 100_000  # columns: a search among more is long
-LONG = 1_000_000  # entries: a greedy search among more takes seconds
+LONG = 200_000  # entries: a search among more takes a while
 TABLE = 50_000_000  # cells that may be counted one by one
 
 

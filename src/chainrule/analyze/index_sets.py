@@ -1,14 +1,14 @@
 """Sets of input elements, one for each element of an array, and what may be done with them.
 
-Most arrays read few elements each: a shift, a selection, a sum of some. So an array's sets are a union of Parts, each an
-array of numbers of the same shape. What only moves elements moves these numbers, by the very same NumPy call; a union
-joins lists; only a sum along an axis needs a sparse matrix.
+Most arrays read few elements each: a shift, a selection, a sum of some. So an array's sets are a union of Parts, each
+an array of numbers of the same shape. What only moves elements moves these numbers, by the very same NumPy call; a
+union joins lists; only a sum along a long axis needs a sparse matrix.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import zip_longest
+from itertools import product, zip_longest
 from math import prod
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from scipy.sparse import coo_array, csr_array
 from ..errors import ArgumentError
 
 Array = np.ndarray[Any, Any]
+FEW = 4  # Parts of one array: among more, equal ones are looked for
 MOST = 24  # Parts of one array: more are collected into a matrix
 LARGEST = 200_000_000  # stored entries of a pattern: more are no sparse matrix
 NETWORK = 8  # so many columns are sorted by comparisons of whole columns
@@ -45,10 +46,23 @@ def union(several: Sequence[Sets], width: int) -> Sets:
     """Element by element; what is the same array is the same set."""
     found = {(id(p.rows), id(p.base)): p for sets in several for p in sets}
     parts = tuple(found.values())
+    if len(parts) > FEW:
+        parts = _distinct(parts)
     if len(parts) <= MOST:
         return parts
     shape = parts[0].rows.shape
     return _as_part(matrix(parts, width), shape)
+
+
+def _distinct(parts: Sets) -> Sets:
+    """Each once. Arrays that are equal at some places are compared at all."""
+    groups: dict[Any, list[Part]] = {}
+    for p in parts:
+        some = tuple([p.rows.item(i) for i in range(0, p.rows.size, p.rows.size // 8 + 1)])
+        same = groups.setdefault((id(p.base), some), [])
+        if not any([np.array_equal(p.rows, q.rows) for q in same]):
+            same.append(p)
+    return tuple([p for group in groups.values() for p in group])
 
 
 def moved(several: Sequence[Sets], move: Callable[..., Array], shapes: Sequence[tuple[int, ...]]) -> Sets:
@@ -94,6 +108,12 @@ def joined(sets: Sets, axes: Sequence[int], width: int) -> Sets:
     kept = tuple([1 if a in gone else n for a, n in enumerate(shape)])
     if kept == shape:
         return sets
+    count = prod(shape) // max(prod(kept), 1)
+    if 0 < count * len(sets) <= 4 * MOST:
+        each = [[slice(i, i + 1) for i in range(n)] if a in gone else [slice(None)] for a, n in enumerate(shape)]
+        parts = _distinct(tuple([Part(p.rows[at], p.base) for p in sets for at in product(*each)]))
+        if len(parts) <= MOST:
+            return parts
     to = np.broadcast_to(np.arange(prod(kept)).reshape(kept), shape).ravel()
     return collected(sets, to, None, kept, width)
 
@@ -113,7 +133,7 @@ def matrix(sets: Sets, width: int) -> Any:
     """The sets as the rows of a matrix of truths, columns in order."""
     alone = [p.rows.ravel() for p in sets if p.base is None]
     size = sets[0].rows.size
-    total = _sorted(alone, width) if alone else None
+    total: Any = _sorted(alone, width) if alone else None
     for p in sets:
         if p.base is None:
             continue

@@ -35,10 +35,13 @@ class Pattern(NamedTuple):
     """For each output, the matrix of truths: a row for each element, a column for each element of the moving inputs.
 
     It holds as long as the inputs in `asked` (their numbers, and values) are what they were: arrays of indices.
+    `moved` are the values that are nothing but elements of the moving inputs, or zeros, in another order, where
+    anything else reads them: for each element the number of the column, from 1; 0 is a zero.
     """
 
     matrices: list[Any]
     asked: dict[int, Array]
+    moved: dict[Var, Array]
 
 
 def pattern(program: Program, moving: Sequence[int], values: Sequence[Any]) -> Pattern:
@@ -56,18 +59,31 @@ def pattern(program: Program, moving: Sequence[int], values: Sequence[Any]) -> P
     known = _Known(program, values)
     last = {a: n for n, e in enumerate(program.equations) for a in e.inputs}
     kept = set(program.outputs)
+    pure: dict[Atom, Array] = {a: s[0].rows for a, s in sets.items()}
+    read = set(program.outputs)  # what something reads that does not only move it
     for n, e in enumerate(program.equations):
         given = [sets.get(a, ()) for a in e.inputs]
         if any(given):
-            sets.update(zip(e.outputs, _through(e, given, known, width), strict=True))
+            found = _through(e, given, known, width)
+            sets.update(zip(e.outputs, found, strict=True))
+            if _only_moves(e) and all([a in pure or not s for a, s in zip(e.inputs, given, strict=True)]):
+                pure.update({v: s[0].rows for v, s in zip(e.outputs, found, strict=True) if len(s) == 1})
+            if not all([v in pure for v in e.outputs]):
+                read.update(e.inputs)
             for a in set(e.inputs):
                 if last[a] == n and a not in kept:
                     sets.pop(a, None)
     matrices = []
     for a in program.outputs:
-        found = sets.get(a, ())
-        matrices.append(matrix(found, width) if found else csr_array((a.type.size, width), dtype=bool))
-    return Pattern(matrices, known.asked)
+        s = sets.get(a, ())
+        matrices.append(matrix(s, width) if s else csr_array((a.type.size, width), dtype=bool))
+    moved = {v: rows for v, rows in pure.items() if v in read and isinstance(v, Var)}
+    return Pattern(matrices, known.asked, moved)
+
+
+def _only_moves(e: Equation) -> bool:
+    """Whether every element of the result is one of an operand, or zero."""
+    return (isinstance(e.op, Linear) and e.op.picks) or e.op.only_moves(**e.params)
 
 
 def _through(e: Equation, given: list[Sets], known: _Known, width: int) -> list[Sets]:
@@ -214,22 +230,22 @@ def _rearranged(op: Linear, e: Equation, given: list[Sets], known: _Known, width
             return op.evaluate(*[operands[i] for i in range(len(e.inputs))], **e.params)
 
         return moved([given[i] for i in along], move, [e.inputs[i].type.shape for i in along])
-    found = []
+    pieces = []
     inputs = [others[i] if i in others else np.zeros(a.type.shape, bool) for i, a in enumerate(e.inputs)]
     shape = e.output.type.shape
     places = np.arange(1, 1 + prod(shape)).reshape(shape)
     for i in along:
         to = np.asarray(op.adjoint(places, inputs, (i,), **e.params)[i]).ravel() - 1
         some = np.flatnonzero(to >= 0)
-        found.append(collected(given[i], to[some], some, shape, width))
-    return union(found, width)
+        pieces.append(collected(given[i], to[some], some, shape, width))
+    return union(pieces, width)
 
 
 # --- values that are known --------------------------------------------------------------------------------------------
 
 
 class _Known:
-    """Values that are the same at every call (`fixed`), and those that are so while some whole numbers are (`value`)."""
+    """Values that are the same at every call (`fixed`), or as long as some whole numbers are (`value`)."""
 
     def __init__(self, program: Program, values: Sequence[Any]) -> None:
         self.values: dict[Atom, Array] = {}

@@ -10,14 +10,14 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from ..analyze import colouring
-from ..analyze.sparsity import pattern
+from ..analyze.sparsity import Pattern, pattern
 from ..errors import ArgumentError, DtypeError
 from ..execute import Executable, evaluate
 from ..ir import Program
 from ..trace.recorder import Traced
 from ..transform.forward import Derived, forward
 from ..transform.reverse import reverse
-from ..transform.sparse import Entries, Sweep, compressed
+from ..transform.sparse import Entries, Sweep, compressed, reseeded
 from .call import Call
 from .matrices import derivatives_only, gradient
 
@@ -73,7 +73,7 @@ def _evaluated(call: Call, what: str, make: Make) -> list[list[Any]]:
         raise ArgumentError(
             f"a sparse {what} is a SciPy matrix, which can't be recorded: it is computed inside of another recorded"
             " function",
-            hint=f"leave sparse=True out, or multiply by jvp, vjp or hvp: no matrix is formed then",
+            hint="leave sparse=True out, or multiply by jvp, vjp or hvp: no matrix is formed then",
         )
     plans: list[Plan] = call.derived((f"sparse {what}", call.wanted), lambda program: [])
     plan = next((p for p in plans if p.fits(inputs)), None)
@@ -105,7 +105,7 @@ class _Layout:
 def _jacobian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Plan:
     outs, ins = _Layout([a.type for a in program.outputs]), _Layout([program.inputs[i].type for i in wanted])
     onward = derivatives_only(forward(program, wanted))
-    whole, asked = _whole(onward, inputs, ins, outs)
+    whole, read = _whole(onward, inputs, ins, outs)
     by_columns = colouring.columns(whole, ins.sizes)
     assert by_columns is not None
     count = int(by_columns.max(initial=-1)) + 1
@@ -115,7 +115,7 @@ def _jacobian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[A
         by_rows = colouring.columns(whole.T.tocsr(), outs.sizes, (count - 1) / BACKWARD)
     i, j = _coordinates(whole)
     if by_rows is None:
-        sweeps = [Sweep(onward.program, ins.split(by_columns), count)]
+        sweeps = [_forward_sweep(onward.program, len(inputs), read, by_columns)]
         source, place = outs.array[i], by_columns[j] * np.take(outs.sizes, outs.array[i]) + outs.within[i]
         found = onward.present
     else:
@@ -123,7 +123,7 @@ def _jacobian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[A
         sweeps = [Sweep(back.program, outs.split(by_rows), int(by_rows.max(initial=-1)) + 1)]
         source, place = ins.array[j], by_rows[i] * np.take(ins.sizes, ins.array[j]) + ins.within[j]
         found = back.present
-    return _plan(program, whole, sweeps, [(0, k) for k in found], source, place, outs, ins, asked)
+    return _plan(program, whole, sweeps, [(0, k) for k in found], source, place, outs, ins, read.asked)
 
 
 def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Plan:
@@ -131,7 +131,7 @@ def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[An
     second = derivatives_only(forward(first.program, wanted))
     present = tuple([None if k is None else second.present[k] for k in first.present])
     layout = _Layout([program.inputs[i].type for i in wanted])
-    whole, asked = _whole(Derived(second.program, present), inputs, layout, layout)
+    whole, read = _whole(Derived(second.program, present), inputs, layout, layout)
     whole = _symmetric(whole, np.array([k is not None for k in present], bool)[layout.array])
     colours = colouring.star(whole, layout.sizes)
     i, j = _coordinates(whole)
@@ -144,11 +144,20 @@ def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[An
     order = below[np.searchsorted(key[below], key)]
     row, column = np.where(clear[order], row, column), np.where(clear[order], column, row)
     place = colours[column] * np.take(layout.sizes, layout.array[row]) + layout.within[row]
-    sweeps = [Sweep(second.program, layout.split(colours), int(colours.max(initial=-1)) + 1)]
-    return _plan(program, whole, sweeps, [(0, k) for k in present], layout.array[row], place, layout, layout, asked)
+    sweeps = [_forward_sweep(second.program, len(inputs), read, colours)]
+    return _plan(
+        program, whole, sweeps, [(0, k) for k in present], layout.array[row], place, layout, layout, read.asked
+    )
 
 
-def _whole(found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layout) -> tuple[Any, dict[int, Array]]:
+def _forward_sweep(program: Program, given: int, read: Pattern, colours: Array) -> Sweep:
+    """Where tangents are only moved, colours can be: the moving is done now, and not at every call."""
+    coloured = np.append(colours, -1)
+    seeds = [coloured[rows.ravel() - 1] for rows in read.moved.values()]
+    return Sweep(reseeded(program, given, tuple(read.moved)), seeds, int(colours.max(initial=-1)) + 1)
+
+
+def _whole(found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layout) -> tuple[Any, Pattern]:
     """The pattern of all matrices together: those side by side that belong to one result."""
     given = len(inputs)
     read = pattern(found.program, range(given, given + len(columns.sizes)), inputs)
@@ -162,7 +171,7 @@ def _whole(found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layou
         at += p.nnz
     indices = np.concatenate([p.indices for p in parts]) if parts else np.zeros(0, np.intp)
     data = np.ones(len(indices), bool)
-    return csr_array((data, indices, np.concatenate(indptr)), shape=(rows.total, columns.total)), read.asked
+    return csr_array((data, indices, np.concatenate(indptr)), shape=(rows.total, columns.total)), read
 
 
 def _symmetric(whole: Any, kept: Array) -> Any:
@@ -185,7 +194,8 @@ def _plan(
     place: Array, rows: _Layout, columns: _Layout, asked: dict[int, Array],
 ) -> Plan:  # fmt: skip
     """Entry k of the whole is element `place[k]` of the sweeps' output number `source[k]`, taken flat."""
-    blocks, matrices = [], []
+    blocks: list[list[Block]] = []
+    matrices: list[Entries] = []
     i, j = _coordinates(whole)
     for low, high in rows.stretches:
         row = []
@@ -215,7 +225,7 @@ def _entries(
         sweep, output = outputs[k]
         assert output is not None
         starts[k] = at
-        at += sweeps[sweep].count * sweeps[sweep].program.outputs[output].type.size
+        at += sweeps[sweep].width * sweeps[sweep].program.outputs[output].type.size
         found.append((sweep, output))
     return Entries(tuple(found), starts[source] + place)
 

@@ -177,8 +177,8 @@ def test_a_loop_of_shifts_stays_small():
 
 
 def test_a_matrix_that_is_full_and_large_is_refused():
-    with patch.object(index_sets, "LARGEST", 99), pytest.raises(ArgumentError, match="not sparse: 10 x 10"):
-        _pattern(lambda x: x / np.sum(x), np.linspace(1, 2, 10))
+    with patch.object(index_sets, "LARGEST", 99), pytest.raises(ArgumentError, match="not sparse: 200 x 200"):
+        _pattern(lambda x: x / np.sum(x), np.linspace(1, 2, 200))
 
 
 # --- the tests are tested ---------------------------------------------------------------------------------------------

@@ -144,6 +144,8 @@ def alone(pattern: Any, colours: Array) -> Array:
     rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
     mine = colours[pattern.indices]
     count = int(colours.max(initial=0)) + 2
+    if _distinct(rows, mine + 1, count):
+        return np.asarray(mine >= 0)
     key = rows * count + mine + 1
     if pattern.shape[0] * count <= TABLE:
         times = np.bincount(key)[key]

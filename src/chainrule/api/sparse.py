@@ -135,14 +135,13 @@ def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[An
     whole = _symmetric(whole, np.array([k is not None for k in present], bool)[layout.array])
     colours = colouring.star(whole, layout.sizes)
     i, j = _coordinates(whole)
-    # an entry below the diagonal stands alone in its row, or its mirror image does; above, as below
+    # of an entry and its mirror image one is read, for both: that below the diagonal if it stands alone in its row
+    numbers = csr_array((np.arange(whole.nnz), whole.indices, whole.indptr), shape=whole.shape)
+    below = np.where(i >= j, numbers.data, numbers.T.tocsr().data)
+    clear = colouring.alone(whole, colours)[below]
     row, column = np.maximum(i, j), np.minimum(i, j)
-    clear = colouring.alone(whole, colours)
-    below = np.flatnonzero(i >= j)
-    order = np.empty(whole.nnz, np.intp)  # of each entry, that on or below the diagonal
-    key = row * layout.total + column
-    order = below[np.searchsorted(key[below], key)]
-    row, column = np.where(clear[order], row, column), np.where(clear[order], column, row)
+    if not clear.all():
+        row, column = np.where(clear, row, column), np.where(clear, column, row)
     place = colours[column] * np.take(layout.sizes, layout.array[row]) + layout.within[row]
     sweeps = [_forward_sweep(second.program, len(inputs), read, colours)]
     return _plan(
@@ -176,7 +175,9 @@ def _whole(found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layou
 
 def _symmetric(whole: Any, kept: Array) -> Any:
     """The pattern with its mirror image; without the rows (and columns) of arrays whose derivative is zero by rule."""
-    both = whole + whole.T.tocsr()
+    mirrored = whole.T.tocsr()
+    same = np.array_equal(whole.indptr, mirrored.indptr) and np.array_equal(whole.indices, mirrored.indices)
+    both = whole if same else whole + mirrored
     if not kept.all():
         i, j = _coordinates(both)
         some = kept[i] & kept[j]
@@ -196,17 +197,20 @@ def _plan(
     """Entry k of the whole is element `place[k]` of the sweeps' output number `source[k]`, taken flat."""
     blocks: list[list[Block]] = []
     matrices: list[Entries] = []
-    i, j = _coordinates(whole)
+    j = whole.indices
     for low, high in rows.stretches:
         row = []
-        of_rows = slice(whole.indptr[low], whole.indptr[high])
+        first, last = whole.indptr[low], whole.indptr[high]
+        indptr = whole.indptr[low : high + 1] - first
         for left, right in columns.stretches:
-            chosen: Any = of_rows
+            chosen: Any = slice(first, last)
             if len(columns.stretches) > 1:
-                chosen = of_rows.start + np.flatnonzero((j[of_rows] >= left) & (j[of_rows] < right))
+                inside = (j[first:last] >= left) & (j[first:last] < right)
+                chosen = first + np.flatnonzero(inside)
+                indptr = np.concatenate([[0], np.cumsum(inside)])[whole.indptr[low : high + 1] - first]
+            template = _template(j[chosen] - left, indptr, (high - low, right - left))
             entries = _entries(source[chosen], place[chosen], outputs, sweeps)
-            shape = (high - low, right - left)
-            row.append(Block(len(matrices) if entries else None, _template(i[chosen] - low, j[chosen] - left, shape)))
+            row.append(Block(len(matrices) if entries else None, template))
             if entries:
                 matrices.append(entries)
         blocks.append(row)
@@ -217,9 +221,11 @@ def _entries(
     source: Array, place: Array, outputs: Sequence[tuple[int, int | None]], sweeps: Sequence[Sweep]
 ) -> Entries | None:
     """Where to find entries; the outputs that are needed are laid end to end."""
-    used = np.unique(source).tolist()
-    if not used:
+    if not len(source):
         return None
+    if len(outputs) == 1 and outputs[0][1] is not None:
+        return Entries(((outputs[0][0], outputs[0][1]),), place)
+    used = np.unique(source).tolist()
     starts, at, found = np.zeros(len(outputs), np.intp), 0, []
     for k in used:
         sweep, output = outputs[k]
@@ -230,10 +236,9 @@ def _entries(
     return Entries(tuple(found), starts[source] + place)
 
 
-def _template(rows: Array, columns: Array, shape: tuple[int, int]) -> Any:
+def _template(columns: Array, indptr: Array, shape: tuple[int, int]) -> Any:
     """The pattern, to be shared by all results: nobody may write into it."""
-    indptr = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=shape[0]))])
     made = csr_array((np.zeros(len(columns)), columns, indptr), shape=shape)
-    assert made.has_canonical_format
+    made.sum_duplicates()  # there are none: it finds out that columns are in order
     made.indices.flags.writeable = made.indptr.flags.writeable = False
     return made

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -11,18 +13,20 @@ from scipy.sparse import csr_array
 
 from ..analyze import colouring
 from ..analyze.sparsity import Pattern, pattern
-from ..errors import ArgumentError, DtypeError
-from ..execute import Executable, evaluate
+from ..errors import ArgumentError
 from ..ir import Program
 from ..trace.recorder import Traced
+from ..trace.tree import Tree, flatten
 from ..transform.forward import Derived, forward
 from ..transform.reverse import reverse
+from ..transform.smooth import smooth
 from ..transform.sparse import Entries, Sweep, compressed, reseeded
-from .call import Call
-from .matrices import derivatives_only, gradient
+from .call import Call, Function, Wrt
+from .matrices import derivatives_only, gradient, refuse_integers
+from .planned import Reading, spliced, transformed
 
 Array = np.ndarray[Any, Any]
-KEPT = 8  # plans for one recording: one for each of several arrays of indices
+KEPT = 8  # patterns of one recording: one for each of several arrays of indices
 BACKWARD = 1.5  # what a product in reverse mode costs, in forward mode ones
 
 
@@ -40,10 +44,11 @@ class Block(NamedTuple):
         return made
 
 
-class Plan(NamedTuple):
-    """How to compute the matrices of one recording, as long as the inputs in `asked` have these values."""
+@dataclass(frozen=True, eq=False)
+class Matrices:
+    """The matrices of one recording, as long as the inputs in `asked` have these values."""
 
-    run: Executable
+    program: Program  # its outputs are their entries
     blocks: list[list[Block]]
     asked: dict[int, Array]
 
@@ -51,23 +56,64 @@ class Plan(NamedTuple):
         return all([np.array_equal(inputs[i], x) for i, x in self.asked.items()])
 
 
-Make = Callable[[Program, tuple[int, ...], Sequence[Any]], Plan]
+@dataclass(frozen=True, eq=False)
+class Arranged:
+    """The same in the structure that the caller gets: it comes with its entries, as the one key of a dict."""
+
+    matrices: Matrices
+    blocks: list[Block]
+    tree: Tree
+
+    def filled(self, outputs: Sequence[Array]) -> Any:
+        if self.tree.kind is None:
+            return self.blocks[0].filled(outputs)
+        return self.tree.build([block.filled(outputs) for block in self.blocks])
 
 
-def jacobian_matrices(call: Call) -> list[list[Any]]:
-    """For each array that the function returns, the matrix for each differentiated one."""
-    for t in (a.type for a in call.program.outputs):
-        if not t.differentiable:
-            raise DtypeError(f"a Jacobian needs real results; the function returns {t}")
-    return _evaluated(call, "jacobian", _jacobian_plan)
+Make = Callable[[Program, tuple[int, ...], Sequence[Any]], Matrices]
+Rows = list[list[int]]
 
 
-def hessian_matrices(call: Call) -> list[list[Any]]:
-    """For each differentiated array, the matrix for each of them."""
-    return _evaluated(call, "hessian", _hessian_plan)
+def jacobian(f: Function, wrt: Wrt) -> Function:
+    """The transformation with `sparse=True`."""
+    return _function(
+        f, wrt, "jacobian", refuse_integers, _jacobian_matrices,
+        lambda call, rows: call.recording.result.build([call.arranged(row) for row in rows]),
+    )  # fmt: skip
 
 
-def _evaluated(call: Call, what: str, make: Make) -> list[list[Any]]:
+def hessian(f: Function, wrt: Wrt) -> Function:
+    """The transformation with `sparse=True`."""
+    return _function(
+        f, wrt, "hessian", lambda call: call.scalar("a Hessian"), _hessian_matrices,
+        lambda call, rows: call.arranged([call.arranged(row) for row in rows]),
+    )  # fmt: skip
+
+
+def _function(
+    f: Function, wrt: Wrt, what: str, check: Callable[[Call], None], make: Make, arrange: Callable[[Call, Rows], Any]
+) -> Function:
+    def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
+        call = Call(f, args, options, wrt)
+        check(call)
+        found = _arranged(call, what, make, arrange)
+        return Reading(
+            call.recording, (what, found), lambda inputs: {found: spliced(found.matrices.program, inputs)},
+            call.leaves, None if found.matrices.asked else call.given_as(args, options),
+        )  # fmt: skip
+
+    entries = transformed(f, (f"sparse {what}", repr(wrt)), read)
+
+    @functools.wraps(f)
+    def matrix(*args: Any, **options: Any) -> Any:
+        ((found, outputs),) = entries(*args, **options).items()
+        return found.filled(outputs)
+
+    return matrix
+
+
+def _arranged(call: Call, what: str, make: Make, arrange: Callable[[Call, Rows], Any]) -> Arranged:
+    """The matrices for the call's values: known, or made."""
     inputs = call.inputs
     if any(isinstance(x, Traced) for x in inputs):
         raise ArgumentError(
@@ -75,17 +121,23 @@ def _evaluated(call: Call, what: str, make: Make) -> list[list[Any]]:
             " function",
             hint="leave sparse=True out, or multiply by jvp, vjp or hvp: no matrix is formed then",
         )
-    plans: list[Plan] = call.derived((f"sparse {what}", call.wanted), lambda program: [])
-    plan = next((p for p in plans if p.fits(inputs)), None)
-    if plan is None:
-        plan = call.derived_now(lambda program: make(program, call.wanted, inputs))
-        plans.insert(0, plan)
-        del plans[KEPT:]
-    outputs = evaluate(plan.run, inputs)
-    return [[block.filled(outputs) for block in row] for row in plan.blocks]
+    derived = call.recording.derived
+    known: list[Arranged] = derived.setdefault((f"sparse {what}", call.wanted, call.single), [])
+    found = next((a for a in known if a.matrices.fits(inputs)), None)
+    if found is None:
+        matrices = make(smooth(call.program), call.wanted, inputs)
+        blocks = [block for row in matrices.blocks for block in row]
+        numbers = np.arange(len(blocks)).reshape(len(matrices.blocks), -1).tolist()
+        order, tree = flatten(arrange(call, numbers))
+        found = Arranged(matrices, [blocks[k] for k in order], tree)
+        known.insert(0, found)
+        for old in known[KEPT:]:
+            derived.pop((what, old), None)
+        del known[KEPT:]
+    return found
 
 
-# --- plans ------------------------------------------------------------------------------------------------------------
+# --- what is computed ------------------------------------------------------------------------------------------------
 
 
 class _Layout:
@@ -102,7 +154,7 @@ class _Layout:
         return [colours[low:high] for low, high in self.stretches]
 
 
-def _jacobian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Plan:
+def _jacobian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Matrices:
     outs, ins = _Layout([a.type for a in program.outputs]), _Layout([program.inputs[i].type for i in wanted])
     onward = derivatives_only(forward(program, wanted))
     whole, read = _whole(onward, inputs, ins, outs)
@@ -123,10 +175,10 @@ def _jacobian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[A
         sweeps = [Sweep(back.program, outs.split(by_rows), int(by_rows.max(initial=-1)) + 1)]
         source, place = ins.array[j], by_rows[i] * np.take(ins.sizes, ins.array[j]) + ins.within[j]
         found = back.present
-    return _plan(program, whole, sweeps, [(0, k) for k in found], source, place, outs, ins, read.asked)
+    return _matrices(program, whole, sweeps, [(0, k) for k in found], source, place, outs, ins, read.asked)
 
 
-def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Plan:
+def _hessian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Matrices:
     first = gradient(program, wanted)
     second = derivatives_only(forward(first.program, wanted))
     present = tuple([None if k is None else second.present[k] for k in first.present])
@@ -144,7 +196,7 @@ def _hessian_plan(program: Program, wanted: tuple[int, ...], inputs: Sequence[An
         row, column = np.where(clear, row, column), np.where(clear, column, row)
     place = colours[column] * np.take(layout.sizes, layout.array[row]) + layout.within[row]
     sweeps = [_forward_sweep(second.program, len(inputs), read, colours)]
-    return _plan(
+    return _matrices(
         program, whole, sweeps, [(0, k) for k in present], layout.array[row], place, layout, layout, read.asked
     )
 
@@ -190,10 +242,10 @@ def _coordinates(whole: Any) -> tuple[Array, Array]:
     return np.repeat(np.arange(whole.shape[0]), np.diff(whole.indptr)), whole.indices.astype(np.intp)
 
 
-def _plan(
+def _matrices(
     program: Program, whole: Any, sweeps: Sequence[Sweep], outputs: Sequence[tuple[int, int | None]], source: Array,
     place: Array, rows: _Layout, columns: _Layout, asked: dict[int, Array],
-) -> Plan:  # fmt: skip
+) -> Matrices:  # fmt: skip
     """Entry k of the whole is element `place[k]` of the sweeps' output number `source[k]`, taken flat."""
     blocks: list[list[Block]] = []
     matrices: list[Entries] = []
@@ -214,7 +266,7 @@ def _plan(
             if entries:
                 matrices.append(entries)
         blocks.append(row)
-    return Plan(Executable(compressed(program, sweeps, matrices)), blocks, asked)
+    return Matrices(compressed(program, sweeps, matrices), blocks, asked)
 
 
 def _entries(

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..ir import ArrayType, Atom, Const, Program, Var, without_dead_code
 from ..ops import table
-from ..ops.arithmetic import convert
+from ..ops.arithmetic import where
 from ..ops.contraction import Spec, contract
 from ..ops.indexing import gather
 from ..ops.op import apply
@@ -88,7 +88,8 @@ def _seed(recorder: Recorder, colours: Array, type: ArrayType, count: int) -> Va
     (own,) = recorder.emit(contract, (Const(colours),), {"spec": everywhere}, None)
     (row,) = recorder.emit(contract, (Const(counted),), {"spec": numbers}, None)
     (same,) = recorder.emit(_EQUAL, (own, row), {}, None)
-    return recorder.emit(convert, (same,), {"dtype": type.dtype}, None)[0]
+    one, zero = Const(np.ones((), type.dtype)), Const(np.zeros((), type.dtype))
+    return recorder.emit(where, (same, one, zero), {}, None)[0]
 
 
 def _entries(recorder: Recorder, swept: Sequence[Sequence[Atom]], entries: Entries) -> Atom:

@@ -71,8 +71,9 @@ def _index_example(rng: np.random.Generator) -> Any:
 gather: Linear = Linear(
     "gather", _gather, lambda x, index: ArrayType((*x.shape[:-2], *index.shape[-1:], x.shape[-1]), x.dtype),
     lambda g, inputs, wanted: {0: apply(scatter_add, g, inputs[1], n=shape_of(inputs[0])[-2])},
-    along=(0,), notation=Notation("index", "", "", ""), rule="selection", examples=_index_example,
-    increasing=True, ulps=0, picks=True, joins=lambda x, index: ((-2,), ()),
+    along=(0,), picks=True, joins=lambda x, index: ((-2,), ()),
+    notation=Notation("index", "", "", ""), rule="selection", examples=_index_example,
+    increasing=True, ulps=0,
 )  # fmt: skip
 scatter_add: Linear = Linear(
     "scatter_add", _scatter_add, lambda g, index, *, n: _rows(g, index, n),

@@ -43,14 +43,14 @@ class Op:
     switch: Callable[..., Any] | None = field(default=None, kw_only=True)
     # from an Enclosure of each operand, the least and the largest value: where the derivative does not say it
     bounds: Callable[..., Any] | None = field(default=None, kw_only=True)
+    # for each operand, from their types and the params, the axes (from the end) along which a result depends on all of
+    # its elements: along the others it depends on those of its own row. None: it may depend on every element
+    joins: Callable[..., tuple[tuple[int, ...], ...]] | None = field(default=None, kw_only=True)
     increasing: bool = field(default=False, kw_only=True)  # never falls as real operands rise, jumps included
     ulps: float = field(default=4.0, kw_only=True)  # how far a computed value may be off, in units of the last place
     cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
     # 1: convex in all real operands together, -1: concave; of one operand, the derivative says it unless it jumps
     curved: int = field(default=0, kw_only=True)
-    # for each operand, from their types and the params, the axes (from the end) along which a result depends on all of
-    # its elements: along the others it depends on those of its own row. None: it may depend on every element
-    joins: Callable[..., tuple[tuple[int, ...], ...]] | None = field(default=None, kw_only=True)
 
     aligned = False  # whether all operands have the shape of the result
     outputs = 1  # how many results

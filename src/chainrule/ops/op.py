@@ -44,6 +44,9 @@ class Op:
     switch: Callable[..., Any] | None = field(default=None, kw_only=True)
     # from an Enclosure of each operand, the least and the largest value: where the derivative does not say it
     bounds: Callable[..., Any] | None = field(default=None, kw_only=True)
+    # for each operand, from their types and the params, the axes (from the end) along which a result depends on all of
+    # its elements: along the others it depends on those of its own row. None: it may depend on every element
+    joins: Callable[..., tuple[tuple[int, ...], ...]] | None = field(default=None, kw_only=True)
     increasing: bool = field(default=False, kw_only=True)  # never falls as real operands rise, jumps included
     ulps: float = field(default=4.0, kw_only=True)  # how far a computed value may be off, in units of the last place
     cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
@@ -370,6 +373,8 @@ class Linear(Op):
     adjoint: Callable[..., dict[int, Value]]
     along: tuple[int, ...] | None = field(default=None, kw_only=True)  # None: all operands
     moves: bool = field(default=False, kw_only=True)  # every element of the result is one of the operand, or zero
+    picks: bool = field(default=False, kw_only=True)  # … is one of the operands `along`, or zero
+    drops: bool = field(default=False, kw_only=True)  # every element goes to one place at most, and is added there
     cost: float | Callable[..., float] = field(default=0.0, kw_only=True)  # most only move numbers
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
 

@@ -36,7 +36,7 @@ def _has_slopes(op: Op) -> bool:
     if not case.moving:
         return False
     found = op.evaluate(*case.args, **case.params)
-    found = found if op.outputs > 1 else (found,)
+    found = found if isinstance(found, tuple) else (found,)
     return any(np.asarray(y).dtype.kind == "f" for y in found)
 
 
@@ -167,7 +167,7 @@ def leading_axis_reversed(op: Op) -> Op | None:
     """Acts on a leading axis, of rows or not."""
     case = claims.cases(op)[0]
     found = op.evaluate(*case.args, **case.params)
-    first = np.asarray(found[0] if op.outputs > 1 else found)
+    first = np.asarray(found[0] if isinstance(found, tuple) else found)
     if first.dtype.kind == "b" or not first.size or (isinstance(op, Elementwise) and _is_zero(op)):
         return None
     return _evaluating(op, lambda y: np.flip(y, 0) if np.ndim(y) else y)

@@ -181,7 +181,12 @@ def recording_of(
     if not callable(function):
         raise ArgumentError(f"a function is needed, not {type(function).__name__}")
     this = id(function.__self__) if isinstance(function, types.MethodType) else 0
-    key = (this, tree, arrange, tuple([leaf.key() if isinstance(leaf, Static) else kind_and_type(leaf) for leaf in leaves]))
+    key = (
+        this,
+        tree,
+        arrange,
+        tuple([leaf.key() if isinstance(leaf, Static) else kind_and_type(leaf) for leaf in leaves]),
+    )
     with _lock:
         table = _table(function)
         found = list(table.get(key, ()))

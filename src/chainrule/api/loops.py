@@ -172,7 +172,9 @@ def _name(f: Any) -> str:
     return getattr(f, "__name__", type(f).__name__)
 
 
-def _recorded(f: Any, args: tuple[Any, ...], leaves: Sequence[Any], arrange: Callable[[Any], Any], what: str) -> Recorded:
+def _recorded(
+    f: Any, args: tuple[Any, ...], leaves: Sequence[Any], arrange: Callable[[Any], Any], what: str
+) -> Recorded:
     """`f` on arguments like these, with `leaves` for theirs."""
     if not callable(f):
         raise ArgumentError(f"{what} is a function, not {type(f).__name__}")
@@ -331,7 +333,8 @@ def _length(rows: Sequence[Any], paths: Sequence[str], length: Any) -> int:
             continue
         if isinstance(x, (Static, float)) or not x.shape:
             raise ArgumentError(
-                f"`{path}` has no leading axis to step along", hint="xs holds arrays: np.array([…]) of a list of numbers"
+                f"`{path}` has no leading axis to step along",
+                hint="xs holds arrays: np.array([…]) of a list of numbers",
             )
         sizes[path] = x.shape[0]
     if length is not None:

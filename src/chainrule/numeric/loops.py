@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import DtypeError
 from ..execute import Executable
-from ..ir import Program
+from ..ir import Program, Var
 from ..ops.control import ALGORITHMS, Body
 from ..transform.steps import pulled
 
@@ -45,11 +46,13 @@ def runner(body: Body) -> Runner:
     return made
 
 
-def _typed(values: Values, program: Program) -> list[Any]:
-    return [
-        x if getattr(x, "dtype", None) == v.type.dtype else np.asarray(x, v.type.dtype)
-        for x, v in zip(values, program.inputs, strict=False)
-    ]
+def _typed(values: Values, inputs: Sequence[Var]) -> list[Any]:
+    """The values as a Program takes them: Python numbers become arrays."""
+    typed = [x if hasattr(x, "dtype") else np.asarray(x, v.type.dtype) for x, v in zip(values, inputs, strict=True)]
+    for x, v in zip(typed, inputs, strict=True):
+        if x.dtype != v.type.dtype:
+            raise DtypeError(f"a loop's step takes {v.type}, and is given {x.dtype}")
+    return typed
 
 
 def _results(values: Values) -> Any:
@@ -68,8 +71,8 @@ def _noted(body: Body, compute: Callable[[], Any]) -> Any:
 
 def _scan(*operands: Any, body: Body, fixed: int, carried: int, length: int, backwards: bool, cut: bool) -> Any:
     start, step = fixed + carried, runner(body)
-    constants, carries = operands[:fixed], _typed(operands[:start], body.program)[fixed:]
-    xs = operands[start:]
+    values = _typed(operands, body.program.inputs)
+    constants, carries, xs = values[:fixed], values[fixed:start], values[start:]
     types = [a.type for a in body.program.outputs[carried:]]
     ys = [np.empty((length, *t.shape), t.dtype) for t in types]
     order = range(length - 1, -1, -1) if backwards else range(length)
@@ -92,7 +95,8 @@ def _scan(*operands: Any, body: Body, fixed: int, carried: int, length: int, bac
 
 def _while(*operands: Any, test: Body, body: Body, fixed: int) -> Any:
     goes_on, step = runner(test), runner(body)
-    constants, carries = operands[:fixed], _typed(operands, body.program)[fixed:]
+    values = _typed(operands, body.program.inputs)
+    constants, carries = values[:fixed], values[fixed:]
 
     def compute() -> Any:
         now: Values = carries
@@ -105,7 +109,8 @@ def _while(*operands: Any, test: Body, body: Body, fixed: int) -> Any:
 
 def _cond(predicate: Any, *operands: Any, yes: Body, no: Body) -> Any:
     taken = yes if predicate else no
-    return _noted(taken, lambda: _results(runner(taken)(*operands)))
+    values = _typed(operands, taken.program.inputs)
+    return _noted(taken, lambda: _results(runner(taken)(*values)))
 
 
 def _while_back(
@@ -114,10 +119,11 @@ def _while_back(
     """Run the loop, keep carries at some steps, and walk back, a segment at a time."""
     p, goes_on, step = body.program, runner(test), runner(body)
     n, carried = len(p.inputs), len(p.outputs)
-    constants, carries = operands[:fixed], _typed(operands[:n], p)[fixed:]
+    values = _typed(operands[:n], p.inputs)
+    constants, carries = values[:fixed], values[fixed:]
     back = pulled(body, fixed, carried, tuple(j in seeded for j in range(carried)), tuple(i in asked for i in range(n)))
     pull = runner(back.body)
-    gs = dict(zip(seeded, operands[n:], strict=True))
+    gs = dict(zip(seeded, _typed(operands[n:], [p.inputs[fixed + j] for j in seeded]), strict=True))
 
     def zero(i: int) -> Any:
         return np.zeros(p.inputs[i].type.shape, p.inputs[i].type.dtype)

@@ -197,9 +197,16 @@ def _scan_examples(rng: np.random.Generator) -> list[Any]:
 def _loop() -> dict[str, Any]:
     """While c < 2: c ← c + sin(w c)."""
     w, c, equations, turned = _step()
-    total, less_than, w2, c2 = Var(ArrayType()), Var(ArrayType((), _TRUTH)), Var(ArrayType(), "w"), Var(ArrayType(), "c")
+    total, less_than, w2, c2 = (
+        Var(ArrayType()),
+        Var(ArrayType((), _TRUTH)),
+        Var(ArrayType(), "w"),
+        Var(ArrayType(), "c"),
+    )
     equations.append(Equation(add, (c, turned), (total,), {}))
-    test = Program((w2, c2), (Equation(OPS["less"], (c2, Const(np.asarray(2.0))), (less_than,), {}),), (less_than,), "test")
+    test = Program(
+        (w2, c2), (Equation(OPS["less"], (c2, Const(np.asarray(2.0))), (less_than,), {}),), (less_than,), "test"
+    )
     return {"test": Body(test), "body": Body(Program((w, c), tuple(equations), (total,), "step")), "fixed": 1}
 
 
@@ -224,14 +231,14 @@ def _cond_examples(rng: np.random.Generator) -> list[Any]:
 # --- entries ----------------------------------------------------------------------------------------------------------
 
 scan = General(
-    "scan", algorithm("scan"), _scan_types, algorithm("scan pushforward"), algorithm("scan pullback"),
+    "scan", algorithm("scan"), _scan_types, pullback=algorithm("scan pullback"),
     results=lambda body, **rest: len(body.program.outputs), together=algorithm("scan together"),
     prepared=algorithm("scan prepared"), rows=algorithm("scan rows"), trimmed=_trim_scan,
     notation=call("scan"), rule="chain rule, step by step",
     cost=lambda *types, body, length, **rest: length * body.flops(), examples=_scan_examples,
 )  # fmt: skip
 while_loop = General(
-    "while_loop", algorithm("while"), _while_types, algorithm("while pushforward"), algorithm("while pullback"),
+    "while_loop", algorithm("while"), _while_types, pullback=algorithm("while pullback"),
     results=lambda body, **rest: len(body.program.outputs), together=algorithm("while together"),
     rows=algorithm("while rows"), trimmed=_trim_while, notation=call("while_loop"), rule="chain rule, step by step",
     # of one step: how many there are, nobody knows
@@ -244,7 +251,7 @@ while_loop_pullback = General(
     cost=lambda *types, test, body, **rest: test.flops() + 4 * body.flops(), examples=_while_pullback_examples,
 )  # fmt: skip
 cond = General(
-    "cond", algorithm("cond"), _cond_types, algorithm("cond pushforward"), algorithm("cond pullback"),
+    "cond", algorithm("cond"), _cond_types, pullback=algorithm("cond pullback"),
     results=lambda yes, no: len(yes.program.outputs), together=algorithm("cond together"), rows=algorithm("cond rows"),
     trimmed=_trim_cond, notation=call("cond"), rule="cases",
     cost=lambda *types, yes, no: max(yes.flops(), no.flops()), examples=_cond_examples,

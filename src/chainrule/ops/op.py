@@ -441,6 +441,8 @@ class General(Op):
         return (found,) if isinstance(found, ArrayType) else found
 
     def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
+        if self.together is not None:
+            return self.together(tangents, inputs, **params)[1]
         if self.pushforward is None:
             return (None,) * len(outputs)
         return self.pushforward(tangents, inputs, outputs, **params)

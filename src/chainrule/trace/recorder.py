@@ -127,7 +127,9 @@ class Recorder:
         if all([isinstance(a, Const) for a in atoms]):
             with np.errstate(all="ignore"):
                 value = op.evaluate(*[a.value for a in atoms if isinstance(a, Const)], **params)
-            return tuple(Traced(self, Const(v)) for v in value) if op.count(**params) > 1 else Traced(self, Const(value))
+            return (
+                tuple(Traced(self, Const(v)) for v in value) if op.count(**params) > 1 else Traced(self, Const(value))
+            )
         if op.aligned:
             self._align(atoms, where)
         outputs = self.emit(op, tuple(atoms), params, where)

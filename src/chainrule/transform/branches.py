@@ -72,10 +72,6 @@ def _together(tangents: Tangents, inputs: Sequence[Value], *, yes: Body, no: Bod
     return found[:n], [dots.get(i) for i in range(n)]
 
 
-def _pushforward(tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
-    return _together(tangents, inputs, **params)[1]
-
-
 @lru_cache(maxsize=512)
 def _pulled(yes: Body, no: Body, given: Flags, wanted: tuple[int, ...]) -> Branches:
     """(operands, cotangents of the given results) -> cotangents of the operands in `there`."""
@@ -122,13 +118,11 @@ def _rows(inputs: Sequence[Value], mapped: Flags, size: int, *, yes: Body, no: B
         outputs: Flags = (True,) * len(yes.program.outputs)
         one, other = (inlined(p, operands) for p in _rows_of(yes, no, flags, size, outputs))
         return [chosen(predicate, a, b) for a, b in zip(one, other, strict=True)], outputs
-    outputs = tuple(
-        a or b for a, b in zip(moved(yes.program, flags), moved(no.program, flags), strict=True)
-    )
+    outputs = tuple(a or b for a, b in zip(moved(yes.program, flags), moved(no.program, flags), strict=True))
     both = _rows_of(yes, no, flags, size, outputs)
     return branched(predicate, Body(both[0]), Body(both[1]), operands), outputs
 
 
 ALGORITHMS["cond together"], ALGORITHMS["cond rows"] = _together, _rows
-ALGORITHMS["cond pushforward"], ALGORITHMS["cond pullback"] = _pushforward, _pullback
+ALGORITHMS["cond pullback"] = _pullback
 assert lifted

@@ -111,10 +111,6 @@ def _together(
     return outputs, [moved.get(i) for i in range(len(outputs))]
 
 
-def _pushforward(tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
-    return _together(tangents, inputs, **params)[1]
-
-
 # --- backwards --------------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +232,6 @@ def _rows(
 
 
 ALGORITHMS["scan together"], ALGORITHMS["scan prepared"] = _together, _prepared
-ALGORITHMS["scan pushforward"], ALGORITHMS["scan pullback"] = _pushforward, _pullback
+ALGORITHMS["scan pullback"] = _pullback
 ALGORITHMS["scan rows"] = _rows
 assert positions

@@ -139,10 +139,6 @@ def _together(
     return found[: loop.carried], [dots.get(j) for j in range(loop.carried)]
 
 
-def _pushforward(tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
-    return _together(tangents, inputs, **params)[1]
-
-
 def _pullback(
     cotangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], wanted: Sequence[int], *, test: Body,
     body: Body, fixed: int,
@@ -268,7 +264,7 @@ def _back_rows(
 
 
 for _name, _rule in {
-    "while together": _together, "while pushforward": _pushforward, "while pullback": _pullback, "while rows": _rows,
+    "while together": _together, "while pullback": _pullback, "while rows": _rows,
     "while back pushforward": _back_pushforward, "while back pullback": _back_pullback, "while back rows": _back_rows,
 }.items():  # fmt: skip
     ALGORITHMS[_name] = _rule

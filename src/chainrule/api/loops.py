@@ -184,7 +184,7 @@ def _recorded(
     recording = recording_of(f, leaves, tree, labels, arrange)
     for i, _ in recording.asked:
         raise ArgumentError(
-            f"{_name(f)} asks for the very value of `{labels[i]}`, which is not the same at every step",
+            f"{_name(f)} asks for the very value of `{labels[i]}`, which changes from step to step",
             hint="a loop in Python has it: for …",
         )
     n = len(recording.dynamic)
@@ -193,7 +193,7 @@ def _recorded(
         for v, i in zip(program.inputs, recording.dynamic, strict=False):
             if v in read:
                 raise ArgumentError(
-                    f"the course of {_name(f)} depends on `{labels[i]}` (by a mask), which is not the same at every step",
+                    f"the course of {_name(f)} depends on `{labels[i]}` (by a mask), which changes from step to step",
                     hint="write np.where(mask, x, 0) instead of x[mask]",
                 )
     program = derived(recording, "loop", lambda p: simplify(Program(
@@ -445,8 +445,9 @@ def _agreeing(p: Program, q: Program, true_branch: Any, false_branch: Any) -> tu
                     a = apply(convert, Traced(recorder, a), dtype=b.type.dtype).atom
             outputs.append(a)
         changed.append(Program(program.inputs, tuple(recorder.equations), tuple(outputs), program.name))
+    one, other = _name(true_branch), _name(false_branch)
     for a, b in zip(changed[0].outputs, changed[1].outputs, strict=True):
-        text = f"the branches of cond return different types: {_name(true_branch)} {a.type}, {_name(false_branch)} {b.type}"
+        text = f"the branches of cond return different types: {one} {a.type}, {other} {b.type}"
         if a.type.shape != b.type.shape:
             raise ShapeError(text, hint="both branches return the same shapes")
         if a.type.dtype != b.type.dtype:

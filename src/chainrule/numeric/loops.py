@@ -20,7 +20,7 @@ Values = Sequence[Any]
 class Runner:
     """A Program for many calls in a row: the values go in as they came out, in the dtypes that are stated."""
 
-    __slots__ = ("executable", "exact", "program", "run")
+    __slots__ = ("exact", "executable", "program", "run")
 
     def __init__(self, program: Program) -> None:
         self.program = program

@@ -19,7 +19,7 @@ from .forward import forward
 from .loops import present
 from .reverse import reverse
 from .smooth import smooth
-from .steps import body_of, inlined, lifted, moved, positions, zeros
+from .steps import body_of, inlined, moved, positions, zeros
 from .while_loops import chosen
 
 
@@ -125,4 +125,3 @@ def _rows(inputs: Sequence[Value], mapped: Flags, size: int, *, yes: Body, no: B
 
 ALGORITHMS["cond together"], ALGORITHMS["cond rows"] = _together, _rows
 ALGORITHMS["cond pullback"] = _pullback
-assert lifted

@@ -5,7 +5,7 @@ long one is cut into segments, about as many as each has steps: only the carries
 others are computed again, a segment at a time. So memory grows as the square root of the number of steps, for about
 one more run of the loop. A loop of segments is a scan whose step is a scan, so nothing else has to be said.
 
-Griewank and Walther, "Algorithm 799: revolve", 2000; Chen et al., "Training deep nets with sublinear memory cost", 2016.
+Griewank & Walther, "Algorithm 799: revolve", 2000; Chen et al., "Training deep nets with sublinear memory cost", 2016.
 """
 
 from __future__ import annotations
@@ -21,13 +21,10 @@ from ..ir import ArrayType, Program, Var
 from ..ops.control import ALGORITHMS, Body
 from ..ops.loops import Flags, picked, reads, scan
 from ..ops.op import Tangents, Value, apply
-from ..ops.structure import reshape as spell_reshape
 from ..trace.recorder import Recorder
-from .steps import body_of, lifted, none_as_zero, positions, pulled, pushed, rows_of
+from .steps import body_of, lifted, none_as_zero, pulled, pushed, rows_of
 
 KEPT = 1 << 20  # bytes of carries that are kept rather than computed again
-
-assert spell_reshape
 
 
 class Tidy(NamedTuple):
@@ -234,4 +231,3 @@ def _rows(
 ALGORITHMS["scan together"], ALGORITHMS["scan prepared"] = _together, _prepared
 ALGORITHMS["scan pullback"] = _pullback
 ALGORITHMS["scan rows"] = _rows
-assert positions

@@ -214,7 +214,7 @@ def _rows_until_all_are_done(loop: Loop, mapped: Flags, size: int) -> Loop:
     body = body_of(inputs, Program((), tuple(recorder.equations), (), ""), [*both, still.atom], step.name)
     recorder = Recorder(quiet=True)
     given = [recorder.input(v.type, v.name) for v in inputs]
-    any_row = np.any(given[-1])
+    any_row: Any = np.any(given[-1])
     asked = body_of([g.variable for g in given], Program((), tuple(recorder.equations), (), ""), [any_row.atom], t.name)
     return Loop(asked, body, fixed)
 
@@ -263,8 +263,6 @@ def _back_rows(
     return outputs, (True,) * len(asked)
 
 
-for _name, _rule in {
-    "while together": _together, "while pullback": _pullback, "while rows": _rows,
-    "while back pushforward": _back_pushforward, "while back pullback": _back_pullback, "while back rows": _back_rows,
-}.items():  # fmt: skip
-    ALGORITHMS[_name] = _rule
+ALGORITHMS["while together"], ALGORITHMS["while pullback"], ALGORITHMS["while rows"] = _together, _pullback, _rows
+ALGORITHMS["while back pushforward"], ALGORITHMS["while back pullback"] = _back_pushforward, _back_pullback
+ALGORITHMS["while back rows"] = _back_rows

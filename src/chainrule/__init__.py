@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # imported when they are used: see the end
         Density, integrate, roc_curve,
         per_example_gradients,
         convexity,
+        cond, scan, while_loop,
     )  # fmt: skip
 
 __version__ = "0.1.0"
@@ -37,6 +38,7 @@ __all__ = [
     "integrate", "Density", "roc_curve",
     "per_example_gradients",
     "convexity",
+    "scan", "while_loop", "cond",
     "study", "ChainruleError",
 ]  # fmt: skip
 

@@ -17,7 +17,8 @@ from .matrices import hessian, hvp, jacobian
 from .reading import derive, explain, trace
 from .rows import vmap
 
-ENTERED_BY += ["chainrule.numeric.inside", "chainrule.transform.leibniz"]
+ENTERED_BY += [f"chainrule.numeric.{part}" for part in ("inside", "loops")]
+ENTERED_BY += [f"chainrule.transform.{part}" for part in ("leibniz", "loops", "branches", "while_loops")]
 
 if TYPE_CHECKING:  # imported when they are used: see below
     from ..numeric import schedules
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # imported when they are used: see below
     from .integrals import Integral, integrate
     from .intervals import critical_points
     from .local import difference_quotients, step_errors, tangent
+    from .loops import cond, scan, while_loop
     from .maps import local_map
     from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
     from .roc import roc_curve
@@ -49,6 +51,7 @@ else:
             ".integrals": "Integral integrate",
             ".intervals": "critical_points",
             ".local": "difference_quotients step_errors tangent",
+            ".loops": "cond scan while_loop",
             ".maps": "local_map",
             ".numerical": "numerical_gradient numerical_hessian numerical_jacobian",
             ".roc": "roc_curve",
@@ -68,6 +71,7 @@ __all__ = [
     "Density", "Integral", "integrate", "roc_curve",
     "per_example_gradients",
     "convexity",
+    "scan", "while_loop", "cond",
 ]  # fmt: skip
 
 execute.register(_native)

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from math import prod
-
 import numpy as np
 
 from ..ir import Equation, Program, Var
-from ..ops.arithmetic import convert
-from ..ops.contraction import Spec, contract
 from .cache import Compiled
-from .elementwise import FORMULA_OF
-from .emit import KINDS, Kernel
+from .elementwise import has_formula
+from .emit import Kernel
+from .lanes import KINDS
 from .llvm import object_code, target
-from .lower import Foreign, lowered
+from .lower import lowered
 from .schedule import scheduled, together
-
-_SMALL = 64  # entries at most of a matrix that is multiplied in our own loops
 
 
 def plan(program: Program) -> Compiled:
@@ -32,14 +27,16 @@ def kernel(program: Program) -> Compiled:
     made = _kernel(program)
     places = {what: n for n, (what, _) in enumerate(made.given)}
     constants = {n: what.value for n, (what, b) in enumerate(made.given) if b.role == "constant"}  # type: ignore[attr-defined]
+    code = object_code(made.module())
     facts = {
         "inputs": [places[v] for v in program.inputs],
         "outputs": [places[r.source] for r in made.lowered.outputs],
         "constants": list(constants),
+        "symbols": sorted(made.text.imported),
         "scratch": made.scratch,
         "places": len(places) + (1 if made.scratch else 0),
     }
-    return Compiled(object_code(made.module()), facts, tuple(map(np.ascontiguousarray, constants.values())))
+    return Compiled(code, facts, tuple(map(np.ascontiguousarray, constants.values())))
 
 
 def text(program: Program) -> str:
@@ -55,32 +52,10 @@ def _kernel(program: Program) -> Kernel:
 
 def native(e: Equation) -> bool:
     """Whether an equation has a native form."""
-    types = [*(a.type for a in e.inputs), *(v.type for v in e.outputs)]
-    if e.op.aligned and e.op not in FORMULA_OF and e.op is not convert:
+    how = e.op.native
+    if how is None or (how.how in ("formula", "function") and not has_formula(e)):
         return False
-    if any(t.dtype.name not in KINDS or prod(t.shape) == 0 for t in types):
-        return False
-    if e.op is contract and large_product(e):
-        return False
-    out = e.outputs[0]
-    try:
-        lowered(Program(tuple({a: None for a in e.inputs if isinstance(a, Var)}), (e,), (out,)))
-    except Foreign:
-        return False
-    return True
-
-
-def large_product(e: Equation) -> bool:
-    """Whether a contraction is a matrix product that BLAS does better."""
-    spec: Spec = e.params["spec"]
-    if len(spec.ins) < 2:
-        return False
-    size = spec.sizes([a.type.shape for a in e.inputs])
-    left, right = set(spec.ins[0]), set(spec.ins[1])
-    summed = prod(size[k] for k in (left & right) - set(spec.out))
-    rows = prod(size[k] for k in (left - right) & set(spec.out))
-    columns = prod(size[k] for k in (right - left) & set(spec.out))
-    return summed > 1 and min(rows, columns) > 1 and summed * min(rows, columns) > _SMALL
+    return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
 
 
 def turns(program: Program) -> list[tuple[bool, list[int]]]:

@@ -119,7 +119,7 @@ def _value(x: Any, say: Say) -> None:
     elif kind is dict:
         _several("dict", [part for pair in sorted(x.items()) for part in pair], say)
     elif dataclasses.is_dataclass(x):
-        _several(kind.__qualname__, [getattr(x, f.name) for f in dataclasses.fields(x)], say)
+        _several(kind.__qualname__, [getattr(x, f.name) for f in dataclasses.fields(x) if f.compare], say)
     else:
         raise NoKey
 

@@ -1,7 +1,7 @@
 """A Program as native code, where it can be, and NumPy for the rest: stretches of both, in turn.
 
-A stretch of native equations becomes one kernel; what has no native form (a factorization, a large matrix product)
-runs as it does in the NumPy executor.
+A stretch of native equations becomes one kernel; what has no native form runs as it does in the NumPy executor. So
+does a stretch whose kernel fails (a singular matrix): NumPy raises what is to be raised.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from ..execute import Executable, Runner
 from ..ir import Atom, Equation, Program, Var
 from ..later import importing
 from .cache import cached
+from .externs import addresses
 from .foreign import Foreign
 from .key import key_of_program, named
 from .llvm import load
@@ -39,7 +40,7 @@ class Stretch:
         self.constants = dict(zip(made.facts["constants"], made.arrays, strict=True))
         self.scratch: int = made.facts["scratch"]
         self.places: int = made.facts["places"]
-        self._loaded = load(made.code, ["kernel"])
+        self._loaded = load(made.code, ["kernel"], addresses(frozenset(made.facts["symbols"])))
         self.kernel = self._loaded["kernel"]
         self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
         self._addresses = np.zeros(self.places, np.uintp)
@@ -62,7 +63,8 @@ class Stretch:
         if self.scratch:
             scratch = np.empty(self.scratch, np.uint8)
             addresses[-1] = scratch.ctypes.data
-        self._call(addresses.ctypes.data)
+        if self._call(addresses.ctypes.data):
+            return Executable(self.program)(values)  # NumPy knows how to say what is wrong
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
 

@@ -7,7 +7,7 @@ by `numeric`, derivatives by `transform`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class Body:
 
     program: Program
     derived: bool = False
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what was made of it to run it
 
     def __str__(self) -> str:
         names = self.program.names()

@@ -170,14 +170,14 @@ def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
             lines.append(f"{indent}for {item.counter!r} in {item.counter.size}:")
             lines.append(shown(item.body, lowered, indent + "  "))
         else:
-            sign, op = "+=" if item.reduced else "=", item.equation.op if item.equation else "copy"
+            sign, op = "+=" if item.reduced or item.onto else "=", item.equation.op if item.equation else "copy"
             lines.append(f"{indent}{_element(item.out, lowered, item)} {sign} {op}({_reads(item, lowered)})")
     return "\n".join(lines)
 
 
 def _element(v: Var, lowered: Lowered, node: Node) -> str:
-    at = ", ".join(map(repr, node.own))
-    return f"{lowered.names[v]}[{at}]" if at else lowered.names[v]
+    at, name = ", ".join(map(str, node.place)), lowered.names.get(v, "·")
+    return f"{name}[{at}]" if at else name
 
 
 def _reads(node: Node, lowered: Lowered) -> str:

@@ -63,6 +63,7 @@ class Kernel(Reductions):
                         self._buffer(r.source, "constant", r.source.type.dtype.name, r.source.type.shape)
                 elif r.source in self.lowered.made and isinstance(step, Node):
                     users.setdefault(r.source, []).append(step)
+        lanes = {loop.counter for loop, kind in self.kinds.items() if kind == "lanes"}
         outputs = [r.source for r in self.lowered.outputs]
         for v in outputs:
             self._buffer(v, "output", v.type.dtype.name, v.type.shape)
@@ -99,8 +100,12 @@ class Kernel(Reductions):
                 if self.kinds[loop] != "written out"
             ]
             read_at = [i for k in dims for i in self._positions(node, users.get(node.out, ()), k)]
-            always = not any(self.classes.of(c) in counted for i in read_at for c in i.counters())
+            always = not any(
+                any(self.classes.of(c) in counted for c in i.counters()) or any(i.loaded()) for i in read_at
+            )
             if dims and not always:
+                fixed = {c for c in fixed if c not in lanes}  # one place for each lane
+                dims = tuple(k for k, c in enumerate(node.own) if self.classes.of(c) not in fixed and c.size != 1)
                 self.dims[node.out] = dims
                 self._buffer(node.out, "temporary", node.out.type.dtype.name, tuple(node.own[k].size for k in dims))
 

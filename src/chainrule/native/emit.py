@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 
 from ..ir import Const, Var
+from .arena import Life, arranged
+from .calls import Call, Code
 from .elementwise import formula_of
 from .indices import Counter, Index, Quotient, Read, Within
 from .lanes import KINDS, Lanes, Text, Value
@@ -43,6 +45,7 @@ class Kernel(Reductions):
         self._known_stages: dict[Node, Stages] = {}
         self._place()
         self._place_pairs()
+        self._arrange()
         self._emit_all()
 
     # --- what lives where --------------------------------------------------------------------------------------------
@@ -53,22 +56,29 @@ class Kernel(Reductions):
         for v in self.lowered.inputs:
             self._buffer(v, "input", v.type.dtype.name, v.type.shape)
         users: dict[Var, list[Node]] = {}
-        for node in self.lowered.nodes:
-            for r in node.needs:
-                if isinstance(r.source, Const) and r.source.type.shape:
+        whole = {source for call in self.lowered.calls for source in call.sources}
+        for step in self.lowered.steps:
+            for r in step.needs:
+                if isinstance(r.source, Const) and (r.source.type.shape or r.source in whole):
                     if r.source not in self.home:
                         self._buffer(r.source, "constant", r.source.type.dtype.name, r.source.type.shape)
-                elif r.source in self.lowered.made:
-                    users.setdefault(r.source, []).append(node)
+                elif r.source in self.lowered.made and isinstance(step, Node):
+                    users.setdefault(r.source, []).append(step)
         lanes = {loop.counter for loop, kind in self.kinds.items() if kind == "lanes"}
         outputs = [r.source for r in self.lowered.outputs]
         for v in outputs:
             self._buffer(v, "output", v.type.dtype.name, v.type.shape)
             self.dims[v] = tuple(range(len(v.type.shape)))
+        for call in self.lowered.calls:
+            for v in call.outs:
+                if v not in self.home:
+                    self._buffer(v, "temporary", v.type.dtype.name, v.type.shape)
+            for k, size in enumerate(call.scratch):
+                self._buffer((call, k), "temporary", "bool", (size,))
         for node in self.lowered.nodes:
             if node.out in self.home:
                 continue
-            if self._only_in_memory(node.out):
+            if node.out in whole or self._only_in_memory(node.out):
                 self.dims[node.out] = tuple(range(len(node.out.type.shape)))
                 self._buffer(node.out, "temporary", node.out.type.dtype.name, node.out.type.shape)
                 continue
@@ -105,6 +115,29 @@ class Kernel(Reductions):
         yield node.place[k]
         yield from (r.at[k] for user in users for r in user.needs if r.source is node.out)
 
+    def _arrange(self) -> None:
+        """Where temporaries lie: those that are not needed in the same step may share a place."""
+        needed: dict[int, list[int]] = {b.number: [] for b in self.buffers}
+        when: dict[object, int] = {}
+        for n, item in enumerate(self.items):
+            for step in nodes_in(item) if isinstance(item, Loop) else [item]:
+                when[step] = n
+                for what in (*step.outs, *(r.source for r in step.needs)):
+                    if what in self.home:
+                        needed[self.home[what].number].append(n)
+        for what, b in self.home.items():
+            if isinstance(what, tuple):  # what a step needs for itself
+                needed[b.number].append(when[what[0]])
+        own = [b for b in self.buffers if b.role == "temporary"]
+        lives = [Life(b.bytes, min(needed[b.number]), max(needed[b.number])) for b in own]
+        starts, self.scratch = arranged(lives)
+        self.starts = {b.number: start for b, start in zip(own, starts, strict=True)}
+
+    @property
+    def given(self) -> list[tuple[object, Buffer]]:
+        """What the kernel is given addresses of, in their order; after them, that of its scratch memory."""
+        return [(what, b) for what, b in self.home.items() if b.role != "temporary"]
+
     def _buffer(self, what: object, role: str, dtype: str, shape: tuple[int, ...]) -> None:
         self.home[what] = Buffer(len(self.buffers), role, KINDS[dtype], tuple(shape))
         self.buffers.append(self.home[what])
@@ -113,6 +146,8 @@ class Kernel(Reductions):
         """How many statements there are, loops that are written out counted as often as they are; kinds on the way."""
         total = 0
         for item in items:
+            if isinstance(item, Call):
+                continue
             if isinstance(item, Node):
                 self._paths[item] = path
                 total += 1
@@ -140,17 +175,31 @@ class Kernel(Reductions):
 
     def _emit(self, items: Sequence[Item]) -> None:
         for item in items:
-            if isinstance(item, Node):
+            if isinstance(item, Call):
+                self._call(item)
+            elif isinstance(item, Node):
                 self._node(item)
             else:
                 self._begin(item)
                 write = {"written out": self._written_out_loop, "counted": self._counted, "lanes": self._lanes}
                 known = set(self.values)
-                if item.counter.size:
+                if item.counter.size:  # a sum of nothing is begun and ended
                     write[self.kinds[item]](item)
                 self._end(item)
                 if self.kinds[item] != "written out":  # what was made in a round is gone with it
                     self.values = {key: v for key, v in self.values.items() if key in known}
+
+    def _call(self, call: Call) -> None:
+        """A routine on whole arrays."""
+        results, own = (
+            [f"%b{self.home[what].number}" for what in whats]
+            for whats in (call.outs, [(call, k) for k in range(len(call.scratch))])
+        )
+        code = Code(self.text, (), results, own)
+        code.operands = tuple(
+            code.at(f"%b{self.home[v.source].number}", self.home[v.source].kind, (str(v.offset), 1)) for v in call.views
+        )
+        call.write(code)
 
     def _written_out(self, node: Node) -> Iterator[tuple[int, ...]]:
         """Every place of a value that is kept in registers."""
@@ -335,8 +384,10 @@ class Kernel(Reductions):
             f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{", "entry:", "  %status = alloca i32",
             "  store i32 0, ptr %status",
         ]  # fmt: skip
-        for b in self.buffers:
-            lines.append(f"  %at{b.number} = getelementptr ptr, ptr %bufs, i64 {b.number}")
-            lines.append(f"  %b{b.number} = load ptr, ptr %at{b.number}")
-        lines += [*self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
+        given = [b.number for _, b in self.given]
+        for place, name in enumerate([*(f"%b{n}" for n in given), *["%scratch"] * bool(self.scratch)]):
+            lines.append(f"  %at{place} = getelementptr ptr, ptr %bufs, i64 {place}")
+            lines.append(f"  {name} = load ptr, ptr %at{place}")
+        lines += [f"  %b{n} = getelementptr i8, ptr %scratch, i64 {start}" for n, start in self.starts.items()]
+        lines += [*self.text.first, *self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
         return "\n".join(lines)

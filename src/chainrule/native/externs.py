@@ -14,7 +14,11 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-_LIBRARIES = {"special": "scipy.special.cython_special"}
+_LIBRARIES = {
+    "special": "scipy.special.cython_special",
+    "blas": "scipy.linalg.cython_blas",
+    "lapack": "scipy.linalg.cython_lapack",
+}
 _REAL = re.compile(rb"double \((double(?:, double)*)(, int __pyx_skip_dispatch)?\)")
 
 
@@ -47,6 +51,8 @@ def _found(symbol: str) -> tuple[int | None, int, bool]:
             raise LookupError(symbol)
         return None, ctypes.cast(function, ctypes.c_void_p).value or 0, False
     exported = importlib.import_module(_LIBRARIES[library]).__pyx_capi__
+    if library != "special":  # they take pointers only
+        return None, _pointer(exported[name], _name(exported[name])), False
     for key in _variants(name, exported):
         signature = _name(exported[key])
         found = _REAL.fullmatch(signature)

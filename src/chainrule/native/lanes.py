@@ -162,6 +162,7 @@ class Text:
     def __init__(self, block: str = "entry") -> None:
         self.parts: list[list[str]] = [[]]
         self.blocks: list[str] = [block]  # the basic block at the end of each part
+        self.first: list[str] = []  # what stands before everything else
         self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
         self.helpers: dict[str, str] = {}  # functions that are called, and their definitions
         self.mask: Value | None = None  # which lanes count, where not all do

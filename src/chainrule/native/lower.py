@@ -6,15 +6,18 @@ at which its reader reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 from ..ir import ArrayType, Atom, Const, Equation, Program, Var
-from ..ops.contraction import Spec
+from ..ops.contraction import Spec, contract
+from .blas import product
+from .calls import Call, View, seen, whole
 from .expand import expanded
 from .indices import Counter, Index, Loaded, Read, Within, index
+from .lapack import ROUTINES
 
 Place = tuple[tuple[Index, ...], tuple[Within, ...]]  # where an element of an operand is read, and when it is there
 Reader = Callable[[Atom, tuple[Index, ...]], Read]
@@ -38,6 +41,10 @@ class Node:
     serial: tuple[Counter, ...] = ()  # what must be counted in order, one by one
 
     @property
+    def outs(self) -> tuple[Var, ...]:
+        return (self.out,)
+
+    @property
     def own(self) -> tuple[Counter, ...]:
         return self.counters[: len(self.counters) - self.reduced]
 
@@ -54,12 +61,20 @@ class Node:
 
 @dataclass(frozen=True)
 class Lowered:
-    """Nodes in order, and for each output of the program where its elements are read."""
+    """Nodes and calls in order, and for each output of the program where its elements are read."""
 
     inputs: tuple[Var, ...]
-    nodes: tuple[Node, ...]
+    steps: tuple[Node | Call, ...]
     outputs: tuple[Read, ...]
     names: dict[Var, str] = field(default_factory=dict)
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Node))
+
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Call))
 
     @cached_property
     def made(self) -> dict[Any, tuple[Node, ...]]:
@@ -74,69 +89,110 @@ class Foreign(Exception):
     """What has no native form, and runs on NumPy: nobody sees it."""
 
 
+class Lowering:
+    """A Program that is being lowered. This grows: nodes and calls in order, and what only moved."""
+
+    def __init__(self) -> None:
+        self.moved: dict[Var, Callable[[tuple[Index, ...]], Read]] = {}
+        self.steps: list[Node | Call] = []
+        self.shared: dict[Hashable, Any] = {}  # what routines made for each other: copies, factors
+
+    def read(self, a: Atom, at: tuple[Index, ...]) -> Read:
+        """Where the element of `a` at these places lies."""
+        if isinstance(a, Const) and a.type.shape == ():
+            return Read(a, ())
+        if isinstance(a, Var) and a in self.moved:
+            return self.moved[a](at)
+        return Read(a, at)
+
+    def move(self, a: Atom, e: Equation, placed: Callable[..., Place]) -> None:
+        """The result of an equation is `a`, moved."""
+
+        def composed(at: tuple[Index, ...]) -> Read:
+            inner, when = placed(at, e, self.read)
+            below = self.read(a, inner)
+            return Read(below.source, below.at, (*below.when, *when))
+
+        self.moved[e.output] = composed
+
+    def contract(self, e: Equation, spec: Spec) -> None:
+        """The result of a contraction: moved, a routine, or a node."""
+        once = tuple(dict.fromkeys(spec.out))
+        if len(spec.ins) == 1 and e.op.only_moves(spec=spec):
+            self.move(e.inputs[0], e, _contracted)
+        elif product(e, self):
+            return
+        elif once == spec.out:
+            self.steps.append(_product(e, e.output, spec, self.read))
+        else:  # zero off the diagonal that the repeated labels walk
+            size = dict(zip(spec.out, e.output.type.shape, strict=True))
+            inner = Var(ArrayType(tuple(size[label] for label in once), e.output.type.dtype))
+            self.steps.append(_product(e, inner, Spec(spec.ins, once, spec.new), self.read))
+            self.move(inner, Equation(e.op, (inner,), e.outputs, {"spec": Spec((once,), spec.out)}), _contracted)
+
+    def contracted(self, a: Atom, spec: Spec) -> Var:
+        """One array, contracted alone."""
+        out = Var(contract.types(a.type, spec=spec)[0])
+        self.contract(Equation(contract, (a,), (out,), {"spec": spec}), spec)
+        return out
+
+    def view(self, a: Atom) -> View:
+        """An array as it lies in memory; of one that lies nowhere evenly, a copy."""
+        counters = _counters(a)
+        found = seen(self.read(a, tuple(map(index, counters))), counters)
+        return found if found is not None else self.stored(a, range(len(counters)))
+
+    def stored(self, a: Atom, axes: Sequence[int]) -> View:
+        """A copy without gaps, the axes in this order."""
+        axes = tuple(axes)
+        if ("copy", a, axes) not in self.shared:
+            counters = _counters(a)
+            read = self.read(a, tuple(map(index, counters)))
+            copy = Var(a.type._replace(shape=tuple(a.type.shape[k] for k in axes)))
+            self.steps.append(Node(copy, tuple(counters[k] for k in axes), (read,), None))
+            self.shared["copy", a, axes] = copy
+        found = whole(self.shared["copy", a, axes])
+        return found._replace(shape=a.type.shape, strides=tuple(found.strides[axes.index(k)] for k in range(len(axes))))
+
+
 def lowered(program: Program) -> Lowered:
     """The Program by elements; raises Foreign at an op that can't be read so."""
     program = expanded(program)
-    moved: dict[Var, Callable[[tuple[Index, ...]], Read]] = {}
-    nodes: list[Node] = []
-
-    def read(a: Atom, at: tuple[Index, ...]) -> Read:
-        if isinstance(a, Const) and a.type.shape == ():
-            return Read(a, ())
-        if isinstance(a, Var) and a in moved:
-            return moved[a](at)
-        return Read(a, at)
-
-    def mover(a: Atom, e: Equation, placed: Callable[..., Place]) -> Callable[[tuple[Index, ...]], Read]:
-        def composed(at: tuple[Index, ...]) -> Read:
-            inner, when = placed(at, e, read)
-            below = read(a, inner)
-            return Read(below.source, below.at, (*below.when, *when))
-
-        return composed
-
+    low = Lowering()
+    steps = low.steps
     for e in program.equations:
         how = e.op.native
         if how is None:
             raise Foreign(e.op.name)
         if how.how == "address":
-            moved[e.output] = mover(e.inputs[0], e, PLACES[how.name])
+            low.move(e.inputs[0], e, PLACES[how.name])
         elif how.how == "product":
-            spec: Spec = e.params["spec"]
-            once = tuple(dict.fromkeys(spec.out))
-            if len(spec.ins) == 1 and e.op.only_moves(spec=spec):
-                moved[e.output] = mover(e.inputs[0], e, _contracted)
-            elif once == spec.out:
-                nodes.append(_product(e, e.output, spec, read))
-            else:  # zero off the diagonal that the repeated labels walk
-                size = dict(zip(spec.out, e.output.type.shape, strict=True))
-                inner = Var(ArrayType(tuple(size[label] for label in once), e.output.type.dtype))
-                nodes.append(_product(e, inner, Spec(spec.ins, once, spec.new), read))
-                unequal = Equation(e.op, (inner,), e.outputs, {"spec": Spec((once,), spec.out)})
-                moved[e.output] = mover(inner, unequal, _contracted)
+            low.contract(e, e.params["spec"])
         elif how.how in ("formula", "function", "index"):
             counters = _counters(e.output)
             at = tuple(map(index, counters))
-            nodes.append(Node(e.output, counters, tuple(read(a, at) for a in e.inputs), e))
+            steps.append(Node(e.output, counters, tuple(low.read(a, at) for a in e.inputs), e))
         elif how.how in NODES:
-            nodes += NODES[how.how](e, read)
+            steps += NODES[how.how](e, low.read)
+        elif how.how == "routine" and how.name in ROUTINES and ROUTINES[how.name](e, low):
+            continue
         else:
             raise Foreign(e.op.name)
     outputs: list[Read] = []
-    made = {node.out for node in nodes}
+    made = {v for step in steps for v in step.outs}
     for a in program.outputs:
         counters = _counters(a)
         at = tuple(map(index, counters))
-        read_at = read(a, at)
+        read_at = low.read(a, at)
         source = read_at.source
         whole = isinstance(source, Var) and source in made and read_at.at == at and not read_at.when
         whole = whole and isinstance(source, Var) and source.type.shape == a.type.shape
         if not whole or any(source is other.source for other in outputs):
             copy = Var(a.type)
-            nodes.append(Node(copy, counters, (read_at,), None))
+            steps.append(Node(copy, counters, (read_at,), None))
             read_at = Read(copy, at)
         outputs.append(read_at)
-    return Lowered(program.inputs, tuple(nodes), tuple(outputs), program.names())
+    return Lowered(program.inputs, tuple(steps), tuple(outputs), program.names())
 
 
 def _counters(a: Atom) -> tuple[Counter, ...]:

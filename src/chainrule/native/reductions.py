@@ -53,6 +53,7 @@ class Reductions(Memory):
     kinds: dict[Loop, str]
     _known_stages: dict[Node, Stages]
     _emit: Callable[[Any], None]
+    _on_lanes: Callable[[Node], bool]
     _written_out: Callable[[Node], Iterator[tuple[int, ...]]]
     _buffer: Callable[[object, str, str, tuple[int, ...]], None]
 
@@ -104,8 +105,9 @@ class Reductions(Memory):
         """Write what is now complete."""
         for node in nodes_in(loop):
             if node.reduced and node.out in self.home and self._stages(node).registers is loop:
+                code = self.many if self._on_lanes(node) else self.one
                 for at in self._written_out(node):
-                    value = self.values[node.out, at]
+                    value = code.splat(self.values[node.out, at])  # of nothing, it is still one number
                     if self._stages(node).memory is not None:
                         old = self._load(self.home[node.out], self._spot(node, at), value.code, fresh=True)
                         value = self._combined(node, old, value)
@@ -143,7 +145,8 @@ class Reductions(Memory):
                 loops[-1] = (loops[-1][0] * size, stride)
             else:
                 loops.append((size, stride))
-        self._nest(loops, at, act)
+        if all(size for size, _ in loops):
+            self._nest(loops, at, act)
 
     def _nest(self, loops: list[tuple[int, int]], at: Index, act: Callable[[Lanes, Index], None]) -> None:
         if not loops:

@@ -13,6 +13,7 @@ from math import prod
 from typing import Any
 
 from ..ir import Var
+from .calls import Call
 from .indices import Counter, Index, Read
 from .lower import Lowered, Node
 
@@ -25,14 +26,15 @@ class Loop:
     body: tuple[Item, ...]
 
 
-Item = Node | Loop
+Step = Node | Call
+Item = Node | Call | Loop
 
 
 def nodes_in(loop: Loop) -> Iterator[Node]:
     for item in loop.body:
         if isinstance(item, Node):
             yield item
-        else:
+        elif isinstance(item, Loop):
             yield from nodes_in(item)
 
 
@@ -96,23 +98,26 @@ def plain(i: Index) -> Counter | None:
 
 def scheduled(lowered: Lowered, classes: Classes) -> tuple[Item, ...]:
     """The nodes in loops."""
-    return _arranged(list(lowered.nodes), frozenset(), classes)
+    return _arranged(list(lowered.steps), frozenset(), classes)
 
 
-def _left(node: Node, fixed: frozenset[Counter], classes: Classes) -> list[Counter]:
+def _left(node: Step, fixed: frozenset[Counter], classes: Classes) -> list[Counter]:
+    if isinstance(node, Call):
+        return []
     return [c for c in dict.fromkeys(map(classes.of, node.counters)) if c not in fixed and c.size != 1]
 
 
-def _arranged(nodes: list[Node], fixed: frozenset[Counter], classes: Classes) -> tuple[Item, ...]:
+def _arranged(nodes: list[Step], fixed: frozenset[Counter], classes: Classes) -> tuple[Item, ...]:
     chosen = _chosen(nodes, fixed, classes)
     if chosen is None:
         return tuple(nodes)
-    made: dict[Any, list[Node]] = {}
-    level: dict[Node, int] = {}
+    made: dict[Any, list[Step]] = {}
+    level: dict[Step, int] = {}
     for node in nodes:
         looped = chosen in _left(node, fixed, classes)
         least = 1 if looped else 0
-        for read in (*node.needs, Read(node.out, node.place)):  # also what it writes over
+        over = (Read(node.out, node.place),) if isinstance(node, Node) else ()  # what it writes over
+        for read in (*node.needs, *over):
             for maker in made.get(read.source, ()):
                 before = level[maker]
                 if before % 2 and not (looped and _same_round(read, maker, chosen, classes)):
@@ -121,7 +126,8 @@ def _arranged(nodes: list[Node], fixed: frozenset[Counter], classes: Classes) ->
                     before += 1
                 least = max(least, before)
         level[node] = least
-        made.setdefault(node.out, []).append(node)
+        for v in node.outs:
+            made.setdefault(v, []).append(node)
     items: list[Item] = []
     for n in range(max(level.values()) + 1):
         part = [node for node in nodes if level[node] == n]
@@ -134,9 +140,9 @@ def _arranged(nodes: list[Node], fixed: frozenset[Counter], classes: Classes) ->
     return tuple(items)
 
 
-def _same_round(read: Read, maker: Node, chosen: Counter, classes: Classes) -> bool:
+def _same_round(read: Read, maker: Step, chosen: Counter, classes: Classes) -> bool:
     """Whether what is read is made in the same round of the chosen loop."""
-    if any(classes.of(c) is chosen for c in maker.counters[len(maker.own) :]):
+    if isinstance(maker, Call) or any(classes.of(c) is chosen for c in maker.counters[len(maker.own) :]):
         return False
     for i, j in zip(read.at, maker.place, strict=True):
         one, other = plain(i), plain(j)
@@ -145,10 +151,12 @@ def _same_round(read: Read, maker: Node, chosen: Counter, classes: Classes) -> b
     return False
 
 
-def _chosen(nodes: Iterable[Node], fixed: frozenset[Counter], classes: Classes) -> Counter | None:
+def _chosen(nodes: Iterable[Step], fixed: frozenset[Counter], classes: Classes) -> Counter | None:
     """The class with most work; of equals, the one that stands first in an array."""
     work: dict[Counter, float] = {}
     for node in nodes:
+        if isinstance(node, Call):
+            continue
         left = _left(node, fixed, classes)
         for rank, c in enumerate(_by_memory(node, left, classes)):
             work[c] = work.get(c, 0) + prod(k.size for k in left) * (1 - 1e-3 * rank)
@@ -169,6 +177,9 @@ def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
         if isinstance(item, Loop):
             lines.append(f"{indent}for {item.counter!r} in {item.counter.size}:")
             lines.append(shown(item.body, lowered, indent + "  "))
+        elif isinstance(item, Call):
+            outs, read = (", ".join(lowered.names.get(v, "·") for v in vs) for vs in (item.outs, item.sources))
+            lines.append(f"{indent}{outs} = {item.equation.op}({read})")
         else:
             sign, op = "+=" if item.reduced or item.onto else "=", item.equation.op if item.equation else "copy"
             lines.append(f"{indent}{_element(item.out, lowered, item)} {sign} {op}({_reads(item, lowered)})")

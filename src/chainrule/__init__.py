@@ -16,6 +16,7 @@ from .api import (
     Density, integrate, roc_curve,
     per_example_gradients,
     convexity,
+    cond, scan, while_loop,
 )  # fmt: skip
 from .errors import ChainruleError
 from .study import study
@@ -31,5 +32,6 @@ __all__ = [
     "integrate", "Density", "roc_curve",
     "per_example_gradients",
     "convexity",
+    "scan", "while_loop", "cond",
     "study", "ChainruleError",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from .first import grad, jvp, value_and_grad, vjp
 from .integrals import Integral, integrate
 from .intervals import critical_points
 from .local import difference_quotients, step_errors, tangent
+from .loops import cond, scan, while_loop
 from .maps import local_map
 from .matrices import hessian, hvp, jacobian
 from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
@@ -39,6 +40,7 @@ __all__ = [
     "Density", "Integral", "integrate", "roc_curve",
     "per_example_gradients",
     "convexity",
+    "scan", "while_loop", "cond",
 ]  # fmt: skip
 
 execute.register(_native)

@@ -21,6 +21,7 @@ from .reductions import Reductions, Stages
 from .schedule import Classes, Item, Loop, loops_in, nodes_in
 
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
+_HERE = -1  # the place of what is in a register in this round of a loop, and no longer
 _STATEMENTS = 256  # … and statements
 
 
@@ -208,7 +209,7 @@ class Kernel(Reductions):
             if count is not None and isinstance(count.value, int) and not count.lanes:
                 sizes.append([count.value])
             elif count is not None or c.size == 1:
-                sizes.append([0])
+                sizes.append([0 if c.size == 1 else _HERE])
             else:
                 sizes.append(list(range(c.size)))
         yield from product(*sizes)
@@ -240,7 +241,8 @@ class Kernel(Reductions):
         found = []
         for c in node.own:
             count = self.counts.get(self.classes.of(c))
-            found.append(count.value if count is not None and isinstance(count.value, int) else 0)
+            here = 0 if c.size == 1 else _HERE
+            found.append(count.value if count is not None and isinstance(count.value, int) else here)
         return tuple(found)
 
     def _computed(self, node: Node, code: Lanes) -> Value:
@@ -370,7 +372,7 @@ class Kernel(Reductions):
             term = i.terms[0][0] if len(i.terms) == 1 and i.terms[0][1] == 1 and not i.constant else None
             if not isinstance(term, Counter) or self.classes.of(term) is not self.classes.of(c) or count is None:
                 return None
-            found.append(0)
+            found.append(_HERE)
         return tuple(found)
 
     # --- the whole ---------------------------------------------------------------------------------------------------

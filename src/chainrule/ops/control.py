@@ -7,7 +7,7 @@ by `numeric`, derivatives by `transform`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -37,6 +37,7 @@ class Body:
 
     program: Program
     derived: bool = False
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what was made of it to run it
 
     def __str__(self) -> str:
         names = self.program.names()
@@ -80,6 +81,11 @@ def _zeros_type(*types: ArrayType, guard: Body, weight: Body) -> ArrayType:
     return _type(*types, core=p.outputs[0].type.shape, inputs=tuple(v.type for v in p.inputs[2:]))
 
 
+def _within_one(*types: ArrayType, **params: Any) -> tuple[tuple[int, ...], ...]:
+    """Each of the integrals on the leading axes reads its own operands, and these whole."""
+    return tuple(tuple(range(types[0].ndim - t.ndim, 0)) for t in types)
+
+
 NODES = 5000  # about so many an integral takes
 
 
@@ -108,12 +114,14 @@ integral = General(
     "integral", algorithm("integral"), _integral_type, algorithm("integral pushforward"),
     algorithm("integral pullback"), notation=call("integrate", r"\int", symbol="∫"), rule="Leibniz",
     cost=lambda *types, body, tol: NODES * body.flops() * max(types[0].size, 1), examples=_examples,
+    joins=_within_one,
 )  # fmt: skip
 # Σ weight(x, …) over all x between the limits where a component of guard(x, …) is zero; `weight` is told which one
 sum_over_zeros = General(
     "sum_over_zeros", algorithm("zeros"), _zeros_type, algorithm("zeros pushforward"), algorithm("zeros pullback"),
     notation=call("sum_over_zeros", r"\sum", symbol="Σ"), rule="Leibniz",
     cost=lambda *types, guard, weight: NODES * guard.flops() * max(types[0].size, 1), examples=_zero_examples,
+    joins=_within_one,
 )  # fmt: skip
 register(integral)
 register(sum_over_zeros)

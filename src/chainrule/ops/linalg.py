@@ -237,7 +237,7 @@ def _solve_vjp(
 solve = General(
     "solve", np.linalg.solve, _solve_type, _solve_jvp, _solve_vjp,
     native=routine("solve"), notation=Notation("solve", "linalg.solve", "", ""), rule="linear system",
-    cost=lambda a, b: a.size * (2 / 3 * a.shape[-1] + 2 * b.shape[-1]),
+    cost=lambda a, b: a.size * (2 / 3 * a.shape[-1] + 2 * b.shape[-1]), joins=lambda a, b: ((-2, -1), (-2,)),
     examples=lambda rng: [((_well_conditioned(rng), rng.normal(size=(3, 2))), {})],
 )  # fmt: skip
 inv = General(

@@ -44,18 +44,33 @@ class Op:
     switch: Callable[..., Any] | None = field(default=None, kw_only=True)
     # from an Enclosure of each operand, the least and the largest value: where the derivative does not say it
     bounds: Callable[..., Any] | None = field(default=None, kw_only=True)
+    # for each operand, from their types and the params, the axes (from the end) along which a result depends on all of
+    # its elements: along the others it depends on those of its own row. None: it may depend on every element
+    joins: Callable[..., tuple[tuple[int, ...], ...]] | None = field(default=None, kw_only=True)
     increasing: bool = field(default=False, kw_only=True)  # never falls as real operands rise, jumps included
     ulps: float = field(default=4.0, kw_only=True)  # how far a computed value may be off, in units of the last place
     cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
     # 1: convex in all real operands together, -1: concave; of one operand, the derivative says it unless it jumps
     curved: int = field(default=0, kw_only=True)
     native: Native | None = field(default=None, kw_only=True)  # how it becomes machine code; None: it runs on NumPy
+    # Of ops that hold Programs, which rules by operand alone would run more often than it takes:
+    # (tangents, inputs) -> (outputs, their tangents), computed together, in place of the equation
+    together: Callable[..., tuple[Sequence[Any], Tangents]] | None = field(default=None, kw_only=True)
+    # inputs -> outputs, computed so that the pullback finds what it needs
+    prepared: Callable[..., Sequence[Any]] | None = field(default=None, kw_only=True)
+    # (inputs, which of them have one more leading axis, its length) -> (outputs, which of them have it)
+    rows: Callable[..., tuple[Sequence[Any], Sequence[bool]]] | None = field(default=None, kw_only=True)
+    # (equation, the outputs that somebody reads) -> one that gives those, and perhaps no others
+    trimmed: Callable[..., Any] | None = field(default=None, kw_only=True)
 
     aligned = False  # whether all operands have the shape of the result
-    outputs = 1  # how many results
 
     def __repr__(self) -> str:
         return self.name
+
+    def count(self, **params: Any) -> int:
+        """How many results; `evaluate` gives a tuple of them unless it is one."""
+        return 1
 
     def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
         """Types of the results; raises ShapeError or DtypeError."""
@@ -370,6 +385,8 @@ class Linear(Op):
     adjoint: Callable[..., dict[int, Value]]
     along: tuple[int, ...] | None = field(default=None, kw_only=True)  # None: all operands
     moves: bool = field(default=False, kw_only=True)  # every element of the result is one of the operand, or zero
+    picks: bool = field(default=False, kw_only=True)  # … is one of the operands `along`, or zero
+    drops: bool = field(default=False, kw_only=True)  # every element goes to one place at most, and is added there
     cost: float | Callable[..., float] = field(default=0.0, kw_only=True)  # most only move numbers
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
 
@@ -415,7 +432,7 @@ class General(Op):
     shape: Callable[..., ArrayType | tuple[ArrayType, ...]]
     pushforward: Callable[..., Tangents] | None = None
     pullback: Callable[..., dict[int, Value | None]] | None = None
-    results: int = field(default=1, kw_only=True)
+    results: int | Callable[..., int] = field(default=1, kw_only=True)  # how many, if need be from the params
     image: Interval = field(default=REALS, kw_only=True)
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
     # both rules as books write them, where the accurate ones read otherwise; for display only
@@ -423,17 +440,18 @@ class General(Op):
         default=None, kw_only=True
     )
 
-    @property
-    def outputs(self) -> int:  # type: ignore[override]
-        return self.results
+    def count(self, **params: Any) -> int:
+        return self.results(**params) if callable(self.results) else self.results
 
     def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
         found = self.shape(*types, **params)
         return (found,) if isinstance(found, ArrayType) else found
 
     def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
+        if self.together is not None:
+            return self.together(tangents, inputs, **params)[1]
         if self.pushforward is None:
-            return (None,) * self.results
+            return (None,) * len(outputs)
         return self.pushforward(tangents, inputs, outputs, **params)
 
     def vjp(

@@ -1,6 +1,18 @@
 """The op table, whole: importing this enters every op. To add one, add an entry to the page where it belongs."""
 
-from . import arithmetic, assembly, contraction, control, elementary, indexing, linalg, reductions, special, structure
+from . import (
+    arithmetic,
+    assembly,
+    contraction,
+    control,
+    elementary,
+    indexing,
+    linalg,
+    loops,
+    reductions,
+    special,
+    structure,
+)
 from .op import OPS, by_function
 
 __all__ = [
@@ -13,6 +25,7 @@ __all__ = [
     "elementary",
     "indexing",
     "linalg",
+    "loops",
     "reductions",
     "special",
     "structure",

@@ -22,12 +22,14 @@ from ..ops.assembly import concatenate
 from ..ops.contraction import Spec, contract
 from ..ops.indexing import gather, scatter_set
 from ..ops.structure import place, reshape, slice_, update
+from ..trace.collecting import rarely_collecting
 from .emit import KINDS
 from .lanes import literal
 from .lower import Foreign
 from .templates import Template, conversion, formula
 
 _MOVING = frozenset({slice_, reshape, concatenate, gather, scatter_set})
+_KIND_OF = {np.dtype(name): kind for name, kind in KINDS.items()}  # a dtype's name is slow to ask for
 _LITERALS = 64  # an array of at most so many constants is written into the text
 ZERO = 0  # the name of 0.0: where an array of names is filled up with zeros, they mean it
 _MINUS_ZERO = literal(-0.0, "f64")
@@ -64,7 +66,8 @@ class Code:
 
 def expanded(program: Program) -> Code:
     """The Program by scalars; raises Foreign at an op that has no such form."""
-    return _Expansion(program).code
+    with rarely_collecting():
+        return _Expansion(program).code
 
 
 class _Expansion:
@@ -277,7 +280,7 @@ class _Expansion:
 
 
 def _kind(a: Atom) -> str:
-    kind = KINDS.get(a.type.dtype.name)
+    kind = _KIND_OF.get(a.type.dtype)
     if kind is None:
         raise Foreign(a.type.dtype.name)
     return kind

@@ -16,6 +16,7 @@ import numpy as np
 from ..errors import ArgumentError, ChainruleError, NoRuleError, SideEffectError
 from ..ir import ArrayType, Atom, Const, Program, Var, without_dead_code
 from .captures import Captures
+from .collecting import rarely_collecting
 from .dispatch import locate
 from .outside import Capture, Guard, ValueGuard, is_static
 from .recorder import Recorder, Traced
@@ -161,6 +162,11 @@ def argument_names(function: Any, args: tuple[Any, ...], options: dict[str, Any]
 
 def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str]) -> Recording:
     """Run `function` on stand-ins for `leaves`, arranged as `tree` (of its args and kwargs)."""
+    with rarely_collecting():
+        return _recorded(function, leaves, tree, names)
+
+
+def _recorded(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str]) -> Recording:
     recorder = Recorder()
     captures = Captures(recorder)
     recorder.captures = captures
@@ -242,7 +248,7 @@ def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
     return result
 
 
-entrances.add(_run.__code__)
+entrances[id(_run.__code__)] = _run.__code__
 
 
 def _refuse_side_effects(captures: Captures, function: Any) -> None:

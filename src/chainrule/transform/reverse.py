@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ir import ArrayType, Atom, Const, Equation, Program, Var, Where
 from ..ops.arithmetic import add, where
+from ..trace.collecting import rarely_collecting
 from ..trace.recorder import Recorder
 from .forward import Derived, spread
 from .rules import Rule, pullback, splice
@@ -31,6 +32,11 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
     With `seeds`, those are the cotangents, and the new Program has no inputs for them. An output that is not
     floating takes none.
     """
+    with rarely_collecting():
+        return _reversed(program, wanted, seeds)
+
+
+def _reversed(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None] | None) -> Derived:
     recorder = Recorder(quiet=True)
     recorder.equations = list(program.equations)
     active = reached_from(program, wanted)

@@ -79,6 +79,8 @@ class _Expansion:
         self.next = ZERO + 1
         self.names: dict[Atom, Names] = {}
         self.known = {(zero, "f64"): ZERO}
+        self.templates: dict[Any, Template] = {}
+        self.plus: dict[Any, tuple[Template, int]] = {}  # by dtype, the sum, and the name of 0.0
         self.positive_zero = {ZERO}  # what is never -0.0, so that adding 0.0 to it is nothing
         self.placed: dict[Atom, Equation] = {}  # arrays that are zero but for a part, not written down yet
         self.own: set[Atom] = set()  # arrays of names that were made here, and are shared with no other
@@ -98,9 +100,13 @@ class _Expansion:
         if op is add and e.outputs[0].type.dtype.kind == "f":
             self._sum(e)
         elif op.aligned:
-            kinds = tuple([_kind(a) for a in e.inputs])
-            template = formula(op, tuple(e.params.items()), kinds, _kind(e.outputs[0]))
-            self.names[e.outputs[0]] = self._each(template, [self._of(a) for a in e.inputs], e.outputs[0].type.shape)
+            out = e.outputs[0]
+            key = (op, out.type.dtype, *[a.type.dtype for a in e.inputs], *e.params.items())
+            template = self.templates.get(key)
+            if template is None:
+                kinds = tuple([_kind(a) for a in e.inputs])
+                template = self.templates[key] = formula(op, tuple(e.params.items()), kinds, _kind(out))
+            self.names[out] = self._each(template, [self._of(a) for a in e.inputs], out.type.shape)
         elif op is place:
             self.placed[e.output] = e
         elif op is update:
@@ -220,9 +226,12 @@ class _Expansion:
 
     def _sum(self, e: Equation) -> None:
         x, y = e.inputs
-        kind = _kind(e.outputs[0])
-        template, zero = formula(add, (), (kind, kind), kind), self._literal(0.0, kind)
         shape, out = e.outputs[0].type.shape, e.outputs[0]
+        found = self.plus.get(out.type.dtype)
+        if found is None:
+            kind = _kind(out)
+            found = self.plus[out.type.dtype] = formula(add, (), (kind, kind), kind), self._literal(0.0, kind)
+        template, zero = found
         if not shape:
             self.names[out] = self._plus(self._of(x), self._of(y), template, zero)
             return

@@ -7,7 +7,7 @@ array adds up what is there, not the zeros beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import product
@@ -22,7 +22,6 @@ from ..ops.assembly import concatenate
 from ..ops.contraction import Spec, contract
 from ..ops.indexing import gather, scatter_set
 from ..ops.structure import place, reshape, slice_, update
-from ..trace.collecting import rarely_collecting
 from .emit import KINDS
 from .lanes import literal
 from .lower import Foreign
@@ -66,8 +65,7 @@ class Code:
 
 def expanded(program: Program) -> Code:
     """The Program by scalars; raises Foreign at an op that has no such form."""
-    with rarely_collecting():
-        return _Expansion(program).code
+    return _Expansion(program).code
 
 
 class _Expansion:
@@ -145,9 +143,11 @@ class _Expansion:
         kind, shape = _kind(a), a.type.shape
         if not shape:
             return self._literal(a.value.item(), kind)
-        alike = a.value.size and a.value.strides == (0,) * a.value.ndim
-        if a.value.size > _LITERALS and not alike and np.any(a.value.view()):
-            return self._block(a)
+        if a.value.size > _LITERALS:
+            bits = np.ascontiguousarray(a.value).view(np.uint8).reshape(a.value.size, -1)
+            if (bits != bits[0]).any():
+                return self._block(a)
+            return np.full(shape, self._literal(a.value.flat[0].item(), kind))
         return np.array([self._literal(x, kind) for x in a.value.ravel().tolist()], np.int64).reshape(shape)
 
     def _literal(self, x: Any, kind: str) -> int:

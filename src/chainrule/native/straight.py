@@ -1,14 +1,13 @@
 """Long programs of scalars as straight-line code: no loops, and a small constant effort for each operation.
 
-The code is cut into functions of some hundred instructions, since compilers take more than linear time for one function,
-and into modules, since they take memory. A number that one function makes for another goes through a scratch buffer,
-whose places are used again once nobody reads them any more.
+The code is cut into functions of some hundred instructions, since compilers take more than linear time for one
+function, and into modules, since they take memory. A number that one function makes for another goes through a scratch
+buffer, whose places are used again once nobody reads them any more.
 """
 
 from __future__ import annotations
 
 import ctypes
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,39 +15,35 @@ from typing import Any
 import numpy as np
 
 from ..ir import Const, Program
-from .lanes import BITS
-from .llvm import Loaded, load, object_code
+from ..trace.collecting import rarely_collecting
 from .scalars import Code, expanded
-from .templates import Template, addresses
+from .templates import Template
+from .tiers import Module, Tiered
 
 _LINES = 500  # instructions of one function, about
 _FUNCTIONS = 64  # of one module
-_HOT = 50  # calls after which the code is compiled anew, with more effort
+_SHORT = 400  # so few instructions are compiled with all effort at once
 _TYPES = {"f64": "double", "f32": "float", "i64": "i64", "i32": "i32", "i1": "i1"}
 _Instruction = tuple[int, Template, tuple[int, ...]]
 
 
 @dataclass(frozen=True)
-class Module:
-    """Text, and the names that it defines for others and needs from them."""
-
-    text: str
-    defines: tuple[str, ...]
-    needs: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Straight:
-    """Modules that make up `kernel`, the arrays whose addresses it is given, and the size of its scratch in bytes."""
+    """Modules that make up `kernel`, and what the addresses that it is given are of.
+
+    First the inputs, then the constants, then the outputs, then `scratch` bytes.
+    """
 
     modules: tuple[Module, ...]
-    slots: tuple[tuple[str, Any], ...]  # ("input", which), ("constant", array), ("output", which), ("temporary", bytes)
+    constants: tuple[Any, ...]
+    scratch: int
     instructions: int
 
 
 def straight(program: Program) -> Straight:
     """The Program as straight-line code; raises Foreign where it can't be."""
-    return _Writer(program, expanded(program)).written()
+    with rarely_collecting():
+        return _Writer(program, expanded(program)).written()
 
 
 class _Writer:
@@ -87,11 +82,8 @@ class _Writer:
                 defined += names
                 parts, group = [], []
         modules.append(self._kernel(defined))
-        slots: list[tuple[str, Any]] = [("input", n) for n in range(len(self.program.inputs))]
-        slots += [("constant", np.ascontiguousarray(b.source.value)) for b in self.constants]  # type: ignore[union-attr]
-        slots += [("output", n) for n in range(len(self.code.outputs))]
-        slots.append(("temporary", max(8 * self.slots, 8)))
-        return Straight(tuple(modules), tuple(slots), sum(map(len, self.chunks)))
+        constants = tuple([np.ascontiguousarray(b.source.value) for b in self.constants])  # type: ignore[union-attr]
+        return Straight(tuple(modules), constants, 8 * self.slots, sum(map(len, self.chunks)))
 
     def _module(self, parts: list[str], names: tuple[str, ...], group: list[int]) -> Module:
         templates = dict.fromkeys(i[1] for c in group for i in self.chunks[c])
@@ -107,9 +99,13 @@ class _Writer:
         for name in self.stores:
             if name not in self.made_in:
                 body.store_outputs(name, body.operand(name))
-        head = "define void @kernel(ptr noalias %bufs) nounwind {\nentry:"
+        head = "define i32 @kernel(ptr noalias %bufs) nounwind {\nentry:"
         scratch = f"  %sat = getelementptr ptr, ptr %bufs, i64 {self.scratch_at}\n  %s = load ptr, ptr %sat"
-        return Module("\n".join([*lines, head, scratch, *body.lines, "  ret void", "}", ""]), ("kernel",), tuple(parts))
+        if not self.slots:
+            scratch = "  %s = getelementptr i8, ptr null, i64 0"
+        return Module(
+            "\n".join([*lines, head, scratch, *body.lines, "  ret i32 0", "}", ""]), ("kernel",), tuple(parts)
+        )
 
     def _function(self, c: int, free: list[int]) -> str:
         """One stretch of instructions; what later ones need is put into the scratch buffer."""
@@ -221,67 +217,32 @@ def _cut(instructions: list[_Instruction]) -> list[list[_Instruction]]:
     return chunks
 
 
-class Tiered:
-    """Code that runs at once, compiled in haste, and is compiled again in the background when it is called often.
-
-    Both give the same digits: nothing in the text leaves the compiler a choice. It changes once, from the first address
-    of `kernel` to the second.
-    """
-
-    def __init__(self, code: Straight, hot: int | None = _HOT) -> None:
-        self.code = code
-        self._loaded = _compiled(code.modules, 0)
-        self.address = self._loaded[-1]["kernel"]
-        self._left = hot
-        self._lock = threading.Lock()
-        self.thread: threading.Thread | None = None
-
-    def called(self) -> int:
-        """The address to call now; of many calls, one starts the compilation with more effort."""
-        if self._left is not None:
-            with self._lock:
-                self._left -= 1
-                if self._left < 0:
-                    self._left = None
-                    self.thread = threading.Thread(target=self._improve, daemon=True)
-                    self.thread.start()
-        return self.address
-
-    def _improve(self) -> None:
-        better = _compiled(self.code.modules, 1)
-        self._loaded = [*self._loaded, *better]  # the first one may be running still
-        self.address = better[-1]["kernel"]
-
-
-def _compiled(modules: Sequence[Module], effort: int) -> list[Loaded]:
-    known: dict[str, int] = {}
-    found = []
-    for m in modules:
-        missing = [name for name in m.needs if name not in known]
-        known |= addresses(missing) if missing else {}
-        loaded = load(object_code(m.text, effort), m.defines, {name: known[name] for name in m.needs})
-        known |= {name: loaded[name] for name in m.defines}
-        found.append(loaded)
-    return found
-
-
 class StraightStretch:
-    """Straight-line native code of some equations of a Program: called as a Stretch is."""
+    """Straight-line native code of a Program, with the attributes of a Stretch."""
 
-    def __init__(self, program: Program, hot: int | None = _HOT) -> None:
+    def __init__(self, program: Program) -> None:
+        self.program = program
         self.code = straight(program)
-        self.tiers = Tiered(self.code, hot)
-        self._call = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
-        self._inputs = [v.type.dtype for v in program.inputs]
-        self._outputs = [(a.type.shape, a.type.dtype) for a in program.outputs]
+        self.tiers = Tiered(self.code.modules, 0 if self.code.instructions > _SHORT else 2)
+        self.kernel = self.tiers.entry
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
+        ins, kept, outs = len(program.inputs), len(self.code.constants), len(program.outputs)
+        self.inputs = list(range(ins))
+        self.constants = dict(zip(range(ins, ins + kept), self.code.constants, strict=True))
+        self.outputs = list(range(ins + kept, ins + kept + outs))
+        self.scratch = self.code.scratch
+        self.places = ins + kept + outs + (1 if self.scratch else 0)
 
-    def __call__(self, values: Sequence[Any]) -> list[Any]:
-        arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, self._inputs, strict=True)]
-        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
-        take = {"input": arrays.__getitem__, "output": outputs.__getitem__}
-        kept = [
-            what if role == "constant" else np.empty(what, np.uint8) if role == "temporary" else take[role](what)
-            for role, what in self.code.slots
-        ]
-        self._call(self.tiers.called())((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept)))
-        return outputs
+    @property
+    def text(self) -> str:
+        return "\n".join(m.text for m in self.code.modules)
+
+    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        types = [v.type.dtype for v in self.program.inputs]
+        arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, types, strict=True)]
+        outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.program.outputs]
+        given = [*arrays, *self.constants.values(), *outputs]
+        if self.scratch:
+            given.append(np.empty(self.scratch, np.uint8))
+        self._call((ctypes.c_void_p * len(given))(*(a.ctypes.data for a in given)))
+        return tuple(y[()] if y.ndim == 0 else y for y in outputs)

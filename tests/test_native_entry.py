@@ -15,14 +15,16 @@ from chainrule.native.entry_text import (
     CONTAINER,
     DICT,
     DTYPE,
-    FLOAT,
     HOW,
     ITEM_OF_DICT,
     KERNEL,
     KIND,
     LEAF,
     NODE_TABLE,
+    NODE_WORDS,
     NODES,
+    NTH,
+    NUMBER,
     OUTPUT_TABLE,
     OUTPUTS,
     PARENT,
@@ -33,11 +35,12 @@ from chainrule.native.entry_text import (
     STEPS,
     TUPLE,
     WHICH,
+    WORDS,
 )  # fmt: skip
 from chainrule.native.llvm import load, object_code
 
 KERNEL_TEXT = """
-define void @kernel(ptr %bufs) {
+define i32 @kernel(ptr %bufs) {
   %x = load ptr, ptr %bufs
   %s.p = getelementptr ptr, ptr %bufs, i64 1
   %s = load ptr, ptr %s.p
@@ -53,7 +56,7 @@ define void @kernel(ptr %bufs) {
   store <2 x double> %r, ptr %y, align 8
   %r0 = extractelement <2 x double> %r, i32 0
   store double %r0, ptr %t
-  ret void
+  ret i32 0
 }
 """
 FLOAT64 = id(np.dtype(np.float64))
@@ -65,8 +68,8 @@ def words(*rows):
 
 def node(**facts):
     places = {"how": HOW, "parent": PARENT, "which": WHICH, "kind": KIND, "rank": RANK, "dtype": DTYPE, "shape": SHAPE,
-              "slot": SLOT}  # fmt: skip
-    row = [0] * 8
+              "slot": SLOT, "nth": NTH}  # fmt: skip
+    row = [0] * NODE_WORDS
     for name, value in facts.items():
         row[places[name]] = value
     return row
@@ -85,22 +88,22 @@ def scaled_pair():
     nodes = words(
         node(how=ARGUMENT, which=0, kind=CONTAINER, rank=1, dtype=id(dict)),
         node(how=ITEM_OF_DICT, parent=0, which=id(key), kind=ARRAY, rank=1, dtype=FLOAT64, shape=two.ctypes.data),
-        node(how=ARGUMENT, which=1, kind=FLOAT, slot=1),
+        node(how=ARGUMENT, which=1, kind=NUMBER, dtype=id(float), slot=1),
     )
     outputs = words([1, FLOAT64, two.ctypes.data, 2], [0, FLOAT64, none.ctypes.data, 3])
     keys = words(id("y"))
     steps = words([LEAF, 0, 0], [DICT, 1, keys.ctypes.data], [LEAF, 1, 0], [TUPLE, 2, 0])
     buffers = words(0, 0, 0, 0)
-    descriptor = np.zeros(13, np.int64)
+    descriptor = np.zeros(WORDS, np.int64)
     for place, value in {
         ARGUMENTS: 2, NODES: 3, NODE_TABLE: nodes.ctypes.data, OUTPUTS: 2, OUTPUT_TABLE: outputs.ctypes.data,
         BUFFERS: 4, BUFFER_TABLE: buffers.ctypes.data, KERNEL: loaded["kernel"], STEPS: 4,
         STEP_TABLE: steps.ctypes.data,
     }.items():  # fmt: skip
         descriptor[place] = value
-    call, table = entry.fast_call(slow)
-    table[0] = descriptor.ctypes.data
-    kept = (loaded, two, none, key, nodes, outputs, keys, steps, buffers, descriptor, table, slow)
+    call = entry.function(slow, lambda p, s: None)
+    kept = (loaded, two, none, key, nodes, outputs, keys, steps, buffers)
+    entry.enter(call, descriptor, kept)
     return call, answers, kept
 
 

@@ -13,12 +13,13 @@ import types
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from .errors import ArgumentError
 from .ir import Atom, Const, Program, Var
+from .trace.outside import Capture, Guard
 from .trace.record import Recording, Static, current, kind_and_type, record
 from .trace.recorder import Recorder, Traced
 from .trace.tree import Tree
@@ -129,19 +130,29 @@ def _source(program: Program) -> tuple[str, dict[str, Any], dict[int, Any]]:
     return "\n".join(lines), scope, where
 
 
+class Runner(Protocol):
+    """A Program that can be run, on NumPy or as native code; its outputs are arrays of their own, and NumPy scalars."""
+
+    @property
+    def program(self) -> Program: ...
+
+    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]: ...
+
+
 def run(program: Program, values: Sequence[Any]) -> tuple[Any, ...]:
     """The outputs of a Program on arrays, or on stand-ins: then it is written into their recording."""
     return evaluate(Executable(program), values)
 
 
-def evaluate(executable: Executable, values: Sequence[Any]) -> tuple[Any, ...]:
-    """Run on arrays; on stand-ins, splice into the recording under way."""
+def evaluate(runner: Runner, values: Sequence[Any]) -> tuple[Any, ...]:
+    """Run on arrays; on stand-ins, splice into the innermost recording among theirs and the one under way."""
     if not any(isinstance(v, Traced) for v in values):
-        return executable(values)
-    recorder = current()
-    if recorder is None:
-        recorder = max((v.recorder for v in values if isinstance(v, Traced)), key=lambda r: r.level)
-    program = executable.program
+        return runner(values)
+    recorders = [v.recorder for v in values if isinstance(v, Traced)]
+    if (innermost := current()) is not None:
+        recorders.append(innermost)
+    recorder = max(recorders, key=lambda r: r.level)
+    program = runner.program
     atoms = [_fitting(recorder, v, x) for v, x in zip(values, program.inputs, strict=True)]
     return tuple(Traced(recorder, a) for a in recorder.splice(program, atoms))
 
@@ -153,17 +164,56 @@ def _fitting(recorder: Recorder, value: Any, x: Var) -> Atom:
     return atom
 
 
+class Invocation(NamedTuple):
+    """One call as the caller made it, and what of it a Program's inputs are."""
+
+    args: tuple[Any, ...]
+    options: dict[str, Any]
+    inputs: tuple[int | Capture, ...]  # for each input: which leaf of the arguments, or where else it is read
+    guards: Sequence[Guard]  # what must not have changed
+
+
 # --- recordings -----------------------------------------------------------------------------------------------------
+
+
+class _Store:
+    """What is kept with a function: so it goes when the function goes. It changes."""
+
+    __slots__ = ("made", "owner", "recordings")
+
+    def __init__(self, owner: Any) -> None:
+        self.owner = weakref.ref(owner)
+        self.recordings: OrderedDict[Hashable, list[Recording]] = OrderedDict()
+        self.made: dict[Hashable, Any] = {}
+
+
+def _store(owner: Any) -> _Store | None:
+    """A function's own store; None where nothing can be attached to it."""
+    if not isinstance(owner, types.FunctionType) and type(owner).__module__ != "chainrule":
+        return None
+    kept = owner.__dict__.get("__chainrule__")
+    if kept is None or kept.owner() is not owner:  # functools.wraps copies another function's attributes, ours too
+        kept = owner.__dict__["__chainrule__"] = _Store(owner)
+    return kept
+
+
+def memo(function: Any, name: Hashable, make: Callable[[], Any]) -> Any:
+    """What `make` makes of a function, made once for each name, where it can be kept."""
+    store = _store(function)
+    if store is None:
+        return make()
+    found = store.made.get(name)
+    if found is None:
+        found = store.made[name] = make()
+    return found
 
 
 def _table(function: Any) -> OrderedDict[Hashable, list[Recording]]:
     """Where a function's recordings are kept: with the function, so that they go when it goes."""
     owner = function.__func__ if isinstance(function, types.MethodType) else function
-    if isinstance(owner, types.FunctionType):
-        kept = owner.__dict__.get("__chainrule__")
-        if kept is None or kept[0]() is not owner:  # functools.wraps copies another function's attributes, ours too
-            kept = owner.__dict__["__chainrule__"] = (weakref.ref(owner), OrderedDict())
-        return kept[1]
+    store = _store(owner)
+    if store is not None:
+        return store.recordings
     entry = _strays.get(id(owner))
     if entry is None:
         entry = _strays[id(owner)] = (owner, OrderedDict())
@@ -244,6 +294,15 @@ def derived(recording: Recording, key: Hashable, make: Callable[[Program], Any])
     return found
 
 
-def executable(program: Program) -> Executable:
-    """A Program, simplified and ready to run."""
-    return Executable(simplify(program))
+_compilers: list[Callable[[Program], Runner]] = []
+
+
+def register(compiler: Callable[[Program], Runner]) -> None:
+    """From now on, let `compiler` make what runs a Program, instead of the NumPy executor."""
+    _compilers[:] = [compiler]
+
+
+def executable(program: Program) -> Runner:
+    """A Program, simplified and ready to run, the fastest way there is."""
+    program = simplify(program)
+    return _compilers[0](program) if _compilers else Executable(program)

@@ -4,10 +4,13 @@ Transformations (`grad(f)`) return a function with the arguments of `f`. `wrt` i
 them; arguments may be nested dicts, lists, tuples and dataclasses, and derivatives come back in the same structure.
 """
 
+from .. import execute
+from ..native import compiled as _native
 from ..numeric import schedules
 from .antiderive import antiderive
 from .call import Call, Function, Wrt, public
 from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+from .compiled import compile
 from .convexity import convexity
 from .curvature import critical_point, learning_rate
 from .examples import per_example_gradients
@@ -27,7 +30,8 @@ from .sizes import gradient_norms
 
 __all__ = [
     "Call", "Function", "Wrt", "public",
-    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "trace", "check", "minimize",
+    "grad", "value_and_grad", "jvp", "vjp", "jacobian", "hessian", "hvp", "vmap", "compile", "trace", "check",
+    "minimize",
     "explain", "derive", "antiderive", "numerical_gradient", "numerical_jacobian", "numerical_hessian",
     "clip_by_value", "clip_by_norm", "clip_by_global_norm", "gradient_norms", "local_map",
     "difference_quotients", "tangent", "step_errors", "critical_points",
@@ -36,3 +40,5 @@ __all__ = [
     "per_example_gradients",
     "convexity",
 ]  # fmt: skip
+
+execute.register(_native)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, ChainruleError, DtypeError, NoRuleError, ShapeError, ValueNeededError
-from ..execute import Executable, derived, executable, inputs_of, recording_of
+from ..execute import Runner, derived, executable, inputs_of, recording_of
 from ..ir import Const, Program
 from ..ops.control import holds_a_program
 from ..trace.record import Static, argument_names, leaf_of, parameters_of, type_of
@@ -65,6 +65,8 @@ class Call:
             self.leaves[i] = differentiable(self.leaves[i], self.names[i])
         if wrt is not None and not self.wrt_leaves:
             raise ArgumentError(f"`{self.wrt_names[0]}` holds no numbers to differentiate with respect to")
+        self._given = args, options
+        self._as_given = all([a is b for a, b in zip(values, self.leaves, strict=True) if not isinstance(b, Static)])
         self.recording = recording_of(function, self.leaves, self.tree, self.names)
         self.program: Program = self.recording.program
         self.wanted = tuple(self.recording.dynamic.index(i) for i in self.wrt_leaves)
@@ -72,6 +74,11 @@ class Call:
     @property
     def inputs(self) -> list[Any]:
         return inputs_of(self.recording, self.leaves)
+
+    def given_as(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+        """The arguments, if they and their leaves came just so: nothing was filled in or converted."""
+        untouched = self._as_given and self._given[0] is args and self._given[1] is options
+        return (args, options) if untouched else None
 
     def derived(self, key: Any, make: Callable[[Program], Any]) -> Any:
         """What `make` makes of the Program to be differentiated, kept with the recording."""
@@ -218,7 +225,7 @@ def filled(found: Derived, outputs: Sequence[Any], types: Sequence[Any]) -> list
     return filled
 
 
-def prepare(found: Derived) -> tuple[Derived, Executable]:
+def prepare(found: Derived) -> tuple[Derived, Runner]:
     return found, executable(found.program)
 
 

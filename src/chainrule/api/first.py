@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError
-from ..execute import Executable, derived, evaluate, executable
-from ..ir import Const, Program
+from ..execute import derived, evaluate, executable
+from ..ir import Const
 from ..trace.tree import flatten
-from ..transform.forward import Derived, forward
+from ..transform.forward import forward
 from ..transform.reverse import reverse
+from ..transform.smooth import smooth
 from .call import Call, Function, Wrt, directions, filled, fit, has_reals, prepare, public, transformation
+from .planned import Reading, call_reading, spliced, transformed
 
 
 @transformation
@@ -31,21 +32,30 @@ def value_and_grad(f: Function, *, wrt: Wrt = 0) -> Function:
     Reverse mode: Linnainmaa, 1970; Griewank & Walther, "Evaluating Derivatives", 2008.
     """
 
-    @public
-    @functools.wraps(f)
-    def with_gradient(*args: Any, **options: Any) -> Any:
-        call = Call(f, args, options, wrt)
-        call.scalar("a gradient")
+    def compute(call: Call, inputs: list[Any]) -> Any:
+        value, *gradient = _value_and_gradient(call, inputs)
+        return value, call.arranged(gradient)
 
-        def make(program: Program) -> tuple[Derived, Executable]:
-            one = Const(np.ones((), program.outputs[0].type.dtype))
-            return prepare(reverse(program, call.wanted, [one]))
+    return _of_a_scalar(f, wrt, "value and gradient", compute)
 
-        found, run = call.derived(("gradient", call.wanted), make)
-        outputs = evaluate(run, call.inputs)
-        return outputs[0], call.arranged(filled(found, outputs, call.types()))
 
-    return with_gradient
+def _value_and_gradient(call: Call, inputs: list[Any]) -> list[Any]:
+    program = smooth(call.program)
+    one = Const(np.ones((), program.outputs[0].type.dtype))
+    found = reverse(program, call.wanted, [one])
+    outputs = spliced(found.program, inputs)
+    return [outputs[0], *filled(found, outputs, call.types())]
+
+
+def _of_a_scalar(f: Function, wrt: Wrt, name: str, compute: Callable[[Call, list[Any]], Any]) -> Function:
+    """A function of the gradient of one number."""
+
+    def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
+        return call_reading(
+            f, args, options, wrt, lambda c: (name, c.wanted, c.single), compute, lambda c: c.scalar("a gradient")
+        )
+
+    return transformed(f, (name, repr(wrt)), read)
 
 
 @transformation
@@ -60,14 +70,7 @@ def grad(f: Function, *, wrt: Wrt = 0) -> Function:
     >>> grad(grad(lambda x: x**3))(2.0)
     np.float64(12.0)
     """
-    both = value_and_grad(f, wrt=wrt)
-
-    @public
-    @functools.wraps(f)
-    def gradient(*args: Any, **options: Any) -> Any:
-        return both(*args, **options)[1]
-
-    return gradient
+    return _of_a_scalar(f, wrt, "gradient", lambda call, inputs: call.arranged(_value_and_gradient(call, inputs)[1:]))
 
 
 @transformation

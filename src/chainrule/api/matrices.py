@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,26 +9,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError, DtypeError
-from ..execute import Executable, evaluate, executable
+from ..execute import evaluate
 from ..ir import Const, Program
+from ..trace.tree import flatten
 from ..transform.batch import batch
 from ..transform.forward import Derived, forward
 from ..transform.reverse import reverse
 from ..transform.simplify import simplify
-from .call import Call, Function, Wrt, directions, filled, public, transformation
-
-
-def _blocks(types: Sequence[Any]) -> tuple[list[Any], list[tuple[int, int]]]:
-    """For arrays laid end to end: each unit vector's part in each array, and the stretch of rows that is each one's."""
-    sizes = [t.size for t in types]
-    total = sum(sizes)
-    starts = np.cumsum([0, *sizes]).tolist()
-    parts = []
-    for t, start in zip(types, starts, strict=False):
-        part = np.zeros((total, t.size), t.dtype)
-        part[np.arange(start, start + t.size), np.arange(t.size)] = 1
-        parts.append(part.reshape(total, *t.shape))
-    return parts, list(itertools.pairwise(starts))
+from ..transform.smooth import smooth
+from .call import Call, Function, Wrt, directions, filled, transformation
+from .planned import Reading, answer, call_reading, spliced, transformed, unit_rows
 
 
 @transformation
@@ -43,60 +32,64 @@ def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
            [0., 4.]])
     """
 
-    @public
-    @functools.wraps(f)
-    def matrix(*args: Any, **options: Any) -> Any:
-        call = Call(f, args, options, wrt)
-        for t in (a.type for a in call.program.outputs):
-            if not t.differentiable:
-                raise DtypeError(f"a Jacobian needs real results; the function returns {t}")
-        return call.recording.result.build([call.arranged(row) for row in jacobian_blocks(call)])
+    def compute(call: Call, inputs: list[Any]) -> Any:
+        return call.recording.result.build([call.arranged(row) for row in _jacobian(call, inputs)])
 
-    return matrix
+    def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
+        return call_reading(
+            f, args, options, wrt, lambda c: ("jacobian", c.wanted, c.single), compute, _refuse_integers
+        )
+
+    return transformed(f, ("jacobian", repr(wrt)), read)
+
+
+def _refuse_integers(call: Call) -> None:
+    for t in (a.type for a in call.program.outputs):
+        if not t.differentiable:
+            raise DtypeError(f"a Jacobian needs real results; the function returns {t}")
 
 
 def jacobian_blocks(call: Call) -> list[list[Any]]:
     """For each array that the function returns, the derivative in each differentiated one."""
+    found: list[list[Any]] = answer(call, ("blocks", call.wanted), lambda inputs: _jacobian(call, inputs))
+    return found
+
+
+def _jacobian(call: Call, inputs: list[Any]) -> list[list[Any]]:
     outs, ins = [a.type for a in call.program.outputs], call.types()
-    return _jacobian(call, outs, ins, sum(t.size for t in ins) <= sum(t.size for t in outs))
-
-
-def _jacobian(call: Call, outs: Sequence[Any], ins: Sequence[Any], by_columns: bool) -> list[list[Any]]:
-    seeds, stretches = _blocks(ins if by_columns else outs)
-    n = sum(t.size for t in (ins if by_columns else outs))
-    given = len(call.program.inputs)
-
-    def make(program: Program) -> tuple[Derived, Executable]:
-        found = simplified(forward(program, call.wanted) if by_columns else reverse(program, call.wanted))
-        only = _derivatives_only(found)
-        return only, executable(batch(only.program, [False] * given + [True] * len(seeds), max(n, 1)))
-
-    found, run = call.derived(("jacobian", call.wanted, by_columns), make)
+    columns, rows = sum(t.size for t in ins), sum(t.size for t in outs)
+    by_columns = columns <= rows
+    n = columns if by_columns else rows
     if n == 0:
         return [[np.zeros(o.shape + i.shape, o.dtype) for i in ins] for o in outs]
-    outputs = evaluate(run, [*call.inputs, *seeds])
-    rows: list[list[Any]] = []
+    program = smooth(call.program)
+    found = _derivatives_only(
+        simplified(forward(program, call.wanted) if by_columns else reverse(program, call.wanted))
+    )
+    seeds = unit_rows(inputs[0], ins if by_columns else outs)
+    outputs = spliced(batch(found.program, [False] * len(inputs) + [True] * len(seeds), n), [*inputs, *seeds])
+    stretches = _stretches(ins if by_columns else outs)
+    blocks: list[list[Any]] = []
     for a, o in enumerate(outs):
         row = []
         for b, i in enumerate(ins):
             index = found.present[a if by_columns else b]
-            low, high = stretches[b if by_columns else a]
-            if index is None:
-                row.append(np.zeros(o.shape + i.shape, o.dtype))
-                continue
-            block = outputs[index][low:high]
-            if by_columns:  # (in, *out) -> (*out, *in)
-                block = np.moveaxis(block, 0, -1)
-            row.append(_scalar(np.reshape(block, o.shape + i.shape)))
-        rows.append(row)
-    return rows
+            row.append(_block(outputs, index, stretches[b if by_columns else a], by_columns, o, i))
+        blocks.append(row)
+    return blocks
 
 
-def _scalar(x: Any) -> Any:
-    """Arrays of their own; numbers as NumPy scalars."""
-    if type(x) is np.ndarray:
-        return x[()] if x.ndim == 0 else np.ascontiguousarray(x).copy() if x.base is not None else x
-    return x
+def _stretches(types: Sequence[Any]) -> list[tuple[int, int]]:
+    """Of arrays laid end to end, where each begins and ends."""
+    return list(itertools.pairwise(np.cumsum([0, *(t.size for t in types)]).tolist()))
+
+
+def _block(outputs: list[Any], index: int | None, rows: tuple[int, int], last: bool, outer: Any, inner: Any) -> Any:
+    """Some rows of an output as a block of a matrix, the axis of rows put last if it counts what is differentiated."""
+    if index is None:
+        return np.zeros(outer.shape + inner.shape, outer.dtype)
+    block = outputs[index][rows[0] : rows[1]]
+    return np.reshape(np.moveaxis(block, 0, -1) if last else block, outer.shape + inner.shape)
 
 
 def simplified(found: Derived) -> Derived:
@@ -123,32 +116,30 @@ def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
            [2., 0.]])
     """
 
-    @public
-    @functools.wraps(f)
-    def matrix(*args: Any, **options: Any) -> Any:
-        call = Call(f, args, options, wrt)
-        call.scalar("a Hessian")
+    def compute(call: Call, inputs: list[Any]) -> Any:
         types = call.types()
-        seeds, stretches = _blocks(types)
         n = sum(t.size for t in types)
-        first, second, run = call.derived(
-            ("hessian", call.wanted), lambda p: _second(p, call.wanted, len(seeds), max(n, 1))
-        )
-        outputs = evaluate(run, [*call.inputs, *seeds]) if run is not None and n else ()
+        first = _gradient(smooth(call.program), call.wanted)
+        second = _derivatives_only(forward(first.program, call.wanted))
+        outputs = []
+        if n and second.program.outputs:
+            seeds = unit_rows(inputs[0], types)
+            outputs = spliced(batch(second.program, [False] * len(inputs) + [True] * len(seeds), n), [*inputs, *seeds])
         rows: list[list[Any]] = []
         for a, t in enumerate(types):
-            row = []
-            for b, u in enumerate(types):
-                index = None if first.present[a] is None else second.present[first.present[a]]
-                if index is None or not n:
-                    row.append(_scalar(np.zeros(t.shape + u.shape, t.dtype)))
-                else:
-                    low, high = stretches[b]
-                    row.append(_scalar(np.reshape(np.moveaxis(outputs[index][low:high], 0, -1), t.shape + u.shape)))
-            rows.append(row)
+            slope = first.present[a] if outputs else None
+            index = None if slope is None else second.present[slope]
+            rows.append(
+                [_block(outputs, index, where, True, t, u) for u, where in zip(types, _stretches(types), strict=True)]
+            )
         return call.arranged([call.arranged(row) for row in rows])
 
-    return matrix
+    def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
+        return call_reading(
+            f, args, options, wrt, lambda c: ("hessian", c.wanted, c.single), compute, lambda c: c.scalar("a Hessian")
+        )
+
+    return transformed(f, ("hessian", repr(wrt)), read)
 
 
 def _gradient(program: Program, wanted: tuple[int, ...]) -> Derived:
@@ -160,16 +151,6 @@ def gradient_program(program: Program, wanted: tuple[int, ...]) -> Program | Non
     """The Program of the derivative in the one input `wanted`; None if it is zero everywhere."""
     found = _gradient(program, wanted)
     return found.program if found.present[0] is not None else None
-
-
-def _second(
-    program: Program, wanted: tuple[int, ...], seeds: int, n: int
-) -> tuple[Derived, Derived, Executable | None]:
-    first = _gradient(program, wanted)
-    second = _derivatives_only(forward(first.program, wanted))
-    if not second.program.outputs:
-        return first, second, None
-    return first, second, executable(batch(second.program, [False] * len(program.inputs) + [True] * seeds, n))
 
 
 @transformation
@@ -185,31 +166,44 @@ def hvp(f: Function, *, wrt: Wrt = 0) -> Function:
     Pearlmutter, "Fast exact multiplication by the Hessian", 1994.
     """
 
-    @public
-    @functools.wraps(f)
-    def product(*args: Any, **options: Any) -> Any:
+    def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         if len(args) < 1:
             raise ArgumentError("hvp(f)(x, …, v) takes the arguments of f, then the vector")
-        *first_args, v = args
-        call = Call(f, tuple(first_args), options, wrt)
+        *rest, v = args
+        first_args = tuple(rest)
+        call = Call(f, first_args, options, wrt)
         call.scalar("a Hessian")
         if not call.single and not isinstance(v, (tuple, list)):
             raise ArgumentError("with several arguments in wrt, the vector is a tuple of vectors, one for each")
         moves = directions(call, (v,) if call.single else tuple(v), "vector")
-        return call.arranged(hessian_product(call)(moves))
+        given = flatten(v)[0]
+        start = len(call.leaves) - sum(len(flatten(x)[0]) for x in options.values())
+        as_given = call.given_as(first_args, options) is not None and not options
+        as_given = as_given and all(a is b for a, b in zip(moves, given, strict=True))
+        return Reading(
+            call.recording, ("hvp", call.wanted, call.single),
+            lambda inputs: call.arranged(_product(call, inputs)), call.leaves,
+            (args, options) if as_given else None, [(start + n, move) for n, move in enumerate(moves)],
+        )  # fmt: skip
 
-    return product
+    return transformed(f, ("hvp", repr(wrt)), read)
+
+
+def _product(call: Call, inputs: list[Any]) -> list[Any]:
+    """The Hessian times vectors, which are the last of the inputs."""
+    first = _gradient(smooth(call.program), call.wanted)
+    second = _derivatives_only(forward(first.program, call.wanted))
+    present = tuple(None if i is None else second.present[i] for i in first.present)
+    return filled(Derived(first.program, present), spliced(second.program, inputs), call.types())
 
 
 def hessian_product(call: Call) -> Callable[[Sequence[Any]], list[Any]]:
     """The Hessian at a call's arguments, times vectors: leaves to leaves."""
 
-    def make(program: Program) -> tuple[Derived, Derived, Executable]:
-        first = _gradient(program, call.wanted)
-        second = _derivatives_only(forward(first.program, call.wanted))
-        return first, second, executable(second.program)
-
-    first, second, run = call.derived(("hvp", call.wanted), make)
-    present = tuple(None if i is None else second.present[i] for i in first.present)
-    inputs, types = call.inputs, call.types()
-    return lambda moves: filled(Derived(first.program, present), evaluate(run, [*inputs, *moves]), types)
+    inputs = call.inputs
+    types = [t._replace(weak=False) for t in call.types()]
+    further = [(0, np.zeros(t.shape, t.dtype)) for t in types]
+    plan = Reading(
+        call.recording, ("product", call.wanted), lambda found: _product(call, found), call.leaves, None, further
+    ).plan()
+    return lambda moves: list(evaluate(plan.runner, [*inputs, *moves]))

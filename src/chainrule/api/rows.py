@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 import operator
 from typing import Any
 
 import numpy as np
 
 from ..errors import ArgumentError, ShapeError
-from ..execute import derived, evaluate, executable, inputs_of, recording_of
+from ..execute import recording_of
+from ..ir import Program
 from ..trace.record import Recording, Static, argument_names, leaf_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import Tree, flatten, parts_of
 from ..transform.batch import batch
-from .call import Function, public, transformation
+from .call import Function, transformation
+from .planned import Reading, spliced, transformed
 
 
 @transformation
@@ -28,9 +29,7 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
     array([3., 8.])
     """
 
-    @public
-    @functools.wraps(f)
-    def rows(*args: Any, **options: Any) -> Any:
+    def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         if not args and not options:
             raise ArgumentError("vmap needs at least one argument with rows")
         axes = tuple(in_axes) if isinstance(in_axes, (tuple, list)) else (in_axes,) * len(args)
@@ -42,16 +41,13 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
         per_leaf = [a for axis, t in zip((*axes, *(0 for _ in options)), trees, strict=True) for a in _axes_of(axis, t)]
         labels = [name + path for name, t in zip(names, trees, strict=True) for path in t.paths()]
         leaves = [leaf_of(v, name) for v, name in zip(values, labels, strict=True)]
-        fronted: list[Any] = []
         sizes: dict[str, int] = {}
         for leaf, axis, label in zip(leaves, per_leaf, labels, strict=True):
             if axis is None:
-                fronted.append(leaf)
                 continue
             t = None if isinstance(leaf, Static) else type_of(leaf)
             if t is None or not -t.ndim <= axis < t.ndim:
                 raise ArgumentError(f"`{label}` has no axis {axis} to map over", hint="give it None in in_axes")
-            fronted.append(np.moveaxis(leaf, axis, 0))
             sizes[label] = t.shape[axis]
         if not sizes:
             raise ArgumentError("vmap needs at least one argument with rows: all of in_axes are None")
@@ -61,7 +57,9 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
             )
         size = next(iter(sizes.values()))
         mapped = [axis is not None for axis in per_leaf]
-        examples = [_row(x) if m else x for x, m in zip(fronted, mapped, strict=True)]
+        examples = [
+            x if axis is None else _row(np.moveaxis(x, axis, 0)) for x, axis in zip(leaves, per_leaf, strict=True)
+        ]
         recording = recording_of(f, examples, tree, labels)
         for i, _ in recording.asked:
             if mapped[i]:
@@ -69,12 +67,21 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
                     f"the function asks for the very value of `{labels[i]}`, which differs from row to row"
                 )
         _refuse_courses_that_differ(recording, mapped, labels)
-        flags = (*(mapped[i] for i in recording.dynamic), *(False for _ in recording.hidden))
-        run = derived(recording, ("rows", flags, size), lambda p: executable(batch(p, flags, size)))
-        found = evaluate(run, inputs_of(recording, fronted))
-        return recording.result.build(found)
+        axes_of_inputs = (*(per_leaf[i] for i in recording.dynamic), *(None for _ in recording.hidden))
+        same = all([a is b for a, b in zip(values, leaves, strict=True) if not isinstance(b, Static)])
+        return Reading(
+            recording, ("rows", axes_of_inputs, size),
+            lambda inputs: recording.result.build(_rows(recording.program, axes_of_inputs, size, inputs)),
+            leaves, (args, options) if same else None,
+        )  # fmt: skip
 
-    return rows
+    return transformed(f, ("vmap", repr(in_axes)), read)
+
+
+def _rows(program: Program, axes: tuple[int | None, ...], size: int, inputs: list[Any]) -> list[Any]:
+    """The Program on all rows at once."""
+    fronted = [x if axis is None else np.moveaxis(x, axis, 0) for x, axis in zip(inputs, axes, strict=True)]
+    return spliced(batch(program, [axis is not None for axis in axes], size), fronted)
 
 
 def _refuse_courses_that_differ(recording: Recording, mapped: list[bool], labels: list[str]) -> None:

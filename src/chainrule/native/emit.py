@@ -13,6 +13,7 @@ from math import prod
 
 from ..ir import Const, Var
 from ..ops.arithmetic import convert
+from .arena import Life, arranged
 from .elementwise import FORMULA_OF
 from .indices import Counter, Index, Quotient, Read, Within, index
 from .lanes import BITS, Lanes, Text, Value
@@ -45,6 +46,7 @@ class Kernel(Memory):
         self.made = {node.out: node for node in lowered.nodes}
         self._paths: dict[Node, tuple[Loop, ...]] = {}
         self._place()
+        self._arrange()
         self._emit_all()
 
     # --- what lives where --------------------------------------------------------------------------------------------
@@ -93,6 +95,27 @@ class Kernel(Memory):
                 self.dims[node.out] = dims
                 self._buffer(node.out, "temporary", node.out.type.dtype.name, tuple(node.own[k].size for k in dims))
 
+    def _arrange(self) -> None:
+        """Where temporaries lie: those that are not needed in the same step may share a place."""
+        step: dict[Node, int] = {}
+        for n, item in enumerate(self.items):
+            step.update(dict.fromkeys([item] if isinstance(item, Node) else _nodes(item), n))
+        last = {node.out: n for node, n in step.items()}
+        for node, n in step.items():
+            for r in node.reads:
+                if r.source in last:
+                    last[r.source] = max(last[r.source], n)
+        own = [b for b in self.buffers if b.role == "temporary"]
+        made = {self.home[v].number: step[node] for v, node in self.made.items() if v in self.home}
+        until = {self.home[v].number: n for v, n in last.items() if v in self.home}
+        starts, self.scratch = arranged([Life(b.bytes, made[b.number], until[b.number]) for b in own])
+        self.starts = {b.number: start for b, start in zip(own, starts, strict=True)}
+
+    @property
+    def given(self) -> list[tuple[object, Buffer]]:
+        """What the kernel is given addresses of, in their order; after them, that of its scratch memory."""
+        return [(what, b) for what, b in self.home.items() if b.role != "temporary"]
+
     def _buffer(self, what: object, role: str, dtype: str, shape: tuple[int, ...]) -> None:
         self.home[what] = Buffer(len(self.buffers), role, KINDS[dtype], tuple(shape))
         self.buffers.append(self.home[what])
@@ -122,9 +145,12 @@ class Kernel(Memory):
     # --- loops -------------------------------------------------------------------------------------------------------
 
     def _emit_all(self) -> None:
-        for b in self.buffers:
-            self.text.lines.append(f"  %at{b.number} = getelementptr ptr, ptr %bufs, i64 {b.number}")
-            self.text.lines.append(f"  %b{b.number} = load ptr, ptr %at{b.number}")
+        given = [b.number for _, b in self.given]
+        for place, name in enumerate([*(f"%b{n}" for n in given), *["%scratch"] * bool(self.scratch)]):
+            self.text.lines.append(f"  %at{place} = getelementptr ptr, ptr %bufs, i64 {place}")
+            self.text.lines.append(f"  {name} = load ptr, ptr %at{place}")
+        for number, start in self.starts.items():
+            self.text.lines.append(f"  %b{number} = getelementptr i8, ptr %scratch, i64 {start}")
         self._emit(self.items)
 
     def _emit(self, items: Sequence[Item]) -> None:
@@ -430,8 +456,8 @@ class Kernel(Memory):
         head = "\n".join(self.text.declared.values())
         helpers = "\n".join(self.text.helpers.values())
         body = "\n".join(self.text.lines)
-        start = f"define void @{self.name}(ptr noalias %bufs) nounwind {{\nentry:"
-        return f"{head}\n{helpers}\n{start}\n{body}\n  ret void\n}}\n"
+        start = f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{\nentry:"
+        return f"{head}\n{helpers}\n{start}\n{body}\n  ret i32 0\n}}\n"
 
 
 def _nodes(loop: Loop) -> Iterator[Node]:

@@ -17,17 +17,25 @@ from __future__ import annotations
     STEP_TABLE,
     LONG,
     SCRATCH,
-) = range(13)
+    NAMED,
+    NAME_TABLE,
+    CHECK,
+) = range(16)
+WORDS = 16
 # of a node: how an object is found, and what it must be
-HOW, PARENT, WHICH, KIND, RANK, DTYPE, SHAPE, SLOT = range(8)
-ARGUMENT, ITEM_OF_DICT, ITEM_OF_TUPLE, ITEM_OF_LIST, ITEM_OF_SCOPE = range(5)
-CONTAINER, ARRAY, FLOAT, SAME = range(4)
+HOW, PARENT, WHICH, KIND, RANK, DTYPE, SHAPE, SLOT, NTH = range(9)
+NODE_WORDS = 9
+ARGUMENT, ITEM_OF_DICT, ITEM_OF_TUPLE, ITEM_OF_LIST, ITEM_OF_SCOPE, FIELD, DICT_OF = range(7)
+CONTAINER, ARRAY, NUMBER, SAME, ABSENT = range(5)
 # of an output
 OUT_RANK, OUT_DTYPE, OUT_SHAPE, OUT_SLOT = range(4)
 # of a step of building the result
 LEAF, TUPLE, LIST, DICT = range(4)
 
 READ_FLAGS = 0x101  # C_CONTIGUOUS, ALIGNED
+ON_STACK = 1 << 14  # bytes of scratch memory that are taken from the stack
+# of a function object, in bytes
+VECTORCALL, SLOW, FIRST, KEPT, DICTIONARY, WEAK, SIZE = 16, 24, 32, 40, 48, 56, 64
 
 
 def _field(name: str, base: str, word: int | str, kind: str = "i64") -> str:
@@ -43,7 +51,7 @@ def entry_text() -> str:
     """The entry as LLVM IR. Objects of CPython and NumPy are read by their layout: see `layout_holds`."""
     f, o = _field, _offset
     return f"""
-@PyFloat_Type = external global i8
+@busy = external global i64
 @PyDict_Type = external global i8
 @PyTuple_Type = external global i8
 @PyList_Type = external global i8
@@ -51,6 +59,12 @@ def entry_text() -> str:
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PyDict_GetItemWithError(ptr, ptr)
 declare i64 @PyDict_Size(ptr)
+declare i32 @PyDict_Next(ptr, ptr, ptr, ptr)
+declare i32 @PyObject_RichCompareBool(ptr, ptr, i32)
+@PyUnicode_Type = external global i8
+declare ptr @PyObject_GenericGetDict(ptr, ptr)
+declare ptr @PyObject_CallNoArgs(ptr)
+@Py_True = external global i8
 declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
 declare ptr @PyArray_Scalar(ptr, ptr, ptr)
 declare ptr @PyTuple_New(i64)
@@ -62,6 +76,7 @@ declare i32 @PyList_SetItem(ptr, i64, ptr)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
 declare void @PyErr_Clear()
+declare ptr @PyErr_Occurred()
 declare ptr @PyErr_NoMemory()
 declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
@@ -69,22 +84,52 @@ declare ptr @PyMem_RawMalloc(i64)
 declare void @PyMem_RawFree(ptr)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 
-define ptr @entry(ptr %self, ptr %args, i64 %nargs, ptr %names) {{
+define ptr @entry(ptr %self, ptr %args, i64 %nargsf, ptr %names) {{
 begin:
-{o("table", "%self", 16, "ptr")}
-  %first = load ptr, ptr %table
-{f("slow", "%table", 1, "ptr")}
+{o("first", "%self", FIRST, "ptr")}
+{o("slow", "%self", SLOW, "ptr")}
+  %nargs = and i64 %nargsf, 9223372036854775807
   %k = alloca i64
+  %turn = alloca i64
+  %key.v = alloca ptr
+  %item.v = alloca ptr
+  %recording = load i64, ptr @busy
+  %alone = icmp eq i64 %recording, 0
+  br i1 %alone, label %named, label %slowly
+named:
   %plain = icmp eq ptr %names, null
-  br i1 %plain, label %try, label %slowly
+  br i1 %plain, label %try, label %withnames
+withnames:
+{o("namecount", "%names", 16, "i64")}
+  br label %try
 try:
-  %d = phi ptr [ %first, %begin ], [ %following, %other ]
+  %d = phi ptr [ %first, %named ], [ %first, %withnames ], [ %following, %other ]
+  %nnames = phi i64 [ 0, %named ], [ %namecount, %withnames ], [ %nnames, %other ]
   %none = icmp eq ptr %d, null
   br i1 %none, label %slowly, label %counted
 counted:
 {f("wanted", "%d", ARGUMENTS)}
+{f("wantednames", "%d", NAMED)}
   %enough = icmp eq i64 %wanted, %nargs
-  br i1 %enough, label %ready, label %other
+  %enoughnames = icmp eq i64 %wantednames, %nnames
+  %right0 = and i1 %enough, %enoughnames
+  br i1 %right0, label %nametest, label %other
+nametest:
+{f("nametable", "%d", NAME_TABLE, "ptr")}
+  br label %eachname
+eachname:
+  %w = phi i64 [ 0, %nametest ], [ %w1, %nameis ]
+  %allnames = icmp eq i64 %w, %nnames
+  br i1 %allnames, label %ready, label %nameis
+nameis:
+  %w1 = add i64 %w, 1
+  %given.b = getelementptr i8, ptr %names, i64 24
+  %given.p = getelementptr ptr, ptr %given.b, i64 %w
+  %given = load ptr, ptr %given.p
+  %expected.p = getelementptr ptr, ptr %nametable, i64 %w
+  %expected = load ptr, ptr %expected.p
+  %samename = icmp eq ptr %given, %expected
+  br i1 %samename, label %eachname, label %other
 other:
 {f("following", "%d", NEXT, "ptr")}
   br label %try
@@ -93,6 +138,21 @@ slowly:
   ret ptr %answer
 
 ready:
+{f("check", "%d", CHECK, "ptr")}
+  %unchecked = icmp eq ptr %check, null
+  br i1 %unchecked, label %begun, label %asking
+asking:
+  %holds = call ptr @PyObject_CallNoArgs(ptr %check)
+  %broken = icmp eq ptr %holds, null
+  br i1 %broken, label %uncertain, label %answered
+uncertain:
+  call void @PyErr_Clear()
+  br label %other
+answered:
+  call void @Py_DecRef(ptr %holds)
+  %true = icmp eq ptr %holds, @Py_True
+  br i1 %true, label %begun, label %other
+begun:
 {f("nodes", "%d", NODES)}
 {f("nodetable", "%d", NODE_TABLE, "ptr")}
 {f("nbufs", "%d", BUFFERS)}
@@ -111,9 +171,9 @@ mismatch:
 node:
   %n = load i64, ptr %k
   %more = icmp ult i64 %n, %nodes
-  br i1 %more, label %fetch, label %checked
+  br i1 %more, label %fetch, label %fitting
 fetch:
-  %at = mul i64 %n, 8
+  %at = mul i64 %n, {NODE_WORDS}
   %node.t = getelementptr i64, ptr %nodetable, i64 %at
 {f("how", "%node.t", HOW)}
 {f("parent", "%node.t", PARENT)}
@@ -123,10 +183,12 @@ fetch:
 {f("dtype", "%node.t", DTYPE, "ptr")}
 {f("shape", "%node.t", SHAPE, "ptr")}
 {f("slot", "%node.t", SLOT)}
+{f("rankth", "%node.t", NTH)}
   %place = getelementptr ptr, ptr %objects, i64 %n
   switch i64 %how, label %mismatch [ i64 {ARGUMENT}, label %argument
     i64 {ITEM_OF_DICT}, label %dictitem i64 {ITEM_OF_TUPLE}, label %tupleitem
-    i64 {ITEM_OF_LIST}, label %listitem i64 {ITEM_OF_SCOPE}, label %scopeitem ]
+    i64 {ITEM_OF_LIST}, label %listitem i64 {ITEM_OF_SCOPE}, label %scopeitem
+    i64 {FIELD}, label %field i64 {DICT_OF}, label %dictof ]
 argument:
   %arg.p = getelementptr ptr, ptr %args, i64 %which
   %arg = load ptr, ptr %arg.p
@@ -134,19 +196,52 @@ argument:
 dictitem:
   %dict.p = getelementptr ptr, ptr %objects, i64 %parent
   %dict = load ptr, ptr %dict.p
-  %key = inttoptr i64 %which to ptr
-  %item1 = call ptr @PyDict_GetItemWithError(ptr %dict, ptr %key)
-  %missing1 = icmp eq ptr %item1, null
-  br i1 %missing1, label %lost, label %found
+  store i64 %rankth, ptr %turn
+  %have1 = call i32 @PyDict_Next(ptr %dict, ptr %turn, ptr %key.v, ptr %item.v)
+  %none1 = icmp eq i32 %have1, 0
+  br i1 %none1, label %mismatch, label %keyed
+keyed:
+  %key1 = load ptr, ptr %key.v
+  %item1 = load ptr, ptr %item.v
+  %wantedkey = inttoptr i64 %which to ptr
+  %samekey = icmp eq ptr %key1, %wantedkey
+  br i1 %samekey, label %found, label %spelled
+spelled:
+{o("keytype", "%key1", 8, "ptr")}
+  %isword = icmp eq ptr %keytype, @PyUnicode_Type
+  br i1 %isword, label %compare, label %mismatch
+compare:
+  %equalkey = call i32 @PyObject_RichCompareBool(ptr %key1, ptr %wantedkey, i32 2)
+  %isequal = icmp eq i32 %equalkey, 1
+  br i1 %isequal, label %found, label %lost
 scopeitem:
   %scope = inttoptr i64 %parent to ptr
   %name = inttoptr i64 %which to ptr
   %item4 = call ptr @PyDict_GetItemWithError(ptr %scope, ptr %name)
   %missing4 = icmp eq ptr %item4, null
-  br i1 %missing4, label %lost, label %found
+  br i1 %missing4, label %missing, label %found
+missing:
+  %problem = call ptr @PyErr_Occurred()
+  %noerror = icmp eq ptr %problem, null
+  %mayMiss = icmp eq i64 %kind, {ABSENT}
+  %fine = and i1 %noerror, %mayMiss
+  br i1 %fine, label %next, label %lost
 lost:
   call void @PyErr_Clear()
   br label %mismatch
+field:
+  %field.p = inttoptr i64 %which to ptr
+  %item5 = load ptr, ptr %field.p
+  %missing5 = icmp eq ptr %item5, null
+  br i1 %missing5, label %mismatch, label %found
+dictof:
+  %owner = inttoptr i64 %which to ptr
+  %item6 = call ptr @PyObject_GenericGetDict(ptr %owner, ptr null)
+  %missing6 = icmp eq ptr %item6, null
+  br i1 %missing6, label %lost, label %release6
+release6:
+  call void @Py_DecRef(ptr %item6)
+  br label %found
 tupleitem:
   %tuple.p = getelementptr ptr, ptr %objects, i64 %parent
   %tuple = load ptr, ptr %tuple.p
@@ -162,12 +257,12 @@ listitem:
   %item3 = load ptr, ptr %item3.p
   br label %found
 found:
-  %object = phi ptr [ %arg, %argument ], [ %item1, %dictitem ], [ %item4, %scopeitem ],
-    [ %item2, %tupleitem ], [ %item3, %listitem ]
+  %object = phi ptr [ %arg, %argument ], [ %item1, %keyed ], [ %item1, %compare ], [ %item4, %scopeitem ],
+    [ %item2, %tupleitem ], [ %item3, %listitem ], [ %item5, %field ], [ %item6, %release6 ]
   store ptr %object, ptr %place
 {o("type", "%object", 8, "ptr")}
   switch i64 %kind, label %mismatch [ i64 {CONTAINER}, label %container i64 {ARRAY}, label %array
-    i64 {FLOAT}, label %float i64 {SAME}, label %same ]
+    i64 {NUMBER}, label %number i64 {SAME}, label %same ]
 same:
   %alike = icmp eq ptr %object, %dtype
   br i1 %alike, label %next, label %mismatch
@@ -187,10 +282,10 @@ sizes:
   %size = phi i64 [ %size1, %dictsize ], [ %size2, %varsize ]
   %fits = icmp eq i64 %size, %rank
   br i1 %fits, label %next, label %mismatch
-float:
-  %isfloat = icmp eq ptr %type, @PyFloat_Type
+number:
+  %isnumber = icmp eq ptr %type, %dtype
   %value = getelementptr i8, ptr %object, i64 16
-  br i1 %isfloat, label %bind, label %mismatch
+  br i1 %isnumber, label %bind, label %mismatch
 array:
   %isarray = icmp eq ptr %type, @PyArray_Type
   br i1 %isarray, label %ranked, label %mismatch
@@ -221,7 +316,7 @@ axis:
   %equal = icmp eq i64 %dim, %want
   br i1 %equal, label %axes, label %mismatch
 bind:
-  %pointer = phi ptr [ %value, %float ], [ %data, %axes ]
+  %pointer = phi ptr [ %value, %number ], [ %data, %axes ]
   %buf.p = getelementptr ptr, ptr %bufs, i64 %slot
   store ptr %pointer, ptr %buf.p
   br label %next
@@ -230,7 +325,7 @@ next:
   store i64 %n1, ptr %k
   br label %node
 
-checked:
+fitting:
 {f("outs", "%d", OUTPUTS)}
 {f("outtable", "%d", OUTPUT_TABLE, "ptr")}
 {f("kernel", "%d", KERNEL, "ptr")}
@@ -239,7 +334,7 @@ checked:
   %results = alloca ptr, i64 %outs
   br label %output
 output:
-  %j = phi i64 [ 0, %checked ], [ %j1, %made ]
+  %j = phi i64 [ 0, %fitting ], [ %j1, %made ]
   %allmade = icmp eq i64 %j, %outs
   br i1 %allmade, label %work, label %make
 make:
@@ -255,8 +350,8 @@ make:
   %isscalar = icmp eq i64 %orank, 0
   br i1 %isscalar, label %scalar, label %newarray
 scalar:
-  %number = alloca double
-  store ptr %number, ptr %oslot.b
+  %numeral = alloca double
+  store ptr %numeral, ptr %oslot.b
   store ptr null, ptr %result.p
   br label %made
 newarray:
@@ -289,12 +384,22 @@ release:
 dropped:
   br label %drop
 error:
+  %raised = call ptr @PyErr_Occurred()
+  %israised = icmp ne ptr %raised, null
+  br i1 %israised, label %fail, label %slowly
+fail:
   ret ptr null
 
 work:
   %needs = icmp ne i64 %scratch, 0
   br i1 %needs, label %borrow, label %run
 borrow:
+  %little = icmp ule i64 %scratch, {ON_STACK}
+  br i1 %little, label %onstack, label %onheap
+onstack:
+  %local = alloca i8, i64 %scratch, align 64
+  br label %lend
+onheap:
   %memory = call ptr @PyMem_RawMalloc(i64 %scratch)
   %poor = icmp eq ptr %memory, null
   br i1 %poor, label %toopoor, label %lend
@@ -302,30 +407,38 @@ toopoor:
   %unused = call ptr @PyErr_NoMemory()
   br label %dropall
 lend:
+  %room = phi ptr [ %local, %onstack ], [ %memory, %onheap ]
+  %borrowed = phi ptr [ null, %onstack ], [ %memory, %onheap ]
   %lastbuf = sub i64 %nbufs, 1
   %lastbuf.p = getelementptr ptr, ptr %bufs, i64 %lastbuf
-  store ptr %memory, ptr %lastbuf.p
+  store ptr %room, ptr %lastbuf.p
   br label %run
 run:
-  %lent = phi ptr [ null, %work ], [ %memory, %lend ]
+  %lent = phi ptr [ null, %work ], [ %borrowed, %lend ]
   %islong = icmp ne i64 %long, 0
   br i1 %islong, label %freely, label %held
 freely:
+  call void @hold(ptr @Py_IncRef, i64 %nodes, ptr %nodetable, ptr %objects)
   %thread = call ptr @PyEval_SaveThread()
-  call void %kernel(ptr %bufs)
+  %status1 = call i32 %kernel(ptr %bufs)
   call void @PyEval_RestoreThread(ptr %thread)
+  call void @hold(ptr @Py_DecRef, i64 %nodes, ptr %nodetable, ptr %objects)
   br label %ran
 held:
-  call void %kernel(ptr %bufs)
+  %status2 = call i32 %kernel(ptr %bufs)
   br label %ran
 ran:
+  %status = phi i32 [ %status1, %freely ], [ %status2, %held ]
   %islent = icmp ne ptr %lent, null
-  br i1 %islent, label %giveback, label %numbers
+  br i1 %islent, label %giveback, label %judge
 giveback:
   call void @PyMem_RawFree(ptr %lent)
-  br label %numbers
+  br label %judge
+judge:
+  %good = icmp eq i32 %status, 0
+  br i1 %good, label %numbers, label %dropall
 numbers:
-  %s = phi i64 [ 0, %ran ], [ 0, %giveback ], [ %s1, %boxed ]
+  %s = phi i64 [ 0, %judge ], [ %s1, %boxed ]
   %allboxed = icmp eq i64 %s, %outs
   br i1 %allboxed, label %build, label %box
 box:
@@ -448,4 +561,55 @@ give:
 }}
 declare ptr @llvm.stacksave.p0()
 declare void @llvm.stackrestore.p0(ptr)
+
+; count references to what is read: while others run, they may let go of it
+define internal void @hold(ptr %how, i64 %nodes, ptr %nodetable, ptr %objects) noinline {{
+begin:
+  br label %node
+node:
+  %n = phi i64 [ 0, %begin ], [ %n1, %next ]
+  %more = icmp ult i64 %n, %nodes
+  br i1 %more, label %look, label %done
+look:
+  %n1 = add i64 %n, 1
+  %at = mul i64 %n, {NODE_WORDS}
+  %node.t = getelementptr i64, ptr %nodetable, i64 %at
+{f("kind", "%node.t", KIND)}
+  %isarray = icmp eq i64 %kind, {ARRAY}
+  %isanumber = icmp eq i64 %kind, {NUMBER}
+  %isdata = or i1 %isarray, %isanumber
+  br i1 %isdata, label %count, label %next
+count:
+  %object.p = getelementptr ptr, ptr %objects, i64 %n
+  %object = load ptr, ptr %object.p
+  call void %how(ptr %object)
+  br label %next
+next:
+  br label %node
+done:
+  ret void
+}}
+
+define i32 @traverse(ptr %self, ptr %visit, ptr %arg) {{
+begin:
+{_visit(8, "type")}
+{_visit(SLOW, "slow")}
+{_visit(KEPT, "kept")}
+{_visit(DICTIONARY, "dictionary")}
+  ret i32 0
+}}
 """
+
+
+def _visit(offset: int, name: str) -> str:
+    """Tell the garbage collector of what a function object holds."""
+    return f"""{_offset(name, "%self", offset, "ptr")}
+  %{name}.none = icmp eq ptr %{name}, null
+  br i1 %{name}.none, label %past.{name}, label %visit.{name}
+visit.{name}:
+  %{name}.r = call i32 %visit(ptr %{name}, ptr %arg)
+  %{name}.ok = icmp eq i32 %{name}.r, 0
+  br i1 %{name}.ok, label %past.{name}, label %stop.{name}
+stop.{name}:
+  ret i32 %{name}.r
+past.{name}:"""

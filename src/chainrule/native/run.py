@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ..execute import Executable
+from ..execute import Executable, Runner
 from ..ir import Atom, Equation, Program, Var
 from ..ops.arithmetic import convert
 from ..ops.contraction import Spec, contract
@@ -27,46 +27,64 @@ _SMALL = 64  # entries at most of a matrix that is multiplied in our own loops
 
 
 class Stretch:
-    """Native code of some equations of a Program."""
+    """Native code of a Program: `kernel` is called with the addresses of what it reads and writes.
+
+    `inputs`, `outputs` and `constants` say at which places of those addresses they are; the last is of `scratch` bytes.
+    """
 
     def __init__(self, program: Program) -> None:
         found = lowered(program)
         classes = together(found)
         kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
+        self.program = program
         self.text = kernel.module()
+        self.scratch = kernel.scratch
         self._loaded = load(object_code(self.text), ["kernel"])
-        self._run = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self._loaded["kernel"])
-        self._inputs = [v.type.dtype for v in program.inputs]
-        self._outputs = [(r.source.type.shape, r.source.type.dtype) for r in found.outputs]
-        order = [r.source for r in found.outputs]
-        self._slots: list[tuple[str, Any]] = []
-        inputs = list(program.inputs)
-        what: Any
-        for what, b in kernel.home.items():
-            if b.role == "input":
-                self._slots.append(("input", inputs.index(what)))
-            elif b.role == "output":
-                self._slots.append(("output", order.index(what)))
-            elif b.role == "constant":
-                self._slots.append(("constant", np.ascontiguousarray(what.value)))
-            else:
-                self._slots.append(("temporary", b.bytes))
+        self.kernel = self._loaded["kernel"]
+        self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
+        places = {what: n for n, (what, _) in enumerate(kernel.given)}
+        self.inputs = [places[v] for v in program.inputs]
+        self.outputs = [places[r.source] for r in found.outputs]
+        self.constants = {
+            n: np.ascontiguousarray(what.value)  # type: ignore[attr-defined]
+            for n, (what, b) in enumerate(kernel.given)
+            if b.role == "constant"
+        }
+        self.places = len(places) + (1 if self.scratch else 0)
+        self._addresses = np.zeros(self.places, np.uintp)
+        for n, array in self.constants.items():
+            self._addresses[n] = array.ctypes.data
 
-    def __call__(self, values: Sequence[Any]) -> list[Any]:
-        arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, self._inputs, strict=True)]
-        outputs = [np.empty(shape, dtype) for shape, dtype in self._outputs]
-        kept = []
-        for role, what in self._slots:
-            if role == "input":
-                kept.append(arrays[what])
-            elif role == "output":
-                kept.append(outputs[what])
-            elif role == "constant":
-                kept.append(what)
-            else:
-                kept.append(np.empty(what, np.uint8))
-        self._run((ctypes.c_void_p * len(kept))(*(a.ctypes.data for a in kept)))
-        return outputs
+    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
+        types = [v.type.dtype for v in self.program.inputs]
+        arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, types, strict=True)]
+        outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.program.outputs]
+        addresses = self._addresses.copy()
+        for places, given in ((self.inputs, arrays), (self.outputs, outputs)):
+            for n, array in zip(places, given, strict=True):
+                addresses[n] = array.ctypes.data
+        if self.scratch:
+            scratch = np.empty(self.scratch, np.uint8)
+            addresses[-1] = scratch.ctypes.data
+        self._call(addresses.ctypes.data)
+        return tuple(y[()] if y.ndim == 0 else y for y in outputs)
+
+
+def compiled(program: Program) -> Runner:
+    """The Program, simplified before, as native code as far as it goes."""
+    if not any(native(e) for e in program.equations):
+        return Executable(program)
+    if all(native(e) for e in program.equations) and not _empty(program):
+        try:
+            return Stretch(program)
+        except Foreign:  # each equation has a native form, and these together have none yet
+            pass
+    return Mixed(program)
+
+
+def _empty(program: Program) -> bool:
+    """Whether an array without elements comes in or goes out."""
+    return any(a.type.size == 0 or a.type.dtype.name not in KINDS for a in (*program.inputs, *program.outputs))
 
 
 def native(e: Equation) -> bool:
@@ -105,13 +123,16 @@ class Mixed:
     def __init__(self, program: Program) -> None:
         self.program = program
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
+        outputs = program.outputs
+        self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
         for kind, equations in _stretches(program):
             self._add(kind, equations)
 
     def _add(self, kind: bool, equations: list[Equation]) -> None:
         made = {v for e in equations for v in e.outputs}
         inputs = tuple(dict.fromkeys(a for e in equations for a in e.inputs if isinstance(a, Var) and a not in made))
-        wanted = {a for e in self.program.equations if e not in equations for a in e.inputs} | set(self.program.outputs)
+        mine = set(map(id, equations))
+        wanted = {a for e in self.program.equations if id(e) not in mine for a in e.inputs} | set(self.program.outputs)
         outputs = tuple(v for e in equations for v in e.outputs if v in wanted)
         part = Program(inputs, tuple(equations), outputs)
         run: Stretch | Executable
@@ -125,10 +146,12 @@ class Mixed:
         known: dict[Atom, Any] = dict(zip(self.program.inputs, values, strict=True))
         for run, inputs, outputs in self.parts:
             known.update(zip(outputs, run([known[a] for a in inputs]), strict=True))
-        found = []
+        given = {id(v) for v in values}
+        found: list[Any] = []
         for a in self.program.outputs:
-            value = known[a] if isinstance(a, Var) else a.value
-            array = np.asarray(value)
+            array = np.asarray(known[a] if isinstance(a, Var) else a.value)
+            if array.ndim and (a in self._shared or id(array) in given):
+                array = array.copy()  # never hand out memory that is somebody else's
             found.append(array[()] if array.ndim == 0 else array)
         return tuple(found)
 

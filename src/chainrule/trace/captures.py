@@ -83,10 +83,10 @@ class GlobalsView(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         real = self.real
         if name not in real:  # the interpreter goes on to builtins; a global of that name would come first
-            self.captures.guards.append(Guard(Capture(name, lambda: name in real), False))
+            self.captures.guards.append(Guard(Capture.present(name, real), False))
             raise KeyError(name)
         value = real[name]
-        self[name] = self.handed[name] = self.captures.hand(value, Capture(name, lambda: real[name]))
+        self[name] = self.handed[name] = self.captures.hand(value, Capture.variable(name, real))
         return self[name]
 
 
@@ -204,7 +204,7 @@ class Captures:
     def _import(self, name: str, *details: Any) -> Any:
         """`import` inside a recorded function hands out like a global."""
         module = builtins.__import__(name, *details)
-        return self.hand(module, Capture(name, lambda: module))
+        return self.hand(module, Capture.value(name, module))
 
     def _bound(self, method: types.MethodType, capture: Capture) -> Any:
         owner = self.hand(method.__self__, capture.attribute("__self__"))
@@ -235,7 +235,7 @@ class Captures:
         if view is None:
             view = self._views[id(real)] = GlobalsView(real, self)
         cells = tuple(types.CellType() for _ in function.__closure__ or ())
-        own = Capture(function.__name__, lambda: function)
+        own = Capture.value(function.__name__, function)
         self.guards.append(Guard(own.attribute("__code__"), function.__code__))
         if "__subclasses__" in function.__code__.co_names:
             raise locate(
@@ -254,12 +254,12 @@ class Captures:
             self._cell(name, cell, new, owner)
         defaults = function.__defaults__
         if defaults:
-            default = Capture(f"a default of {function.__name__}", lambda: function.__defaults__ or ())
+            default = own.attribute("__defaults__")
             made.__defaults__ = tuple([self.hand(v, default.item(n)) for n, v in enumerate(defaults)])
         if function.__kwdefaults__:
-            default = Capture(f"a default of {function.__name__}", lambda: function.__kwdefaults__ or {})
+            default = own.attribute("__kwdefaults__")
             made.__kwdefaults__ = {k: self.hand(v, default.item(k)) for k, v in function.__kwdefaults__.items()}
-        attributes = own.seen("the attributes", lambda f: str(list(own_attributes(f))))
+        attributes = own.own_names()
         self.guards.append(Guard(attributes, attributes.read()))
         for name, value in own_attributes(function).items():
             made.__dict__[name] = self.hand(value, own.attribute(name))
@@ -274,7 +274,7 @@ class Captures:
         if name == "__class__":
             new.cell_contents = owner or value
             return
-        handed = self.hand(value, Capture(name, lambda: cell.cell_contents))
+        handed = self.hand(value, Capture.cell(name, cell))
         new.cell_contents = handed
         self._watched.append(
             (f"the variable `{name}` of an enclosing function", lambda: new.cell_contents is not handed)
@@ -292,7 +292,7 @@ class Captures:
             return view
         if not is_users_class(cls) or issubclass(cls, BaseException):
             return cls  # what is raised and what is caught must be the same class
-        capture = Capture(cls.__name__, lambda: cls)
+        capture = Capture.value(cls.__name__, cls)
         if not can_be_viewed(cls):
             return self._opaque_class(cls, capture)
         try:

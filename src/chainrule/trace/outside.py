@@ -20,6 +20,7 @@ import types
 import weakref
 from abc import ABCMeta
 from collections.abc import Callable
+from enum import Enum
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -41,28 +42,85 @@ CONTAINERS = (
 COPIED = (bytearray, collections.Counter)
 
 
+class Way(Enum):
+    """How a value is reached."""
+
+    VALUE = "it is the key itself"
+    SCOPE = "a name in a dict of globals"
+    PRESENT = "whether there is such a name"
+    CELL = "what a closure's cell holds"
+    ITEM = "an item of a container"
+    ATTRIBUTE = "an attribute"
+    OWN = "an attribute as it is stored"
+    NAMES = "which attributes of their own a function has"
+    LOOK = "what a function says of it"
+
+
 class Capture:
-    """Where a value was found, so that it can be read again: a root, then items and attributes."""
+    """Where a value was found, so that it can be read again: in what (`base`), which way, and under which key."""
 
-    __slots__ = ("name", "read")
+    __slots__ = ("base", "key", "name", "way")
 
-    def __init__(self, name: str, read: Callable[[], Any]) -> None:
+    def __init__(self, name: str, way: Way, key: Any, base: Any = None) -> None:
         self.name = name
-        self.read = read
+        self.way = way
+        self.key = key
+        self.base = base  # the Capture of a container; the dict of a scope
+
+    @classmethod
+    def value(cls, name: str, value: Any) -> Capture:
+        """A value that is kept."""
+        return cls(name, Way.VALUE, value)
+
+    @classmethod
+    def variable(cls, name: str, scope: dict[str, Any]) -> Capture:
+        """A global variable."""
+        return cls(name, Way.SCOPE, name, scope)
+
+    @classmethod
+    def cell(cls, name: str, cell: Any) -> Capture:
+        """A variable of an enclosing function."""
+        return cls(name, Way.CELL, cell)
+
+    @classmethod
+    def present(cls, name: str, scope: dict[str, Any]) -> Capture:
+        """Whether there is a global variable of that name."""
+        return cls(name, Way.PRESENT, name, scope)
 
     def item(self, key: Any) -> Capture:
-        return Capture(f"{self.name}[{key!r}]", lambda: self.read()[key])
+        return Capture(f"{self.name}[{key!r}]", Way.ITEM, key, self)
 
     def attribute(self, key: str) -> Capture:
-        return Capture(f"{self.name}.{key}", lambda: getattr(self.read(), key))
+        return Capture(f"{self.name}.{key}", Way.ATTRIBUTE, key, self)
 
     def own(self, key: str) -> Capture:
         """An attribute as it is stored, whatever properties make of it."""
-        return Capture(f"{self.name}.{key}", lambda: attributes_of(self.read())[key])
+        return Capture(f"{self.name}.{key}", Way.OWN, key, self)
+
+    def own_names(self) -> Capture:
+        """Which attributes of their own a function has."""
+        return Capture(f"the attributes of {self.name}", Way.NAMES, None, self)
 
     def seen(self, what: str, look: Callable[[Any], Any]) -> Capture:
         """Something about the value, rather than the value."""
-        return Capture(f"{what} of {self.name}", lambda: look(self.read()))
+        return Capture(f"{what} of {self.name}", Way.LOOK, look, self)
+
+    def read(self) -> Any:
+        """The value as it is now; raises where there is none."""
+        return _READ[self.way](self)
+
+
+_READ: dict[Way, Callable[[Capture], Any]] = {
+    Way.VALUE: lambda c: c.key,
+    Way.SCOPE: lambda c: c.base[c.key],
+    Way.PRESENT: lambda c: c.key in c.base,
+    Way.CELL: lambda c: c.key.cell_contents,
+    Way.ITEM: lambda c: c.base.read()[c.key],
+    Way.ATTRIBUTE: lambda c: getattr(c.base.read(), c.key),
+    Way.OWN: lambda c: attributes_of(c.base.read())[c.key],
+    Way.NAMES: lambda c: str(list(own_attributes(c.base.read()))),
+    Way.LOOK: lambda c: c.key(c.base.read()),
+}
 
 
 class Guard:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import inspect
+import os
 import threading
 import types
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,19 @@ from .tree import Tree, flatten
 from .where import assigned_name, describe, entrances, is_library, is_python
 
 _under_way = threading.local()
+recordings_under_way = ctypes.c_int64(0)  # in all threads: native code calls into Python while there are any
+_counting = threading.Lock()
+
+
+def _alone_after_fork() -> None:
+    """In a forked child only this thread goes on."""
+    global _counting
+    _counting = threading.Lock()
+    recordings_under_way.value = len(getattr(_under_way, "stack", ()))
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_alone_after_fork)
 
 
 def current() -> Recorder | None:
@@ -172,18 +186,20 @@ def _recorded(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, n
     recorder.captures = captures
     stack = _under_way.__dict__.setdefault("stack", [])
     stack.append(recorder)
+    with _counting:
+        recordings_under_way.value += 1
     try:
         stand_ins, dynamic = [], []
         for i, (leaf, name) in enumerate(zip(leaves, names, strict=True)):
             if isinstance(leaf, Static):
-                stand_ins.append(captures.hand(leaf.value, Capture(name, partial(getattr, leaf, "value"))))
+                stand_ins.append(captures.hand(leaf.value, Capture.value(name, leaf.value)))
             else:
                 dynamic.append(i)
                 example = leaf if isinstance(leaf, (Traced, np.ndarray)) else np.asarray(leaf)[()]
                 stand_ins.append(recorder.input(type_of(leaf), name, example, f"its argument `{name}`"))
         inputs = [stand_ins[i]._atom for i in dynamic]
         args, options = tree.of_kinds(captures.view_of).build(stand_ins)
-        target = captures.hand(function, Capture("the function", lambda: function))
+        target = captures.hand(function, Capture.value("the function", function))
         result = _run(recorder, target, args, options)
         _refuse_side_effects(captures, function)
         if [*map(id, flatten((args, options))[0])] != [*map(id, stand_ins)]:
@@ -198,6 +214,8 @@ def _recorded(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, n
     finally:
         recorder.open = False
         stack.pop()
+        with _counting:
+            recordings_under_way.value -= 1
     name = getattr(function, "__name__", "program")
     everything = tuple(recorder.equations)
     needed = without_dead_code(Program((), everything, (*outputs, *recorder.conditions)))

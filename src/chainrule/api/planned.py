@@ -1,0 +1,173 @@
+"""Functions of functions: one call is read, what it becomes is planned once for each recording, and then only run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..execute import Invocation, Runner, evaluate, executable, inputs_of, memo
+from ..ir import Const, Program, Var
+from ..native import function_object, link
+from ..ops.contraction import Spec, canonical, contract
+from ..ops.structure import place
+from ..trace.outside import Capture
+from ..trace.record import Recording, type_of
+from ..trace.recorder import Recorder, Traced
+from ..trace.tree import Tree, flatten
+from .call import Call, Function, Wrt, public
+
+Values = list[Any]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A Program that gives the leaves of a result, and how they are arranged."""
+
+    runner: Runner
+    result: Tree
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One call of a transformed function.
+
+    `compute` says what it becomes: a function of the recording's inputs (and of `further` ones, leaves of the call that
+    the function itself does not take), written on stand-ins once for each `key`.
+    """
+
+    recording: Recording
+    key: Hashable
+    compute: Callable[[Values], Any]
+    leaves: Sequence[Any]  # of the arguments, as the recording takes them
+    given: tuple[tuple[Any, ...], dict[str, Any]] | None  # the call, if its leaves are those that the caller gave
+    further: Sequence[tuple[int, Any]] = ()  # which leaf of the call, and its value
+
+    @property
+    def inputs(self) -> Values:
+        return [*inputs_of(self.recording, self.leaves), *(value for _, value in self.further)]
+
+    def plan(self) -> Plan:
+        """What was planned for this recording, or a new plan."""
+        found = self.recording.derived.get(self.key)
+        if found is None:
+            found = self.recording.derived[self.key] = self._planned()
+        return found
+
+    def _planned(self) -> Plan:
+        recorder = Recorder(quiet=True)
+        dynamic = self.recording.dynamic
+        types = [type_of(self.leaves[i]) for i in dynamic]
+        types += [v.type for v in self.recording.program.inputs[len(dynamic) :]]
+        names = [v.name for v in self.recording.program.inputs]
+        for _, value in self.further:
+            types.append(type_of(value)._replace(weak=False))
+            names.append("")
+        inputs = [recorder.input(t, name) for t, name in zip(types, names, strict=True)]
+        leaves, tree = flatten(self.compute(list(inputs)))
+        outputs = tuple([_atom(recorder, leaf) for leaf in leaves])
+        recorder.open = False
+        variables: list[Any] = [x._atom for x in inputs]
+        program = Program(tuple(variables), tuple(recorder.equations), outputs, self.recording.program.name)
+        return Plan(executable(program), tree)
+
+    def invocation(self) -> Invocation | None:
+        """How a further call like this one finds its inputs without us; None where it can't."""
+        recording = self.recording
+        hidden: list[Capture | None] = [capture for capture, _ in recording.hidden]
+        if self.given is None or recording.asked or recording.conditions or not recording.cacheable:
+            return None
+        if any(isinstance(leaf, Traced) for leaf in self.leaves) or None in hidden:
+            return None
+        args, options = self.given
+        places: tuple[int | Capture, ...] = (
+            *recording.dynamic,
+            *[c for c in hidden if c is not None],
+            *(n for n, _ in self.further),
+        )
+        return Invocation(args, options, places, recording.guards)
+
+
+def _atom(recorder: Recorder, leaf: Any) -> Var | Const:
+    atom = recorder.atom(leaf if isinstance(leaf, (Traced, np.ndarray)) else np.asarray(leaf))
+    assert isinstance(atom, (Var, Const))
+    return atom
+
+
+def spliced(program: Program, values: Values) -> Values:
+    """A Program's outputs on stand-ins: its equations are written into their recording."""
+    recorder = max((v.recorder for v in values if isinstance(v, Traced)), key=lambda r: r.level)
+    return [Traced(recorder, a) for a in recorder.splice(program, [recorder.atom(v) for v in values])]
+
+
+def unit_rows(like: Traced, types: Sequence[Any]) -> Values:
+    """For arrays laid end to end, of N numbers in all: N rows for each array, its parts of the N unit vectors.
+
+    Nothing is stored for them: they are known by their places.
+    """
+    recorder = like.recorder
+    total, start, parts = sum(t.size for t in types), 0, []
+    for t in types:
+        one = Const(np.ones((), t.dtype))
+        spec = canonical(Spec(((),), (0, 0), ((0, t.size),)))
+        (atom,) = recorder.emit(contract, (one,), {"spec": spec}, None)
+        if t.size != total:
+            where = ((start, start + t.size, 1), (0, t.size, 1))
+            (atom,) = recorder.emit(place, (atom,), {"index": where, "size": (total, t.size)}, None)
+        parts.append(np.reshape(Traced(recorder, atom), (total, *t.shape)))
+        start += t.size
+    return parts
+
+
+def answer(call: Call, key: Hashable, compute: Callable[[Values], Any]) -> Any:
+    """What a function of a call's inputs gives now; planned once for the call's recording."""
+    reading = Reading(call.recording, key, compute, call.leaves, None)
+    plan = reading.plan()
+    return plan.result.build(evaluate(plan.runner, reading.inputs))
+
+
+Read = Callable[[tuple[Any, ...], dict[str, Any]], Reading]
+
+
+def transformed(f: Function, name: Hashable, read: Read) -> Function:
+    """The function that `read` says the calls of; the same one whenever it is asked for under the same name."""
+    return memo(f, name, lambda: _made(f, read))
+
+
+def _made(f: Function, read: Read) -> Function:
+    made: Any = None
+
+    @public
+    @functools.wraps(f)
+    def slowly(*args: Any, **options: Any) -> Any:
+        reading = read(args, options)
+        plan = reading.plan()
+        result = plan.result.build(evaluate(plan.runner, reading.inputs))
+        call = reading.invocation()
+        target = made()
+        if call is not None and target is not None:
+            link(target, call, plan.runner, plan.result)
+        return result
+
+    function, made = function_object(slowly, f)
+    return function
+
+
+def call_reading(
+    f: Function,
+    args: tuple[Any, ...],
+    options: dict[str, Any],
+    wrt: Wrt | None,
+    key: Callable[[Call], Hashable],
+    compute: Callable[[Call, Values], Any],
+    check: Callable[[Call], None] = lambda call: None,
+) -> Reading:
+    """A call that passes its arguments on to the function as they are."""
+    call = Call(f, args, options, wrt)
+    check(call)
+    return Reading(
+        call.recording, key(call), lambda inputs: compute(call, inputs), call.leaves, call.given_as(args, options)
+    )

@@ -71,6 +71,7 @@ def link(made: Any, call: Invocation, runner: Runner, result: Tree) -> None:
     """Let a function of `function_object` take further calls like this one to the kernel itself, if that can be."""
     from .link import link as enter
     from .run import Stretch
+    from .straight import StraightStretch
 
-    if isinstance(runner, Stretch):
+    if isinstance(runner, (Stretch, StraightStretch)):
         enter(made, call, runner, result)

@@ -21,7 +21,9 @@ from .elementwise import FORMULA_OF
 from .emit import KINDS, Kernel
 from .llvm import load, object_code, target
 from .lower import Foreign, lowered
+from .parts import cut, is_straight
 from .schedule import scheduled, together
+from .straight import StraightStretch
 
 _SMALL = 64  # entries at most of a matrix that is multiplied in our own loops
 
@@ -74,12 +76,22 @@ def compiled(program: Program) -> Runner:
     """The Program, simplified before, as native code as far as it goes."""
     if not any(native(e) for e in program.equations):
         return Executable(program)
-    if all(native(e) for e in program.equations) and not _empty(program):
+    if all(native(e) for e in program.equations) and not _empty(program) and len(cut(list(program.equations))) == 1:
         try:
-            return Stretch(program)
+            return _stretch(program)
         except Foreign:  # each equation has a native form, and these together have none yet
             pass
     return Mixed(program)
+
+
+def _stretch(program: Program) -> Stretch | StraightStretch:
+    """One kernel: with loops, or of straight-line code."""
+    if is_straight(program.equations):
+        try:
+            return StraightStretch(program)
+        except Foreign:  # there is an op that needs loops
+            pass
+    return Stretch(program)
 
 
 def _empty(program: Program) -> bool:
@@ -125,19 +137,21 @@ class Mixed:
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
         outputs = program.outputs
         self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
-        for kind, equations in _stretches(program):
-            self._add(kind, equations)
+        pieces = [(kind, p) for kind, equations in _stretches(program) for p in (cut(equations) if kind else [equations])]
+        given = []
+        for _, equations in pieces:
+            made = {v for e in equations for v in e.outputs}
+            given.append(tuple(dict.fromkeys([a for e in equations for a in e.inputs if _read(a, made)])))
+        wanted = {*program.outputs, *(v for inputs in given for v in inputs)}
+        for (kind, equations), inputs in zip(pieces, given, strict=True):
+            self._add(kind, equations, inputs, wanted)
 
-    def _add(self, kind: bool, equations: list[Equation]) -> None:
-        made = {v for e in equations for v in e.outputs}
-        inputs = tuple(dict.fromkeys(a for e in equations for a in e.inputs if isinstance(a, Var) and a not in made))
-        mine = set(map(id, equations))
-        wanted = {a for e in self.program.equations if id(e) not in mine for a in e.inputs} | set(self.program.outputs)
+    def _add(self, kind: bool, equations: list[Equation], inputs: tuple[Any, ...], wanted: set[Atom]) -> None:
         outputs = tuple(v for e in equations for v in e.outputs if v in wanted)
         part = Program(inputs, tuple(equations), outputs)
-        run: Stretch | Executable
+        run: Runner
         try:
-            run = Stretch(part) if kind else Executable(part)
+            run = _stretch(part) if kind else Executable(part)
         except Foreign:  # each equation has a native form, and these together have none yet
             run = Executable(part)
         self.parts.append((run, inputs, outputs))
@@ -154,6 +168,10 @@ class Mixed:
                 array = array.copy()  # never hand out memory that is somebody else's
             found.append(array[()] if array.ndim == 0 else array)
         return tuple(found)
+
+
+def _read(a: Atom, made: set[Var]) -> bool:
+    return isinstance(a, Var) and a not in made
 
 
 def _stretches(program: Program) -> list[tuple[bool, list[Equation]]]:

@@ -63,6 +63,18 @@ class Code:
         return next(b for b in self.blocks if b.first <= name < b.first + b.size)
 
 
+def only_moves(e: Equation) -> bool:
+    """Whether an equation costs no instruction."""
+    return e.op in _MOVING or e.op is place or e.op is update or e.op.only_moves(**e.params)
+
+
+def has_scalar_form(e: Equation) -> bool:
+    """Whether an equation can be written out."""
+    if e.op in (gather, scatter_set):
+        return isinstance(e.inputs[1], Const)
+    return e.op.aligned or e.op is contract or e.op is convert or only_moves(e)
+
+
 def expanded(program: Program) -> Code:
     """The Program by scalars; raises Foreign at an op that has no such form."""
     return _Expansion(program).code

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..execute import Invocation
-from ..ir import Var
+from ..ir import Program, Var
 from ..trace.outside import Capture, Guard, TypeGuard, ValueGuard, Way
 from ..trace.tree import Tree, parts_of
 from . import entry_text as t
@@ -206,9 +206,6 @@ class _Linker:
         for n, array in stretch.constants.items():
             buffers[n] = array.ctypes.data
         steps = self.steps(self.result)
-        flops = sum(
-            e.op.flops([a.type for a in e.inputs], [v.type for v in e.outputs], **e.params) for e in program.equations
-        )
         names = [self.keep(sys.intern(name)) for name in self.call.options]
         descriptor = np.zeros(t.WORDS, np.int64)
         for place, value in {
@@ -216,7 +213,7 @@ class _Linker:
             t.CHECK: self.check, t.NODES: len(self.rows), t.NODE_TABLE: self.table(*self.rows),
             t.OUTPUTS: len(outputs), t.OUTPUT_TABLE: self.table(*outputs), t.BUFFERS: len(buffers),
             t.BUFFER_TABLE: self.table(buffers), t.KERNEL: stretch.kernel, t.STEPS: len(steps),
-            t.STEP_TABLE: self.table(*steps), t.LONG: int(flops > _LONG), t.SCRATCH: stretch.scratch,
+            t.STEP_TABLE: self.table(*steps), t.LONG: int(_is_long(program)), t.SCRATCH: stretch.scratch,
         }.items():  # fmt: skip
             descriptor[place] = value
         enter(made, descriptor, self.kept)
@@ -236,6 +233,15 @@ class _Linker:
             return [*inside, [what, len(tree.children), keys]]
 
         return walk(tree)
+
+
+def _is_long(program: Program) -> bool:
+    flops = 0.0
+    for e in program.equations:
+        flops += e.op.flops([a.type for a in e.inputs], [v.type for v in e.outputs], **e.params)
+        if flops > _LONG:
+            return True
+    return False
 
 
 def _now(capture: Capture) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import prod
 
-from ..ir import Equation, Program, Var
+from ..ir import Equation, Var
 from ..ops.contraction import Spec, contract
 from .scalars import has_scalar_form, only_moves
 
@@ -19,10 +19,11 @@ _MANY = 64  # … at most
 _TURNS = 32  # stretches at most, of one kind and the other in turn: each costs microseconds in a call
 
 
-
 def is_straight(equations: Sequence[Equation]) -> bool:
     """Whether long code is best written out: arrays of a few numbers, none that is worth a loop."""
-    sizes = [work(e) for e in equations if not only_moves(e)]
+    if len(equations) <= LONG:
+        return False
+    sizes = [work(e) for e in equations if e.op.aligned or not only_moves(e)]
     if len(sizes) <= LONG or max(sizes) > _MANY or sum(sizes) > _NUMBERS * len(sizes):
         return False
     return all([has_scalar_form(e) for e in equations])
@@ -30,6 +31,8 @@ def is_straight(equations: Sequence[Equation]) -> bool:
 
 def work(e: Equation) -> int:
     """How many scalar operations an equation is, about."""
+    if e.op.aligned:
+        return e.outputs[0].type.size
     if e.op is contract:
         spec: Spec = e.params["spec"]
         size = spec.sizes([a.type.shape for a in e.inputs])
@@ -57,7 +60,7 @@ def _turns(equations: list[Equation]) -> list[list[Equation]]:
     parts: dict[int, list[Equation]] = {}
     for e in equations:
         before = max([turn.get(a, 0) for a in e.inputs if isinstance(a, Var)], default=0)
-        if only_moves(e) and any(a in turn for a in e.inputs):
+        if not e.op.aligned and only_moves(e) and any(a in turn for a in e.inputs):
             least = before
         else:
             kind = work(e) > _MANY

@@ -74,6 +74,11 @@ class Stretch:
 
 def compiled(program: Program) -> Runner:
     """The Program, simplified before, as native code as far as it goes."""
+    if is_straight(program.equations) and not _empty(program):
+        try:
+            return StraightStretch(program)
+        except Foreign:  # there is an op that needs loops
+            pass
     if not any(native(e) for e in program.equations):
         return Executable(program)
     if all(native(e) for e in program.equations) and not _empty(program) and len(cut(list(program.equations))) == 1:
@@ -137,7 +142,9 @@ class Mixed:
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
         outputs = program.outputs
         self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
-        pieces = [(kind, p) for kind, equations in _stretches(program) for p in (cut(equations) if kind else [equations])]
+        pieces = [
+            (kind, p) for kind, equations in _stretches(program) for p in (cut(equations) if kind else [equations])
+        ]
         given = []
         for _, equations in pieces:
             made = {v for e in equations for v in e.outputs}

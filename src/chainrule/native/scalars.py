@@ -70,9 +70,11 @@ def only_moves(e: Equation) -> bool:
 
 def has_scalar_form(e: Equation) -> bool:
     """Whether an equation can be written out."""
+    if e.op.aligned:
+        return True
     if e.op in (gather, scatter_set):
         return isinstance(e.inputs[1], Const)
-    return e.op.aligned or e.op is contract or e.op is convert or only_moves(e)
+    return e.op is contract or e.op is convert or only_moves(e)
 
 
 def expanded(program: Program) -> Code:

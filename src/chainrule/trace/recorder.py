@@ -206,21 +206,16 @@ class Recorder:
 
     def splice(self, program: Program, atoms: Sequence[Atom], where: Where | None = None) -> list[Atom]:
         """Write a finished Program into this recording, its inputs replaced by `atoms`."""
-        new: dict[Var, Atom] = dict(zip(program.inputs, atoms, strict=True))
+        new: dict[Atom, Atom] = dict(zip(program.inputs, atoms, strict=True))
+        equations, producer = self.equations, self.producer
         for e in program.equations:
             outputs = tuple([Var(v.type, v.name) for v in e.outputs])
-            copy = Equation(
-                e.op,
-                tuple([new[a] if isinstance(a, Var) else a for a in e.inputs]),
-                outputs,
-                e.params,
-                where or e.where,
-            )
-            self.equations.append(copy)
+            copy = Equation(e.op, tuple([new.get(a, a) for a in e.inputs]), outputs, e.params, where or e.where)
+            equations.append(copy)
             for old, v in zip(e.outputs, outputs, strict=True):
                 new[old] = v
-                self.producer[v] = copy
-        return [new[a] if isinstance(a, Var) else a for a in program.outputs]
+                producer[v] = copy
+        return [new.get(a, a) for a in program.outputs]
 
     # --- values that are asked for ----------------------------------------------------------------------------------
 

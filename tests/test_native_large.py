@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,8 +16,11 @@ import chainrule as cr
 from chainrule.execute import Executable
 from chainrule.native import straight as lines
 from chainrule.native import tiers
-from chainrule.native.lower import Foreign
+from chainrule.native.lower import Foreign, lowered
+from chainrule.native.parts import LONG, cut, is_straight
+from chainrule.native.run import compiled
 from chainrule.native.scalars import expanded
+from chainrule.native.schedule import together
 from chainrule.native.straight import StraightStretch, straight
 from chainrule.trace.collecting import rarely_collecting
 from chainrule.transform.simplify import simplify
@@ -276,6 +280,66 @@ def test_outputs_that_nobody_computes():
     x = np.array([0.3, -0.2, 0.5])
     program = traced(lambda x: (x, x[1], np.ones(3) * 2.0, x[::-1], x[0] * 0.5, x[0] * 0.5), x)
     identical(StraightStretch(program)([x]), Executable(program)([x]))
+
+
+def test_reductions_running_sums_and_functions_of_c_are_written_out():
+    x = np.linspace(-1, 1, 6).reshape(2, 3)
+
+    def f(x):
+        a = np.max(x, axis=1) + np.min(x * x, axis=(0,))[:2] + np.cumsum(x, axis=0)[1, :2]
+        b = np.arctan(a) + scipy.special.gammaln(a + 3.0) + scipy.special.softmax(x, axis=1)[0, :2]
+        return np.sum(b), np.any(x > 0.9, axis=0), np.cumsum(x[::-1, ::-1]), x[0, 0].astype(np.float32), x.astype(int)
+
+    for g in (f, cr.grad(lambda x: f(x)[0])):
+        program = traced(g, x)
+        close(StraightStretch(program)([x]), Executable(program)([x]), 13)
+
+
+def test_long_programs_go_straight_by_themselves():
+    x = np.array([0.3, 0.2, 0.5])
+    program = traced(cr.value_and_grad(chain(300)), x)
+    assert is_straight(program.equations)
+    assert isinstance(compiled(program), StraightStretch)
+    close(compiled(program)([x]), Executable(program)([x]), 12)
+    assert not is_straight(traced(cr.value_and_grad(chain(3)), x).equations)
+
+
+def test_numbers_and_arrays_are_cut_apart():
+    def f(x):
+        a, b = x[0], x
+        for k in range(400):
+            a = np.sin(a) * 0.9 + x[k % 100]
+        for _ in range(400):
+            b = np.sin(b) * 0.9 + a
+        return np.sum(b)
+
+    x = np.linspace(0, 1, 100)
+    program = traced(cr.value_and_grad(f), x)
+    found = cut(list(program.equations))
+    assert sum(map(len, found)) == len(program.equations)
+    assert any(is_straight(part) for part in found)
+    assert all(is_straight(part) or len(part) <= LONG for part in found)
+    close(compiled(program)([x]), Executable(program)([x]), 11)
+
+
+def test_joining_counters_takes_time_in_proportion_to_the_program():
+    """Of a thousand arrays that are read in place, each is looked at a few times."""
+    x = np.linspace(0, 1, 100)
+
+    def f(x):
+        y = x
+        for _ in range(300):
+            x, y = np.sin(x) * 0.9 + y, x - 0.1 * y
+        return np.sum(x + y)
+
+    found = lowered(traced(f, x))
+    steps = []
+    sys.setprofile(lambda frame, event, _: steps.append(event) if event == "call" else None)
+    try:
+        together(found)
+    finally:
+        sys.setprofile(None)
+    assert len(steps) < 60 * len(found.nodes)
 
 
 def test_what_has_no_scalar_form_says_so():

@@ -18,6 +18,8 @@ from mpmath import mp
 from test_spoiled import SPOILED, Spoiler
 
 import chainrule as cr
+from chainrule.native.run import Mixed, Stretch
+from chainrule.ops.native import c_function
 from chainrule.ops.notation import call
 from chainrule.ops.op import OPS, Elementwise, by_function, elementwise
 from chainrule.ops.sets import Interval
@@ -27,6 +29,7 @@ def entry() -> Elementwise:
     return elementwise(
         scipy.special.ndtr, lambda x, y: np.exp(-(x**2) / 2) / sqrt(2 * pi),
         image=Interval(0, 1), notation=call("special.ndtr", r"\Phi", symbol="Φ"), rule="normal distribution",
+        native=c_function("ndtr"),
     )  # fmt: skip
 
 
@@ -69,3 +72,12 @@ def test_users_call_it_by_its_own_name(op: Elementwise) -> None:
     np.testing.assert_allclose(h, h.T, rtol=1e-12)
     rows = cr.vmap(cr.grad(loss, wrt="w"), in_axes=(0, None))(np.stack([x, -x, 2 * x]), w)
     np.testing.assert_allclose(rows[0], expected, rtol=1e-13)
+
+
+def test_it_is_machine_code(op: Elementwise) -> None:
+    x = np.linspace(-9, 9, 21)
+    program = cr.trace(lambda x: np.cumsum(scipy.special.ndtr(x) * 2), x)
+    run = Mixed(program)
+    (y,) = run((x,))
+    np.testing.assert_allclose(y, np.cumsum(scipy.special.ndtr(x) * 2), rtol=1e-15)
+    assert any(isinstance(part, Stretch) and "special.ndtr" in part.text for part, *_ in run.parts)

@@ -1,4 +1,7 @@
-"""What an elementwise op is on lanes. Sums and products are instructions, the rest formulas of vector_math.py."""
+"""What an elementwise op is on lanes: the formula that its entry names, or a function of C.
+
+Sums and products are instructions, the others formulas of vector_math.py.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ from collections.abc import Callable
 from math import inf
 from typing import Any
 
-from ..ops import table as table
-from ..ops.op import OPS, Op
+from ..ir import Equation
+from . import externs
 from . import vector_math as vm
-from .lanes import Lanes, Value
-from .lower import Foreign
+from .lanes import BITS, KINDS, WHOLE, Lanes, Value
 
 Formula = Callable[..., Value]
 
@@ -26,52 +28,86 @@ def _in_doubles(formula: Formula) -> Formula:
     return widened
 
 
+_REAL = ("f64", "f32")
+
+
 def _power_of(code: Lanes, x: Value, *, n: Any) -> Value:
-    """xⁿ: by squaring for small whole n, as NumPy for others."""
+    """xⁿ: by squaring where that loses at most 4 units in the last place, as NumPy for others."""
     if n == 0.5:
         return x.sqrt()
-    if n == int(n) and abs(n) <= 32 and x.kind in ("f64", "f32"):
-        k, total, square = int(abs(n)), None, x
+    if n == int(n) and (x.kind not in _REAL or -4 <= n <= 8):
+        k, total, square = int(abs(n)), None, x if n > 0 else 1.0 / x if n else x
         while k:
             if k & 1:
                 total = square if total is None else total * square
             k >>= 1
             square = square * square if k else square
-        total = code.number(1.0, x.kind) if total is None else total
-        return total if n >= 0 else 1.0 / total
-    if x.kind in ("f64", "f32"):
-        return _in_doubles(vm.power)(code, x, code.number(float(n), x.kind))
-    raise Foreign("a power of whole numbers")
+        return code.number(1, x.kind) if total is None else total
+    return _in_doubles(vm.power)(code, x, code.number(float(n), x.kind))
+
+
+def _power(code: Lanes, x: Value, y: Value) -> Value:
+    if x.kind in _REAL:
+        return _in_doubles(vm.power)(code, x, y)
+    code.fail_where(y < 0)  # NumPy refuses
+    return code.whole_power(x, y)
+
+
+def _floor_and_rest(code: Lanes, x: Value, y: Value) -> tuple[Value, Value]:
+    """⌊x/y⌋ and x - y ⌊x/y⌋ as NumPy has them: the rest has the sign of y."""
+    if x.kind not in _REAL:
+        least = code.number(-(2 ** (BITS[x.kind] - 1)), x.kind)
+        by = code.where(y.equals(0) | (x.equals(least) & y.equals(-1)), 1, y)
+        q = x / by
+        rest = x - q * by
+        down = rest.differs(0) & ((rest < 0) ^ (by < 0))
+        q, rest = code.where(down, q - 1, q), code.where(down, rest + by, rest)
+        return code.where(y.equals(0), 0, q), code.where(y.equals(0), 0, rest)
+    exact = Lanes(code.width, code.target)
+    x, y = (Value(v.text, v.kind, exact) for v in (x, y))
+    rest = exact.line(f"frem {x.type} {x.text}, {y.text}", x.kind)
+    q = (x - rest) / y
+    down = rest.differs(0.0) & ((rest < 0.0) ^ (y < 0.0))
+    q, found = exact.where(down, q - 1.0, q), exact.where(down, rest + y, rest)
+    found = exact.where(rest.equals(0.0), exact.number(0, x.kind).copysign(y), found)
+    floor = exact.intrinsic("floor", q)
+    floor = exact.where(q - floor > 0.5, floor + 1.0, floor)
+    floor = exact.where(q.equals(0.0), exact.number(0, x.kind).copysign(x / y), floor)
+    zero = y.equals(0.0)
+    whole, left = exact.where(zero, x / y, floor), exact.where(zero, rest, found)
+    return Value(whole.text, whole.kind, code), Value(left.text, left.kind, code)
 
 
 def _maximum(code: Lanes, x: Value, y: Value) -> Value:
-    if x.kind in ("f64", "f32"):
+    if x.kind in _REAL:
         return code.intrinsic("maximum", x, y)
     return code.where(x > y, x, y)
 
 
 def _minimum(code: Lanes, x: Value, y: Value) -> Value:
-    if x.kind in ("f64", "f32"):
+    if x.kind in _REAL:
         return code.intrinsic("minimum", x, y)
     return code.where(x < y, x, y)
 
 
 def _fmax(code: Lanes, x: Value, y: Value) -> Value:
+    if x.kind not in _REAL:
+        return _maximum(code, x, y)
     return code.where(x.is_nan(), y, code.where(y.is_nan(), x, code.where(x >= y, x, y)))
 
 
 def _fmin(code: Lanes, x: Value, y: Value) -> Value:
+    if x.kind not in _REAL:
+        return _minimum(code, x, y)
     return code.where(x.is_nan(), y, code.where(y.is_nan(), x, code.where(x <= y, x, y)))
 
 
 def _sign(code: Lanes, x: Value) -> Value:
-    return code.where(
-        x > 0, 1, code.where(x < 0, -1, code.where(x.differs(x), x, 0) if x.kind in ("f64", "f32") else 0)
-    )
+    return code.where(x > 0, 1, code.where(x < 0, -1, code.where(x.differs(x), x, 0) if x.kind in _REAL else 0))
 
 
 def _absolute(code: Lanes, x: Value) -> Value:
-    return abs(x) if x.kind in ("f64", "f32") else code.where(x < 0, -x, x)
+    return abs(x) if x.kind in _REAL else code.where(x < 0, -x, x)
 
 
 def _logaddexp(code: Lanes, x: Value, y: Value) -> Value:
@@ -95,21 +131,33 @@ def _xlogy(code: Lanes, x: Value, y: Value) -> Value:
 
 
 def _round(name: str) -> Formula:
-    return lambda code, x: code.intrinsic(name, x) if x.kind in ("f64", "f32") else x
+    return lambda code, x: code.intrinsic(name, x) if x.kind in _REAL else x
+
+
+def _convert(code: Lanes, x: Value, *, dtype: Any) -> Value:
+    """Truncated towards zero; what a whole number can't hold is the least one, as processors have it."""
+    kind = KINDS[dtype.name]
+    if kind not in WHOLE.values() or x.kind not in WHOLE:
+        return x.to(kind)
+    limit = 2.0 ** (BITS[kind] - 1)
+    inside = (x > -limit - 1) & (x < limit)
+    return code.where(inside, x.to(kind), code.number(-int(limit), kind))
 
 
 def _truth(x: Value) -> Value:
     return x.to("i1")
 
 
-_PLAIN: dict[str, Formula] = {
+FORMULAS: dict[str, Formula] = {
     "add": lambda code, x, y: x + y if x.kind != "i1" else x | y,
     "subtract": lambda code, x, y: x - y,
     "multiply": lambda code, x, y: x * y if x.kind != "i1" else x & y,
     "divide": lambda code, x, y: x / y,
     "negative": lambda code, x: -x,
     "power_of": _power_of,
-    "power": _in_doubles(vm.power),
+    "power": _power,
+    "floor_divide": lambda code, x, y: _floor_and_rest(code, x, y)[0],
+    "remainder": lambda code, x, y: _floor_and_rest(code, x, y)[1],
     "hypot": _in_doubles(_hypot),
     "greater": lambda code, x, y: x > y,
     "greater_equal": lambda code, x, y: x >= y,
@@ -121,9 +169,9 @@ _PLAIN: dict[str, Formula] = {
     "logical_or": lambda code, x, y: _truth(x) | _truth(y),
     "logical_xor": lambda code, x, y: _truth(x) ^ _truth(y),
     "logical_not": lambda code, x: ~_truth(x),
-    "isnan": lambda code, x: x.is_nan(),
-    "isinf": lambda code, x: abs(x).equals(inf),
-    "isfinite": lambda code, x: abs(x) < inf,
+    "isnan": lambda code, x: x.is_nan() if x.kind in _REAL else code.number(False, "i1"),
+    "isinf": lambda code, x: abs(x).equals(inf) if x.kind in _REAL else code.number(False, "i1"),
+    "isfinite": lambda code, x: abs(x) < inf if x.kind in _REAL else code.number(True, "i1"),
     "signbit": lambda code, x: x.bits() < 0,
     "floor": _round("floor"), "ceil": _round("ceil"), "rint": _round("roundeven"), "trunc": _round("trunc"),
     "sign": _sign, "absolute": _absolute, "maximum": _maximum, "minimum": _minimum, "fmax": _fmax, "fmin": _fmin,
@@ -131,11 +179,31 @@ _PLAIN: dict[str, Formula] = {
     "sqrt": lambda code, x: x.sqrt(),
     "logaddexp": _in_doubles(_logaddexp),
     "xlogy": _in_doubles(_xlogy),
-}  # fmt: skip
-_IN_DOUBLES: dict[str, Formula] = {
-    name: _in_doubles(vm.FORMULAS[name])
-    for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh", "tanh",
-                 "sigmoid", "erf")
+    "convert": _convert,
+    **{
+        name: _in_doubles(vm.FORMULAS[name])
+        for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh",
+                     "tanh", "sigmoid", "erf")
+    },
 }  # fmt: skip
 
-FORMULA_OF: dict[Op, Formula] = {OPS[name]: formula for name, formula in (_PLAIN | _IN_DOUBLES).items()}
+
+def has_formula(e: Equation) -> bool:
+    """Whether each element of the result is computed alone, and it is known how."""
+    how = e.op.native
+    if how is None:
+        return False
+    if how.how == "function":
+        return externs.offers(how.name, len(e.inputs))
+    return how.how == "formula" and how.name in FORMULAS
+
+
+def formula_of(e: Equation) -> Formula:
+    """The equation's op on lanes."""
+    how = e.op.native
+    assert how is not None
+    if how.how == "formula":
+        return FORMULAS[how.name]
+    symbol = how.name
+    flag = externs.takes_flag(symbol)
+    return _in_doubles(lambda code, *xs: code.each(symbol, *xs, flag=flag))

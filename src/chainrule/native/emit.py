@@ -1,4 +1,4 @@
-"""Loops to LLVM IR: a kernel is one function of an array of pointers.
+"""Loops to LLVM IR: a kernel is one function of an array of pointers; 0 where it is done, 1 where it can't be right.
 
 A loop without loops inside runs on lanes, its rest under a mask; a short one is written out, and what it makes stays in
 registers; others count. What does not change in a loop is read before it.
@@ -7,26 +7,24 @@ registers; others count. What does not change in a loop is read before it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from itertools import product
-from math import prod
 
 from ..ir import Const, Var
-from ..ops.arithmetic import convert
 from .arena import Life, arranged
-from .elementwise import FORMULA_OF
-from .indices import Counter, Index, Quotient, Read, Within, index
-from .lanes import BITS, Lanes, Text, Value
-from .lower import Foreign, Lowered, Node
-from .memory import Buffer, Count, Memory, Scope
-from .schedule import Classes, Item, Loop
+from .calls import Call, Code
+from .elementwise import formula_of
+from .indices import Counter, Index, Quotient, Read, Within
+from .lanes import KINDS, Lanes, Text, Value
+from .lower import Lowered, Node
+from .memory import Buffer, Count, Scope
+from .reductions import Reductions, Stages
+from .schedule import Classes, Item, Loop, loops_in, nodes_in
 
-KINDS = {"float64": "f64", "float32": "f32", "int64": "i64", "int32": "i32", "bool": "i1"}
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
 _STATEMENTS = 256  # … and statements
 
 
-class Kernel(Memory):
+class Kernel(Reductions):
     """The text of one kernel, and the memory that it needs. It changes while it is written."""
 
     def __init__(self, lowered: Lowered, classes: Classes, items: Sequence[Item], width: int, name: str) -> None:
@@ -41,11 +39,11 @@ class Kernel(Memory):
         self.counts: dict[Counter, Count] = {}
         self.values: dict[tuple[Var, tuple[int, ...]], Value] = {}
         self.scopes: list[Scope] = [Scope(None, "counted")]
-        self.mask: Value | None = None
         self.kinds: dict[Loop, str] = {}
-        self.made = {node.out: node for node in lowered.nodes}
         self._paths: dict[Node, tuple[Loop, ...]] = {}
+        self._known_stages: dict[Node, Stages] = {}
         self._place()
+        self._place_pairs()
         self._arrange()
         self._emit_all()
 
@@ -57,23 +55,34 @@ class Kernel(Memory):
         for v in self.lowered.inputs:
             self._buffer(v, "input", v.type.dtype.name, v.type.shape)
         users: dict[Var, list[Node]] = {}
-        for node in self.lowered.nodes:
-            for r in node.reads:
-                if isinstance(r.source, Const) and r.source.type.shape:
+        whole = {source for call in self.lowered.calls for source in call.sources}
+        for step in self.lowered.steps:
+            for r in step.needs:
+                if isinstance(r.source, Const) and (r.source.type.shape or r.source in whole):
                     if r.source not in self.home:
                         self._buffer(r.source, "constant", r.source.type.dtype.name, r.source.type.shape)
-                elif r.source in self.made:
-                    users.setdefault(r.source, []).append(node)
+                elif r.source in self.lowered.made and isinstance(step, Node):
+                    users.setdefault(r.source, []).append(step)
         outputs = [r.source for r in self.lowered.outputs]
         for v in outputs:
             self._buffer(v, "output", v.type.dtype.name, v.type.shape)
             self.dims[v] = tuple(range(len(v.type.shape)))
+        for call in self.lowered.calls:
+            for v in call.outs:
+                if v not in self.home:
+                    self._buffer(v, "temporary", v.type.dtype.name, v.type.shape)
+            for k, size in enumerate(call.scratch):
+                self._buffer((call, k), "temporary", "bool", (size,))
         for node in self.lowered.nodes:
             if node.out in self.home:
                 continue
+            if node.out in whole or self._only_in_memory(node.out):
+                self.dims[node.out] = tuple(range(len(node.out.type.shape)))
+                self._buffer(node.out, "temporary", node.out.type.dtype.name, node.out.type.shape)
+                continue
             made_in = self._paths[node]
             if node.reduced:
-                summed = {self.classes.of(c) for c in node.counters[len(node.own) :]}
+                summed = self._reduced(node)
                 outer = next((k for k, loop in enumerate(made_in) if loop.counter in summed), len(made_in))
                 made_in = made_in[:outer]
             shared = len(made_in)
@@ -83,32 +92,39 @@ class Kernel(Memory):
                 shared = min(shared, same if same is not None else min(len(made_in), len(path)))
             fixed = {loop.counter for loop in made_in[:shared]}
             dims = tuple(k for k, c in enumerate(node.own) if self.classes.of(c) not in fixed and c.size != 1)
-            written_out = {loop.counter for loop in self.kinds if self.kinds[loop] == "written out"}
-            loops = {self.classes.of(node.own[k]) for k in dims}
-            always = all(
-                self.kinds[loop] == "written out"
+            counted = [
+                loop.counter
                 for n in (node, *users.get(node.out, ()))
                 for loop in self._paths[n]
-                if loop.counter in loops
-            )
-            if dims and not (always and loops <= written_out):
+                if self.kinds[loop] != "written out"
+            ]
+            read_at = [i for k in dims for i in self._positions(node, users.get(node.out, ()), k)]
+            always = not any(self.classes.of(c) in counted for i in read_at for c in i.counters())
+            if dims and not always:
                 self.dims[node.out] = dims
                 self._buffer(node.out, "temporary", node.out.type.dtype.name, tuple(node.own[k].size for k in dims))
 
+    def _positions(self, node: Node, users: Sequence[Node], k: int) -> Iterator[Index]:
+        """Where an array is written and read along an axis."""
+        yield node.place[k]
+        yield from (r.at[k] for user in users for r in user.needs if r.source is node.out)
+
     def _arrange(self) -> None:
         """Where temporaries lie: those that are not needed in the same step may share a place."""
-        step: dict[Node, int] = {}
+        needed: dict[int, list[int]] = {b.number: [] for b in self.buffers}
+        when: dict[object, int] = {}
         for n, item in enumerate(self.items):
-            step.update(dict.fromkeys([item] if isinstance(item, Node) else _nodes(item), n))
-        last = {node.out: n for node, n in step.items()}
-        for node, n in step.items():
-            for r in node.reads:
-                if r.source in last:
-                    last[r.source] = max(last[r.source], n)
+            for step in nodes_in(item) if isinstance(item, Loop) else [item]:
+                when[step] = n
+                for what in (*step.outs, *(r.source for r in step.needs)):
+                    if what in self.home:
+                        needed[self.home[what].number].append(n)
+        for what, b in self.home.items():
+            if isinstance(what, tuple):  # what a step needs for itself
+                needed[b.number].append(when[what[0]])
         own = [b for b in self.buffers if b.role == "temporary"]
-        made = {self.home[v].number: step[node] for v, node in self.made.items() if v in self.home}
-        until = {self.home[v].number: n for v, n in last.items() if v in self.home}
-        starts, self.scratch = arranged([Life(b.bytes, made[b.number], until[b.number]) for b in own])
+        lives = [Life(b.bytes, min(needed[b.number]), max(needed[b.number])) for b in own]
+        starts, self.scratch = arranged(lives)
         self.starts = {b.number: start for b, start in zip(own, starts, strict=True)}
 
     @property
@@ -124,12 +140,14 @@ class Kernel(Memory):
         """How many statements there are, loops that are written out counted as often as they are; kinds on the way."""
         total = 0
         for item in items:
+            if isinstance(item, Call):
+                continue
             if isinstance(item, Node):
                 self._paths[item] = path
                 total += 1
                 continue
             inside = self._walk(item.body, (*path, item))
-            loops = [self.kinds[k] for k in _loops(item.body)]
+            loops = [self.kinds[k] for k in loops_in(item.body)]
             if (
                 item.counter.size <= _WRITTEN_OUT
                 and item.counter.size * inside <= _STATEMENTS
@@ -138,68 +156,44 @@ class Kernel(Memory):
                 self.kinds[item] = "written out"
                 total += item.counter.size * inside
             else:
-                self.kinds[item] = "counted" if any(k != "written out" for k in loops) else "lanes"
+                nested = any(k != "written out" for k in loops)
+                serial = {self.classes.of(c) for node in nodes_in(item) for c in node.serial}
+                self.kinds[item] = "counted" if nested or item.counter in serial else "lanes"
                 total += 2 * inside
         return total
 
     # --- loops -------------------------------------------------------------------------------------------------------
 
     def _emit_all(self) -> None:
-        given = [b.number for _, b in self.given]
-        for place, name in enumerate([*(f"%b{n}" for n in given), *["%scratch"] * bool(self.scratch)]):
-            self.text.lines.append(f"  %at{place} = getelementptr ptr, ptr %bufs, i64 {place}")
-            self.text.lines.append(f"  {name} = load ptr, ptr %at{place}")
-        for number, start in self.starts.items():
-            self.text.lines.append(f"  %b{number} = getelementptr i8, ptr %scratch, i64 {start}")
         self._emit(self.items)
 
     def _emit(self, items: Sequence[Item]) -> None:
         for item in items:
-            if isinstance(item, Node):
+            if isinstance(item, Call):
+                self._call(item)
+            elif isinstance(item, Node):
                 self._node(item)
             else:
-                self._begin_sums(item)
+                self._begin(item)
                 write = {"written out": self._written_out_loop, "counted": self._counted, "lanes": self._lanes}
                 known = set(self.values)
-                write[self.kinds[item]](item)
-                self._end_sums(item)
+                if item.counter.size:  # a sum of nothing is begun and ended
+                    write[self.kinds[item]](item)
+                self._end(item)
                 if self.kinds[item] != "written out":  # what was made in a round is gone with it
                     self.values = {key: v for key, v in self.values.items() if key in known}
 
-    def _begin_sums(self, loop: Loop) -> None:
-        """Zero what is summed over this loop and its like: before the outermost of them."""
-        for node in _nodes(loop):
-            if not node.reduced:
-                continue
-            summed = {self.classes.of(c) for c in node.counters[len(node.own) :]}
-            path = self._paths[node]
-            first = next(k for k in path if k.counter in summed)
-            if first is not loop:
-                continue
-            if self._in_registers(node):
-                kind = KINDS[node.out.type.dtype.name]
-                for at in self._written_out(node):
-                    self.values[node.out, at] = self.one.number(0, kind)
-            else:
-                self._zero(node, self.home[node.out])
-
-    def _end_sums(self, loop: Loop) -> None:
-        """Write what is now summed up."""
-        for node in _nodes(loop):
-            if node.reduced and node.out in self.home and self._in_registers(node) and self._last(node, loop):
-                for at in self._written_out(node):
-                    self._store(node, self.values[node.out, at], at)
-
-    def _zero(self, node: Node, b: Buffer) -> None:
-        """The part of a buffer that belongs to the counts that stand."""
-        own = [k for k in self.dims[node.out] if self.classes.of(node.own[k]) not in self.counts]
-        fixed = [k for k in self.dims[node.out] if self.classes.of(node.own[k]) in self.counts]
-        if fixed != list(self.dims[node.out][: len(fixed)]):
-            raise Foreign("a sum whose fixed axes do not stand first")
-        size = prod(node.own[k].size for k in own) * max(1, BITS[b.kind] // 8)
-        start = self._address(b, tuple(index(node.own[k]) if k in fixed else Index() for k in self.dims[node.out]))
-        self.text.declared["llvm.memset.p0.i64"] = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
-        self.text.lines.append(f"  call void @llvm.memset.p0.i64(ptr {start}, i8 0, i64 {size}, i1 false)")
+    def _call(self, call: Call) -> None:
+        """A routine on whole arrays."""
+        results, own = (
+            [f"%b{self.home[what].number}" for what in whats]
+            for whats in (call.outs, [(call, k) for k in range(len(call.scratch))])
+        )
+        code = Code(self.text, (), results, own)
+        code.operands = tuple(
+            code.at(f"%b{self.home[v.source].number}", self.home[v.source].kind, (str(v.offset), 1)) for v in call.views
+        )
+        call.write(code)
 
     def _written_out(self, node: Node) -> Iterator[tuple[int, ...]]:
         """Every place of a value that is kept in registers."""
@@ -218,139 +212,21 @@ class Kernel(Memory):
         for n in range(loop.counter.size):
             self.counts[loop.counter] = Count(n)
             self._emit(loop.body)
-        del self.counts[loop.counter]
-
-    def _counted(self, loop: Loop) -> None:
-        sums = self._register_sums(loop)
-        start = {key: self.values[key] for key in sums}
-        with self._loop(loop, loop.counter.size, 1, start) as phis:
-            self.values.update(phis)
-            self._emit(loop.body)
-            phis.update({key: self.values[key] for key in sums})
-        self.values.update(phis)
-
-    def _lanes(self, loop: Loop) -> None:
-        full, tail = divmod(loop.counter.size, self.width)
-        sums = self._register_sums(loop)
-        before = {key: self.values[key] for key in sums}
-        zero = {key: self.many.number(0, v.kind) for key, v in before.items()}
-        totals: dict[tuple[Var, tuple[int, ...]], Value] = dict(zero)
-        if full == 1:
-            totals = self._round(loop, self.one.number(0, "i64"), totals)
-        elif full:
-            with self._loop(loop, full * self.width, self.width, zero) as phis:
-                counter = self.counts[loop.counter].value
-                assert isinstance(counter, Value)
-                phis.update(self._round(loop, counter, dict(phis)))
-            totals = dict(phis)
-        if tail:
-            self.scopes.append(Scope(loop, "tail"))
-            self.mask = Value(
-                f"<{', '.join('i1 ' + ('true' if k < tail else 'false') for k in range(self.width))}>", "i1", self.many
-            )
-            totals = self._round(loop, self.one.number(full * self.width, "i64"), totals)
-            self.mask = None
-            self.scopes.pop()
-        for key, vector in totals.items():
-            total = self.many.total(vector)
-            start = before[key]
-            self.values[key] = total if start.text in ("0", "0x0000000000000000") else start + total
-
-    def _round(
-        self, loop: Loop, counter: Value, sums: dict[tuple[Var, tuple[int, ...]], Value]
-    ) -> dict[tuple[Var, tuple[int, ...]], Value]:
-        self.counts[loop.counter] = Count(counter, lanes=True)
-        self.values.update(sums)
-        self._emit(loop.body)
-        del self.counts[loop.counter]
-        return {key: self.values[key] for key in sums}
-
-    @contextmanager
-    def _loop(
-        self, loop: Loop, end: int, step: int, start: dict[tuple[Var, tuple[int, ...]], Value]
-    ) -> Iterator[dict[tuple[Var, tuple[int, ...]], Value]]:
-        """A loop around what is written inside; sums go round with it."""
-        mark = self.text.fresh("")
-        head = f"loop{mark}"
-        phis = {key: Value(f"%sum{mark}_{n}", v.kind, v.code) for n, (key, v) in enumerate(start.items())}
-        entered = dict(phis)
-        self.text.parts.append([])
-        self.text.blocks.append(head)
-        self.scopes.append(Scope(loop, "counted"))
-        self.counts[loop.counter] = Count(Value(f"%i{mark}", "i64", self.one))
-        yield phis
         self.counts.pop(loop.counter, None)
-        self.scopes.pop()
-        body, last = self.text.parts.pop(), self.text.blocks.pop()
-        before = self.text.block
-        lines = [f"  br label %{head}", f"{head}:", f"  %i{mark} = phi i64 [ 0, %{before} ], [ %next{mark}, %{last} ]"]
-        for key, phi in entered.items():
-            lines.append(
-                f"  {phi.text} = phi {phi.type} [ {start[key].text}, %{before} ], [ {phis[key].text}, %{last} ]"
-            )
-        lines += body
-        lines += [
-            f"  %next{mark} = add nuw nsw i64 %i{mark}, {step}",
-            f"  %more{mark} = icmp ult i64 %next{mark}, {end}",
-            f"  br i1 %more{mark}, label %{head}, label %done{mark}",
-        ]
-        self.text.lines.extend(lines)
-        self.text.label(f"done{mark}")
-
-    def _last(self, node: Node, loop: Loop) -> bool:
-        """Whether the node's sum is complete after this loop."""
-        summed = {self.classes.of(c) for c in node.counters[len(node.own) :]}
-        return next(k for k in self._paths[node] if k.counter in summed) is loop
-
-    def _in_registers(self, node: Node) -> bool:
-        """Whether a sum is kept in registers: its own axes are fixed, or written out, where its loops begin."""
-        if node.out not in self.home:
-            return True
-        summed = {self.classes.of(c) for c in node.counters[len(node.own) :]}
-        path = self._paths[node]
-        first = next(k for k, loop in enumerate(path) if loop.counter in summed)
-        inner = [loop for loop in path[first:] if loop.counter not in summed]
-        return all(self.kinds[loop] == "written out" for loop in inner)
-
-    def _register_sums(self, loop: Loop) -> list[tuple[Var, tuple[int, ...]]]:
-        """What goes round with this loop in registers."""
-        found = []
-        for node in _nodes(loop):
-            if node.reduced and self._in_registers(node):
-                summed = {self.classes.of(c) for c in node.counters[len(node.own) :]}
-                path = self._paths[node]
-                if loop.counter in summed or any(k.counter in summed for k in path[: path.index(loop)]):
-                    found += [(node.out, at) for at in self._written_out(node)]
-        return found
 
     # --- elements ----------------------------------------------------------------------------------------------------
 
     def _node(self, node: Node) -> None:
-        lanes = self._on_lanes(node)
-        code = self.many if lanes else self.one
-        reads = [self._read(r, code) for r in node.reads]
-        value = self._computed(node, code, reads)
+        code = self.many if self._on_lanes(node) else self.one
+        value = self._computed(node, code)
         at = self._place_of(node)
-        if node.reduced:
-            if self._in_registers(node):
-                value = code.where(self.mask, value, 0) if lanes and self.mask is not None else value
-                old = self.values[node.out, at]
-                self.values[node.out, at] = (code.splat(old) if lanes else old) + value
-            else:
-                b = self.home[node.out]
-                spot = Read(node.out, tuple(index(node.own[k]) for k in self.dims[node.out]))
-                old = self._load(b, spot, code, fresh=True)
-                self._store(node, old + self._total_if_summed(node, value, code), at)
+        if node.reduced or node.onto:
+            self._accumulate(node, value, at)
             return
-        self.values[node.out, at] = value
+        if not self._only_in_memory(node.out):
+            self.values[node.out, at] = value
         if node.out in self.home:
             self._store(node, value, at)
-
-    def _total_if_summed(self, node: Node, value: Value, code: Lanes) -> Value:
-        summed = {self.classes.of(c) for c in node.counters[len(node.own) :]}
-        if any(count.lanes and c in summed for c, count in self.counts.items()):
-            raise Foreign("a sum over lanes into memory")
-        return value
 
     def _on_lanes(self, node: Node) -> bool:
         return any(self.counts[c].lanes for c in map(self.classes.of, node.counters) if c in self.counts)
@@ -362,28 +238,65 @@ class Kernel(Memory):
             found.append(count.value if count is not None and isinstance(count.value, int) else 0)
         return tuple(found)
 
-    def _computed(self, node: Node, code: Lanes, reads: list[Value]) -> Value:
+    def _computed(self, node: Node, code: Lanes) -> Value:
         e = node.equation
         if e is None:
-            return reads[0]
-        kind = KINDS[node.out.type.dtype.name]
-        if "spec" in e.params:
-            x = reads[0] if len(reads) == 1 else reads[0] * reads[1] if kind != "i1" else reads[0] & reads[1]
-            return x
-        if e.op is convert:
-            return reads[0].to(kind)
-        formula = FORMULA_OF[e.op]
-        y = formula(code, *reads, **e.params)
+            return self._read(node.reads[0], code)
+        assert e.op.native is not None
+        kind, how = KINDS[node.out.type.dtype.name], e.op.native.how
+        if how == "assembly":
+            return self._last_there(node.reads, code)
+        if how == "running":
+            return self._one_more(node, code)
+        reads = [self._read(r, code) for r in node.reads]
+        if how == "index":
+            return self._position(code, reads, e.params["sizes"])
+        if how == "product":
+            return reads[0] if len(reads) == 1 else reads[0] * reads[1] if kind != "i1" else reads[0] & reads[1]
+        y = reads[0] if how == "reduction" else formula_of(e)(code, *reads, **e.params)
         return y if y.kind == kind else y.to(kind)
+
+    def _last_there(self, reads: Sequence[Read], code: Lanes) -> Value:
+        """Of several elements, the last that is there."""
+        value: Value | None = None
+        for r in reads:
+            if any(self._always(w) is False for w in r.when):
+                continue
+            there = self._there(tuple(w for w in r.when if self._always(w) is not True), code)
+            new = self._read(r, code)
+            value = new if value is None or there is None else code.where(there, new, value)
+        assert value is not None
+        return value
+
+    def _one_more(self, node: Node, code: Lanes) -> Value:
+        """What stands before, if anything does, combined with one more."""
+        before, one = node.reads
+        x = self._read(one, code)
+        if any(self._always(w) is False for w in before.when):
+            return x
+        more = self._combined(node, self._read(before, code), x)
+        there = self._there(tuple(w for w in before.when if self._always(w) is not True), code)
+        return more if there is None else code.where(there, more, x)
+
+    def _position(self, code: Lanes, reads: Sequence[Value], sizes: Sequence[int]) -> Value:
+        """Positions in several axes as one; negative ones count from the end, and what is outside sets the status."""
+        flat = code.number(0, "i64")
+        for i, n in zip(reads, sizes, strict=True):
+            i = i.to("i64")
+            i = code.where(i < 0, i + n, i)
+            outside = (i < 0) | (i >= n)
+            code.fail_where(outside)
+            flat = flat * n + code.where(outside, 0, i)
+        return flat
 
     def _read(self, r: Read, code: Lanes) -> Value:
         """An element, or the elements in the lanes."""
         if isinstance(r.source, Const) and r.source.type.shape == ():
             return self._where_there(r, code.number(r.source.value.item(), KINDS[r.source.type.dtype.name]), code)
-        node = self.made.get(r.source)
-        if node is not None:
+        node = next(iter(self.lowered.made.get(r.source, ())), None)
+        if node is not None and not self._only_in_memory(node.out):
             at = self._known_place(r, node)
-            if at is not None and (node.out, at) in self.values and not (node.reduced and not self._in_registers(node)):
+            if at is not None and (node.out, at) in self.values and self._whole_in_registers(node):
                 return self._where_there(r, code.splat(self.values[node.out, at]), code)
         dims = self.dims.get(r.source)
         at_memory = r.at if dims is None or node is None else tuple(r.at[k] for k in dims)
@@ -399,12 +312,15 @@ class Kernel(Memory):
         when = tuple(w for w in r.when if self._always(w) is not True)
         if not when:
             return value
+        there = self._there(when, code)
+        assert there is not None
+        return code.where(there, value, code.number(0, value.kind))
+
+    def _there(self, when: Sequence[Within], code: Lanes) -> Value | None:
+        """Whether conditions hold that are not known while writing."""
         lanes = code is self.many and any(self._factor(w.what) != 0 for w in when)
         there = self._condition(when, code if lanes else self.one)
-        assert there is not None
-        if code is self.many and not lanes:
-            there = code.splat(there)
-        return code.where(there, value, code.number(0, value.kind))
+        return code.splat(there) if there is not None and code is self.many and not lanes else there
 
     def _always(self, w: Within) -> bool | None:
         """Whether a condition holds, if that is known while writing."""
@@ -436,6 +352,9 @@ class Kernel(Memory):
         """Which register holds what is read, if it is read in place or at numbers."""
         found = []
         for i, c in zip(r.at, node.own, strict=True):
+            if c.size == 1:  # conditions say whether it is there
+                found.append(0)
+                continue
             number = self._number(i)
             count = self.counts.get(self.classes.of(c))
             if number is not None:
@@ -453,23 +372,15 @@ class Kernel(Memory):
 
     def module(self) -> str:
         """The module's text."""
-        head = "\n".join(self.text.declared.values())
-        helpers = "\n".join(self.text.helpers.values())
-        body = "\n".join(self.text.lines)
-        start = f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{\nentry:"
-        return f"{head}\n{helpers}\n{start}\n{body}\n  ret i32 0\n}}\n"
-
-
-def _nodes(loop: Loop) -> Iterator[Node]:
-    for item in loop.body:
-        if isinstance(item, Node):
-            yield item
-        else:
-            yield from _nodes(item)
-
-
-def _loops(items: Sequence[Item]) -> Iterator[Loop]:
-    for item in items:
-        if isinstance(item, Loop):
-            yield item
-            yield from _loops(item.body)
+        lines = [
+            *self.text.declared.values(), *self.text.helpers.values(),
+            f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{", "entry:", "  %status = alloca i32",
+            "  store i32 0, ptr %status",
+        ]  # fmt: skip
+        given = [b.number for _, b in self.given]
+        for place, name in enumerate([*(f"%b{n}" for n in given), *["%scratch"] * bool(self.scratch)]):
+            lines.append(f"  %at{place} = getelementptr ptr, ptr %bufs, i64 {place}")
+            lines.append(f"  {name} = load ptr, ptr %at{place}")
+        lines += [f"  %b{n} = getelementptr i8, ptr %scratch, i64 {start}" for n, start in self.starts.items()]
+        lines += [*self.text.first, *self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
+        return "\n".join(lines)

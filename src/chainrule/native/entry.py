@@ -90,7 +90,7 @@ def layout_holds() -> bool:
     )
 
 
-CELL = 16  # bytes from a cell to what it holds
+TYPE, CELL = 8, 16  # bytes from an object to its type, from a cell to what it holds
 
 
 @cache

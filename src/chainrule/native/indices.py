@@ -11,6 +11,7 @@ a reshape of a reshape is again a plain address.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -106,6 +107,14 @@ class Index:
                 found |= term.of.counters() if isinstance(term, Quotient) else term.read.counters()
         return found
 
+    def loaded(self) -> Iterator[Read]:
+        """What is read from arrays to know it."""
+        for term, _ in self.terms:
+            if isinstance(term, Loaded):
+                yield from term.read.all()
+            elif isinstance(term, Quotient):
+                yield from term.of.loaded()
+
     def factor(self, counter: Counter) -> int | None:
         """By how much it grows from one count to the next, if that is always the same."""
         found = 0
@@ -165,6 +174,12 @@ class Read(NamedTuple):
         for i in (*self.at, *(w.what for w in self.when)):
             found |= i.counters()
         return found
+
+    def all(self) -> Iterator[Read]:
+        """Itself, and what is read to know where."""
+        yield self
+        for i in (*self.at, *(w.what for w in self.when)):
+            yield from i.loaded()
 
     def renamed(self, names: dict[Counter, Index]) -> Read:
         return Read(self.source, tuple(i.renamed(names) for i in self.at), tuple(w.renamed(names) for w in self.when))

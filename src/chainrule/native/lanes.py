@@ -8,10 +8,11 @@ A formula of vector_math.py is written with these values, and reads as mathemati
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+KINDS = {"float64": "f64", "float32": "f32", "int64": "i64", "int32": "i32", "bool": "i1"}
 _KINDS = {"f64": "double", "f32": "float", "i64": "i64", "i32": "i32", "i1": "i1"}
 _FLOATS = {"f64": "<d", "f32": "<f"}
 WHOLE = {"f64": "i64", "f32": "i32"}  # whole numbers with as many bits
@@ -93,6 +94,8 @@ class Value:
         return self.code.intrinsic("fabs", self)
 
     def _compare(self, floating: str, whole: str, other: Any) -> Value:
+        if self.kind == "i1":
+            whole = whole.replace("s", "u")  # true is 1, not -1
         how = f"fcmp {floating}" if self.kind in _FLOATS else f"icmp {whole}"
         return self.code.line(f"{how} {self.type} {self.text}, {self._with(other).text}", "i1")
 
@@ -159,8 +162,11 @@ class Text:
     def __init__(self, block: str = "entry") -> None:
         self.parts: list[list[str]] = [[]]
         self.blocks: list[str] = [block]  # the basic block at the end of each part
+        self.first: list[str] = []  # what stands before everything else
         self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
         self.helpers: dict[str, str] = {}  # functions that are called, and their definitions
+        self.mask: Value | None = None  # which lanes count, where not all do
+        self.imported: set[str] = set()  # functions of C whose addresses are looked up when the code is loaded
         self.count = 0
 
     @property
@@ -252,19 +258,59 @@ class Lanes:
         """y, or where the condition holds in any lane, the C library's function of x in every lane."""
         mark = self.target.fresh("")
         met = condition if self.width == 1 else self.any(condition)
-        self.target.helpers[f"each_{function}_{self.width}"] = _each(function, self.width)
+        each = self._each(function, 1, "double", rare=True)
         kind, before = self.type(y.kind), self.target.block
         self.target.lines.extend(
             [
                 f"  br i1 {met.text}, label %rare{mark}, label %on{mark}, "
                 '!prof !{!"branch_weights", i32 1, i32 1000}',
                 f"rare{mark}:",
-                f"  %slow{mark} = call {kind} @each_{function}_{self.width}({kind} {x.text})",
+                f"  %slow{mark} = call {kind} {each}({kind} {x.text})",
                 f"  br label %on{mark}",
             ]
         )
         self.target.label(f"on{mark}")
         return self.line(f"phi {kind} [ {y.text}, %{before} ], [ %slow{mark}, %rare{mark} ]", y.kind)
+
+    def each(self, symbol: str, *xs: Value, flag: bool = False) -> Value:
+        """A function of C, applied lane by lane; `flag` as externs.takes_flag says."""
+        self.target.imported.add(symbol)
+        return self._called(self._each(symbol, len(xs), "double", flag=flag), *xs)
+
+    def whole_power(self, x: Value, n: Value) -> Value:
+        """xⁿ of whole numbers, n ≥ 0, by squaring; what is too large wraps around."""
+        one = _KINDS[x.kind]
+        symbol = f"power of {one}"
+        self.target.helpers[symbol] = _POWER.replace("NAME", symbol).replace("TYPE", one)
+        return self._called(self._each(symbol, 2, one), x, n)
+
+    def _called(self, name: str, *xs: Value) -> Value:
+        given = ", ".join(f"{x.type} {x.text}" for x in xs)
+        return self.line(f"call {xs[0].type} {name}({given})", xs[0].kind)
+
+    def _each(self, symbol: str, arity: int, one: str, flag: bool = False, rare: bool = False) -> str:
+        """The name of a helper that applies a function of C lane by lane, out of line."""
+        types, last = [one] * arity + ["i32"] * flag, [", i32 0"] * flag
+        if symbol not in self.target.helpers:
+            self.target.declared[symbol] = f'declare {one} @"{symbol}"({", ".join(types)})'
+        kind = one if self.width == 1 else f"<{self.width} x {one}>"
+        lines, whole = [], "poison"
+        for i in range(self.width):
+            scalars = [f"%x{k}" for k in range(arity)]
+            if self.width > 1:
+                lines += [f"  %x{k}.{i} = extractelement {kind} %x{k}, i32 {i}" for k in range(arity)]
+                scalars = [f"%x{k}.{i}" for k in range(arity)]
+            given = ", ".join(f"{one} {x}" for x in scalars) + "".join(last)
+            lines.append(f'  %y{i} = call {one} @"{symbol}"({given})')
+            if self.width > 1:
+                lines.append(f"  %v{i} = insertelement {kind} {whole}, {one} %y{i}, i32 {i}")
+            whole = f"%v{i}" if self.width > 1 else f"%y{i}"
+        name = f'@"each {symbol} {self.width}"'
+        given = ", ".join(f"{kind} %x{k}" for k in range(arity))
+        how = "noinline nounwind" + " cold" * rare
+        body = "\n".join(lines)
+        self.target.helpers[name] = f"define internal {kind} {name}({given}) {how} {{\n{body}\n  ret {kind} {whole}\n}}"
+        return name
 
     def any(self, truths: Value) -> Value:
         name = f"llvm.vector.reduce.or.v{self.width}i1"
@@ -303,6 +349,32 @@ class Lanes:
             f"call {'reassoc ' if start else ''}{one} @{name}({start}{x.type} {x.text})", x.kind
         )
 
+    def fail_where(self, met: Value) -> None:
+        """Note in the kernel's status that something can't be computed, where that is so in any lane that counts."""
+        if self.width > 1:
+            met = self.any(met & self.target.mask if self.target.mask is not None else met)
+        one = Lanes(1, self.target)
+        before = one.line("load i32, ptr %status", "i32")
+        self.target.lines.append(f"  store i32 {(before | met.to('i32')).text}, ptr %status")
+
+    def combined(self, x: Value, how: Callable[[Lanes, Value, Value], Value]) -> Value:
+        """The lanes made one, by halves."""
+        n = self.width
+        while n > 1:
+            n //= 2
+            low, high = (", ".join(f"i32 {k + start}" for k in range(n)) for start in (0, n))
+            halves = []
+            for places in (low, high):
+                text = f"shufflevector {x.type} {x.text}, {x.type} poison, <{n} x i32> <{places}>"
+                halves.append(Lanes(n, self.target).line(text, x.kind))
+            if n == 1:
+                one = Lanes(1, self.target)
+                halves = [
+                    one.line(f"extractelement <1 x {_KINDS[h.kind]}> {h.text}, i32 0", h.kind) for h in halves
+                ]  # fmt: skip
+            x = how(halves[0].code, *halves)
+        return x
+
     def text(self) -> str:
         return "\n".join(self.target.lines)
 
@@ -325,23 +397,20 @@ def literal(x: Any, kind: str) -> str:
     return f"0x{struct.unpack('<Q', struct.pack('<d', float(x)))[0]:016X}"
 
 
-def _each(function: str, width: int) -> str:
-    """A function of the C library, applied lane by lane; out of line, for it is rarely needed."""
-    if width == 1:
-        body = f"  %y = call double @{function}(double %x)\n  ret double %y"
-        kind = "double"
-    else:
-        kind = f"<{width} x double>"
-        lines, last = [], "poison"
-        for i in range(width):
-            lines += [
-                f"  %x{i} = extractelement {kind} %x, i32 {i}",
-                f"  %y{i} = call double @{function}(double %x{i})",
-                f"  %v{i} = insertelement {kind} {last}, double %y{i}, i32 {i}",
-            ]
-            last = f"%v{i}"
-        body = "\n".join(lines) + f"\n  ret {kind} {last}"
-    return (
-        f"declare double @{function}(double)\n"
-        f"define internal {kind} @each_{function}_{width}({kind} %x) noinline cold nounwind {{\n{body}\n}}"
-    )
+_POWER = """define internal TYPE @"NAME"(TYPE %x, TYPE %n) nounwind {
+entry:
+  br label %loop
+loop:
+  %total = phi TYPE [ 1, %entry ], [ %more, %loop ]
+  %square = phi TYPE [ %x, %entry ], [ %next, %loop ]
+  %left = phi TYPE [ %n, %entry ], [ %rest, %loop ]
+  %bit = trunc TYPE %left to i1
+  %times = mul TYPE %total, %square
+  %more = select i1 %bit, TYPE %times, TYPE %total
+  %next = mul TYPE %square, %square
+  %rest = lshr TYPE %left, 1
+  %on = icmp ne TYPE %rest, 0
+  br i1 %on, label %loop, label %done
+done:
+  ret TYPE %more
+}"""

@@ -6,20 +6,32 @@ changed: globals, cells, items, attributes. What can't be reached through memory
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
-from types import FunctionType, ModuleType
+from types import FunctionType, MethodType, ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..execute import Invocation
 from ..ir import Program, Var
-from ..trace.outside import Capture, Guard, TypeGuard, ValueGuard, Way
+from ..trace.outside import (
+    Capture,
+    Guard,
+    TypeGuard,
+    ValueGuard,
+    Way,
+    attribute_names,
+    attributes_of,
+    keys_of,
+    members_of,
+)  # fmt: skip
 from ..trace.tree import Tree, parts_of
 from . import entry_text as t
-from .entry import CELL, enter, function_fields, is_full
+from .entry import CELL, TYPE, enter, function_fields, is_full
 from .run import Stretch
+from .straight import StraightStretch
 
 _LONG = 20_000  # flops: about 10 µs, after which other threads are let run
 
@@ -37,7 +49,7 @@ class Unreachable(Exception):
     """Something that the entry can't find its way to: the call stays with Python."""
 
 
-def link(made: Any, call: Invocation, stretch: Stretch, result: Tree) -> None:
+def link(made: Any, call: Invocation, stretch: Stretch | StraightStretch, result: Tree) -> None:
     """Let `made` take further calls like this one to the kernel itself, if it can."""
     if is_full(made):
         return
@@ -50,7 +62,7 @@ def link(made: Any, call: Invocation, stretch: Stretch, result: Tree) -> None:
 class _Linker:
     """Tables of one descriptor as they grow. It changes."""
 
-    def __init__(self, call: Invocation, stretch: Stretch, result: Tree) -> None:
+    def __init__(self, call: Invocation, stretch: Stretch | StraightStretch, result: Tree) -> None:
         self.rows: list[list[int]] = []
         self.known: dict[tuple[int, ...], int] = {}
         self.kept: list[Any] = [stretch]  # whatever addresses are held of
@@ -154,6 +166,11 @@ class _Linker:
             self.row(Where(t.ITEM_OF_SCOPE, self.keep(capture.base), self.keep(capture.key)), t.ABSENT)
         elif capture.way is Way.NAMES:
             self.names(_now(capture.base))
+        elif capture.way is Way.LOOK:
+            self.looked(capture.key, capture.base)
+        elif capture.way is Way.ATTRIBUTE and type(_now(capture.base)) is MethodType:
+            if capture.key not in ("__self__", "__func__") or capture.base.way is not Way.VALUE:
+                raise Unreachable  # else it is a part of what is kept
         else:
             self.row(self.way(capture), t.SAME, 0, self.keep(_now(capture)))
 
@@ -165,6 +182,32 @@ class _Linker:
         self.container(own, Where(t.FIELD, 0, self.keep(function) + function_fields()["__dict__"]))
         for key, value in own.items():
             self.row(Where(t.ITEM_OF_SCOPE, self.keep(own), self.keep(sys.intern(key))), t.SAME, 0, self.keep(value))
+
+    def looked(self, look: Any, base: Capture) -> None:
+        """Something about an object. That its parts are the same, guards of their own say."""
+        holder = _now(base)
+        if look is type:
+            self.row(Where(t.FIELD, 0, self.keep(holder) + TYPE), t.SAME, 0, self.keep(type(holder)))
+        elif look is len or (look is keys_of and type(holder) is dict):
+            self.container(holder, self.way(base))
+        elif (
+            look is attribute_names and type(holder).__dictoffset__ and len(attributes_of(holder)) == len(_dict(holder))
+        ):
+            own = self.attributes(holder)
+            self.container(own, Where(t.FIELD, 0, self.table([self.keep(own)])))
+        elif look is members_of and type(holder) is type:
+            (own,) = [d for d in gc.get_referents(vars(holder)) if type(d) is dict]
+            self.container(own, Where(t.FIELD, 0, self.table([self.keep(own)])))
+            for name, member in own.items():
+                self.row(Where(t.ITEM_OF_SCOPE, id(own), self.keep(name)), t.SAME, 0, self.keep(member))
+        else:
+            raise Unreachable
+
+    def attributes(self, holder: Any) -> dict[str, Any]:
+        """The dict of an object's attributes, which must stay that dict."""
+        own = _dict(holder)
+        self.row(Where(t.DICT_OF, 0, self.keep(holder)), t.SAME, 0, self.keep(own))
+        return own
 
     def way(self, capture: Capture) -> Where:
         """How, in what and under which key an object is found."""
@@ -188,10 +231,8 @@ class _Linker:
                 return Where(t.ITEM_OF_SCOPE, self.keep(vars(holder)), self.keep(key))
             if type(holder) is FunctionType and key in function_fields():
                 return Where(t.FIELD, 0, self.keep(holder) + function_fields()[key])
-            if capture.way is Way.OWN and key in getattr(holder, "__dict__", ()):
-                own = holder.__dict__
-                self.row(Where(t.DICT_OF, 0, self.keep(holder)), t.SAME, 0, self.keep(own))
-                return Where(t.ITEM_OF_SCOPE, id(own), self.keep(key))
+            if capture.way is Way.OWN and type(holder).__dictoffset__ and key in _dict(holder):
+                return Where(t.ITEM_OF_SCOPE, id(self.attributes(holder)), self.keep(key))
         raise Unreachable
 
     # --- the whole --------------------------------------------------------------------------------------------------
@@ -250,6 +291,12 @@ def _now(capture: Capture) -> Any:
         return capture.read()
     except Exception:
         raise Unreachable from None
+
+
+def _dict(holder: Any) -> dict[str, Any]:
+    """An object's attributes as they are stored, whatever its class makes of a question for them."""
+    found: dict[str, Any] = object.__getattribute__(holder, "__dict__")
+    return found
 
 
 def _asking(guards: list[Guard]) -> Any:

@@ -6,118 +6,264 @@ at which its reader reads.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
-from ..ir import Atom, Const, Equation, Program, Var
+from ..ir import ArrayType, Atom, Const, Equation, Program, Var
 from ..ops.contraction import Spec, contract
-from ..ops.op import Op
-from ..ops.structure import place, reshape, slice_
-from .indices import Counter, Index, Read, Within, index
+from .blas import product
+from .calls import Call, View, seen, whole
+from .expand import expanded
+from .indices import Counter, Index, Loaded, Read, Within, index
+from .lapack import ROUTINES
 
 Place = tuple[tuple[Index, ...], tuple[Within, ...]]  # where an element of an operand is read, and when it is there
+Reader = Callable[[Atom, tuple[Index, ...]], Read]
 
 
 @dataclass(frozen=True, eq=False)
 class Node:
-    """One array, by elements: out[counters] = op(reads), summed over the counters beyond the array's own axes."""
+    """One array, by elements: out[place] = op(reads), for all counts; what several counts say of one place is combined.
+
+    Several nodes may write parts of one array, one after the other.
+    """
 
     out: Var
     counters: tuple[Counter, ...]
     reads: tuple[Read, ...]
     equation: Equation | None  # None: a copy
-    reduced: int = 0  # how many of the counters are summed over
+    reduced: int = 0  # over how many of the counters, the last ones, it is reduced: they are no axes of the array
+    combine: str = "add"  # how
+    at: tuple[Index, ...] | None = None  # where it is written, if not at its own counters
+    onto: bool = False  # whether it is combined with what stands there
+    serial: tuple[Counter, ...] = ()  # what must be counted in order, one by one
+
+    @property
+    def outs(self) -> tuple[Var, ...]:
+        return (self.out,)
 
     @property
     def own(self) -> tuple[Counter, ...]:
         return self.counters[: len(self.counters) - self.reduced]
 
+    @cached_property
+    def place(self) -> tuple[Index, ...]:
+        return tuple(map(index, self.own)) if self.at is None else self.at
+
+    @cached_property
+    def needs(self) -> tuple[Read, ...]:
+        """All that is read, also the positions at which something is read or written."""
+        inner = (Read(None, self.place),) if self.at is not None else ()
+        return tuple(r for read in (*self.reads, *inner) for r in read.all() if r.source is not None)
+
 
 @dataclass(frozen=True)
 class Lowered:
-    """Nodes in order, and for each output of the program where its elements are read."""
+    """Nodes and calls in order, and for each output of the program where its elements are read."""
 
     inputs: tuple[Var, ...]
-    nodes: tuple[Node, ...]
+    steps: tuple[Node | Call, ...]
     outputs: tuple[Read, ...]
     names: dict[Var, str] = field(default_factory=dict)
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Node))
+
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        return tuple(step for step in self.steps if isinstance(step, Call))
+
+    @cached_property
+    def made(self) -> dict[Any, tuple[Node, ...]]:
+        """Who writes an array."""
+        found: dict[Any, tuple[Node, ...]] = {}
+        for node in self.nodes:
+            found[node.out] = (*found.get(node.out, ()), node)
+        return found
 
 
 class Foreign(Exception):
     """What has no native form, and runs on NumPy: nobody sees it."""
 
 
-def lowered(program: Program) -> Lowered:
-    """The Program by elements; raises Foreign at an op that can't be read so."""
-    moved: dict[Var, Callable[[tuple[Index, ...]], Read]] = {}
-    nodes: list[Node] = []
+class Lowering:
+    """A Program that is being lowered. This grows: nodes and calls in order, and what only moved."""
 
-    def read(a: Atom, at: tuple[Index, ...]) -> Read:
+    def __init__(self) -> None:
+        self.moved: dict[Var, Callable[[tuple[Index, ...]], Read]] = {}
+        self.steps: list[Node | Call] = []
+        self.shared: dict[Hashable, Any] = {}  # what routines made for each other: copies, factors
+
+    def read(self, a: Atom, at: tuple[Index, ...]) -> Read:
+        """Where the element of `a` at these places lies."""
         if isinstance(a, Const) and a.type.shape == ():
             return Read(a, ())
-        if isinstance(a, Var) and a in moved:
-            return moved[a](at)
+        if isinstance(a, Var) and a in self.moved:
+            return self.moved[a](at)
         return Read(a, at)
 
-    def mover(e: Equation, placed: Callable[..., Place]) -> Callable[[tuple[Index, ...]], Read]:
+    def move(self, a: Atom, e: Equation, placed: Callable[..., Place]) -> None:
+        """The result of an equation is `a`, moved."""
+
         def composed(at: tuple[Index, ...]) -> Read:
-            inner, when = placed(at, e)
-            below = read(e.inputs[0], inner)
+            inner, when = placed(at, e, self.read)
+            below = self.read(a, inner)
             return Read(below.source, below.at, (*below.when, *when))
 
-        return composed
+        self.moved[e.output] = composed
 
+    def contract(self, e: Equation, spec: Spec) -> None:
+        """The result of a contraction: moved, a routine, or a node."""
+        once = tuple(dict.fromkeys(spec.out))
+        if len(spec.ins) == 1 and e.op.only_moves(spec=spec):
+            self.move(e.inputs[0], e, _contracted)
+        elif product(e, self):
+            return
+        elif once == spec.out:
+            self.steps.append(_product(e, e.output, spec, self.read))
+        else:  # zero off the diagonal that the repeated labels walk
+            size = dict(zip(spec.out, e.output.type.shape, strict=True))
+            inner = Var(ArrayType(tuple(size[label] for label in once), e.output.type.dtype))
+            self.steps.append(_product(e, inner, Spec(spec.ins, once, spec.new), self.read))
+            self.move(inner, Equation(e.op, (inner,), e.outputs, {"spec": Spec((once,), spec.out)}), _contracted)
+
+    def contracted(self, a: Atom, spec: Spec) -> Var:
+        """One array, contracted alone."""
+        out = Var(contract.types(a.type, spec=spec)[0])
+        self.contract(Equation(contract, (a,), (out,), {"spec": spec}), spec)
+        return out
+
+    def view(self, a: Atom) -> View:
+        """An array as it lies in memory; of one that lies nowhere evenly, a copy."""
+        counters = _counters(a)
+        found = seen(self.read(a, tuple(map(index, counters))), counters)
+        return found if found is not None else self.stored(a, range(len(counters)))
+
+    def stored(self, a: Atom, axes: Sequence[int]) -> View:
+        """A copy without gaps, the axes in this order."""
+        axes = tuple(axes)
+        if ("copy", a, axes) not in self.shared:
+            counters = _counters(a)
+            read = self.read(a, tuple(map(index, counters)))
+            copy = Var(a.type._replace(shape=tuple(a.type.shape[k] for k in axes)))
+            self.steps.append(Node(copy, tuple(counters[k] for k in axes), (read,), None))
+            self.shared["copy", a, axes] = copy
+        found = whole(self.shared["copy", a, axes])
+        return found._replace(shape=a.type.shape, strides=tuple(found.strides[axes.index(k)] for k in range(len(axes))))
+
+
+def lowered(program: Program) -> Lowered:
+    """The Program by elements; raises Foreign at an op that can't be read so."""
+    program = expanded(program)
+    low = Lowering()
+    steps = low.steps
     for e in program.equations:
-        found = PLACES.get(e.op)
-        spec: Spec | None = e.params.get("spec") if e.op is contract else None
-        if found is not None:
-            moved[e.output] = mover(e, found)
-        elif spec is not None and len(spec.ins) == 1 and e.op.only_moves(spec=spec):
-            moved[e.output] = mover(e, _contracted)
-        elif spec is not None:
-            nodes.append(_product(e, spec, read))
-        elif e.op.aligned and len(e.outputs) == 1:
+        how = e.op.native
+        if how is None:
+            raise Foreign(e.op.name)
+        if how.how == "address":
+            low.move(e.inputs[0], e, PLACES[how.name])
+        elif how.how == "product":
+            low.contract(e, e.params["spec"])
+        elif how.how in ("formula", "function", "index"):
             counters = _counters(e.output)
             at = tuple(map(index, counters))
-            nodes.append(Node(e.output, counters, tuple(read(a, at) for a in e.inputs), e))
+            steps.append(Node(e.output, counters, tuple(low.read(a, at) for a in e.inputs), e))
+        elif how.how in NODES:
+            steps += NODES[how.how](e, low.read)
+        elif how.how == "routine" and how.name in ROUTINES and ROUTINES[how.name](e, low):
+            continue
         else:
             raise Foreign(e.op.name)
     outputs: list[Read] = []
-    made = {node.out: node for node in nodes}
+    made = {v for step in steps for v in step.outs}
     for a in program.outputs:
         counters = _counters(a)
         at = tuple(map(index, counters))
-        read_at = read(a, at)
+        read_at = low.read(a, at)
         source = read_at.source
         whole = isinstance(source, Var) and source in made and read_at.at == at and not read_at.when
         whole = whole and isinstance(source, Var) and source.type.shape == a.type.shape
         if not whole or any(source is other.source for other in outputs):
             copy = Var(a.type)
-            nodes.append(Node(copy, counters, (read_at,), None))
+            steps.append(Node(copy, counters, (read_at,), None))
             read_at = Read(copy, at)
         outputs.append(read_at)
-    return Lowered(program.inputs, tuple(nodes), tuple(outputs), program.names())
+    return Lowered(program.inputs, tuple(steps), tuple(outputs), program.names())
 
 
 def _counters(a: Atom) -> tuple[Counter, ...]:
     return tuple(Counter(n, "ijklmnpq"[k] if k < 8 else f"i{k}") for k, n in enumerate(a.type.shape))
 
 
-def _product(e: Equation, spec: Spec, read: Callable[[Atom, tuple[Index, ...]], Read]) -> Node:
+def _product(e: Equation, out: Var, spec: Spec, read: Reader) -> Node:
     """A contraction: the counters of its result, then those that are summed."""
     size = spec.sizes([a.type.shape for a in e.inputs])
-    if len(set(spec.out)) < len(spec.out):
-        raise Foreign(e.op.name)
     known = list(dict.fromkeys(label for labels in spec.ins for label in labels))
     summed = [label for label in known if label not in spec.out and size[label] != 1]
     counter = {label: Counter(size[label], "ijklmnpq"[label % 8]) for label in (*spec.out, *known)}
     reads = tuple(
         read(a, tuple(index(counter[label]) for label in labels)) for a, labels in zip(e.inputs, spec.ins, strict=True)
     )
-    return Node(e.output, tuple(counter[label] for label in (*spec.out, *summed)), reads, e, len(summed))
+    combine = "logical_or" if out.type.dtype.kind == "b" else "add"
+    return Node(out, tuple(counter[label] for label in (*spec.out, *summed)), reads, e, len(summed), combine)
 
 
-def _contracted(at: tuple[Index, ...], e: Equation) -> Place:
+def _reduction(e: Equation, read: Reader) -> Iterator[Node]:
+    """The extreme over axes, or whether any or all are true."""
+    assert e.op.native is not None
+    counters = tuple(_counters(e.inputs[0]))
+    gone = {axis % len(counters) for axis in e.params["axes"]}
+    own = [c for n, c in enumerate(counters) if n not in gone]
+    reduced = [c for n, c in enumerate(counters) if n in gone and c.size != 1]
+    reads = (read(e.inputs[0], tuple(map(index, counters))),)
+    yield Node(e.output, (*own, *reduced), reads, e, len(reduced), e.op.native.name)
+
+
+def _running(e: Equation, read: Reader) -> Iterator[Node]:
+    """A sum over all that stand before, itself included: what was there before, and one more."""
+    counters = _counters(e.output)
+    axis = e.params["axis"] % len(counters)
+    c = counters[axis]
+    at = list(map(index, counters))
+    before = at[axis] - 1
+    if e.params["reverse"]:
+        at[axis], before = at[axis] * -1 + (c.size - 1), at[axis] * -1 + c.size
+    earlier = Read(e.output, (*at[:axis], before, *at[axis + 1 :]), (Within(before, 0, c.size),))
+    reads = (earlier, read(e.inputs[0], tuple(at)))
+    combine = "logical_or" if e.output.type.dtype.kind == "b" else "add"
+    yield Node(e.output, counters, reads, e, 0, combine, at=tuple(at), serial=(c,))
+
+
+def _assembled(e: Equation, read: Reader) -> Iterator[Node]:
+    """Each element is that of the last operand that is there."""
+    assert e.op.native is not None
+    counters = _counters(e.output)
+    at = tuple(map(index, counters))
+    reads = []
+    for a, (inner, when) in zip(e.inputs, PARTS[e.op.native.name](at, e), strict=True):
+        below = read(a, inner)
+        reads.append(Read(below.source, below.at, (*below.when, *when)))
+    yield Node(e.output, counters, tuple(reads), e)
+
+
+def _scattered(e: Equation, read: Reader) -> Iterator[Node]:
+    """Rows written at positions that are read: onto zeros, where they add up, or over what was there."""
+    adds = len(e.inputs) == 2
+    rows, positions = e.inputs[0 if adds else 2], e.inputs[1]
+    whole = _counters(e.output)
+    start = Read(Const(e.output.type.dtype.type(0)), ()) if adds else read(e.inputs[0], tuple(map(index, whole)))
+    yield Node(e.output, whole, (start,), None)
+    *lead, r, c = _counters(rows)
+    at = tuple(map(index, (*lead, r, c)))
+    target = Index(((Loaded(read(positions, at[:-1])), 1),))
+    yield Node(e.output, (*lead, r, c), (read(rows, at),), None, at=(*at[:-2], target, at[-1]), onto=adds, serial=(r,))
+
+
+def _contracted(at: tuple[Index, ...], e: Equation, read: Reader) -> Place:
     """A transpose, a broadcast, a diagonal; a label repeated in the result: zero off the diagonal."""
     spec: Spec = e.params["spec"]
     where: dict[int, Index] = {}
@@ -130,7 +276,7 @@ def _contracted(at: tuple[Index, ...], e: Equation) -> Place:
     return tuple(where[label] for label in spec.ins[0]), tuple(when)
 
 
-def _sliced(at: tuple[Index, ...], e: Equation) -> Place:
+def _sliced(at: tuple[Index, ...], e: Equation, read: Reader) -> Place:
     lead = len(at) - len(e.params["index"])
     shape = e.inputs[0].type.shape
     found = list(at[:lead])
@@ -140,11 +286,15 @@ def _sliced(at: tuple[Index, ...], e: Equation) -> Place:
     return tuple(found), ()
 
 
-def _placed(at: tuple[Index, ...], e: Equation) -> Place:
-    size = e.params["size"]
+def _placed(at: tuple[Index, ...], e: Equation, read: Reader) -> Place:
+    return _placed_in(at, e.params["index"], e.params["size"])
+
+
+def _placed_in(at: tuple[Index, ...], where: Any, size: tuple[int, ...]) -> Place:
+    """Where an element of an array stands in what was written into a part of it, and when it does."""
     lead = len(at) - len(size)
     found, when = list(at[:lead]), []
-    for i, bounds, n in zip(at[lead:], e.params["index"], size, strict=True):
+    for i, bounds, n in zip(at[lead:], where, size, strict=True):
         taken = range(n)[slice(*bounds)]
         if taken == range(n):
             found.append(i)
@@ -160,7 +310,7 @@ def _placed(at: tuple[Index, ...], e: Equation) -> Place:
     return tuple(found), tuple(when)
 
 
-def _reshaped(at: tuple[Index, ...], e: Equation) -> Place:
+def _reshaped(at: tuple[Index, ...], e: Equation, read: Reader) -> Place:
     old, new = e.params["old"], e.params["new"]
     lead = len(at) - len(new)
     flat = Index()
@@ -168,12 +318,38 @@ def _reshaped(at: tuple[Index, ...], e: Equation) -> Place:
         flat = flat * n + i
     found = []
     for n in reversed(old):
-        found.append(flat % n if n != 1 else Index())
+        found.append(flat % n if n > 1 else Index())
         flat = flat // n if n else Index()
     return (*at[:lead], *reversed(found)), ()
 
 
-# how an element of the result is found in the one operand
-PLACES: dict[Op, Callable[[tuple[Index, ...], Equation], Place]] = {
-    slice_: _sliced, place: _placed, reshape: _reshaped,
+def _gathered(at: tuple[Index, ...], e: Equation, read: Reader) -> Place:
+    return (*at[:-2], Index(((Loaded(read(e.inputs[1], at[:-1])), 1),)), at[-1]), ()
+
+
+def _joined(at: tuple[Index, ...], e: Equation) -> Iterator[Place]:
+    axis, start = e.params["axis"] % len(at), 0
+    for a in e.inputs:
+        n = a.type.shape[axis]
+        i = at[axis] - start
+        yield (*at[:axis], i, *at[axis + 1 :]), (Within(i, 0, n),)
+        start += n
+
+
+def _updated(at: tuple[Index, ...], e: Equation) -> Iterator[Place]:
+    yield at, ()
+    k = len(e.params["index"])
+    yield _placed_in(at, e.params["index"], e.inputs[0].type.shape[len(at) - k :])
+
+
+# how an element of the result is found in the one operand that it comes from
+PLACES: dict[str, Callable[[tuple[Index, ...], Equation, Reader], Place]] = {
+    "slice": _sliced, "place": _placed, "reshape": _reshaped, "gather": _gathered,
+}  # fmt: skip
+# … in each of the operands, where they are there
+PARTS: dict[str, Callable[[tuple[Index, ...], Equation], Iterator[Place]]] = {
+    "concatenate": _joined, "update": _updated,
+}  # fmt: skip
+NODES: dict[str, Callable[[Equation, Reader], Iterator[Node]]] = {
+    "reduction": _reduction, "running": _running, "assembly": _assembled, "scatter": _scattered,
 }  # fmt: skip

@@ -8,9 +8,9 @@ from math import prod
 from typing import Any
 
 from ..ir import Var
-from .indices import Counter, Index, Quotient, Read, Within, index
+from .indices import Counter, Index, Quotient, Read, Within
 from .lanes import BITS, Lanes, Text, Value
-from .lower import Foreign, Node
+from .lower import Lowered, Node
 from .schedule import Classes, Loop
 
 
@@ -61,8 +61,7 @@ class Memory:
     dims: dict[Var, tuple[int, ...]]
     counts: dict[Counter, Count]
     scopes: list[Scope]
-    mask: Value | None
-    made: dict[Var, Node]
+    lowered: Lowered
     _paths: dict[Node, tuple[Loop, ...]]
 
     def _scalar_index(self, i: Index) -> Value:
@@ -79,11 +78,14 @@ class Memory:
                 inner = self._scalar_index(term.of)
                 part = self.one.line(f"udiv i64 {inner.text}, {term.by}", "i64")
             else:
-                raise Foreign("a position that is read from an array")
+                part = self._read(term.read, self.one).to("i64")
             part = part if factor == 1 else part * factor
             total = part if plain and i.constant == 0 else total + part
             plain = False
         return total
+
+    def _read(self, r: Read, code: Lanes) -> Value:
+        raise NotImplementedError  # abstract
 
     def _lane_counter(self) -> Counter | None:
         return next((c for c, count in self.counts.items() if count.lanes), None)
@@ -105,7 +107,7 @@ class Memory:
                 inner = self._lane_index(term.of)
                 part = code.line(f"udiv {code.type('i64')} {inner.text}, {code.number(term.by, 'i64').text}", "i64")
             else:
-                raise Foreign("a position that is read from an array")
+                part = self._read(term.read, code).to("i64")
             total = total + (part if factor == 1 else part * factor)
         return total
 
@@ -161,7 +163,8 @@ class Memory:
             return self._load_lanes(b, flat, r.when)
         scope = self.scopes[-1]
         changes = scope.loop is not None and (
-            any(self.classes.of(c) is scope.loop.counter for c in r.counters()) or self._made_in(r.source, scope.loop)
+            any(self.classes.of(c) is scope.loop.counter for c in r.counters())
+            or any(self._made_in(inner.source, scope.loop) for inner in r.all())
         )
         if scope.loop is None or changes or fresh or scope.kind != "counted" or len(self.text.parts) < 2:
             value = self._load_one(b, flat, r.when)
@@ -182,8 +185,7 @@ class Memory:
         )
 
     def _made_in(self, source: Any, loop: Loop) -> bool:
-        node = self.made.get(source)
-        return node is not None and loop in self._paths[node]
+        return any(loop in self._paths[node] for node in self.lowered.made.get(source, ()))
 
     def _load_one(self, b: Buffer, flat: Index, when: Sequence[Within]) -> Value:
         there = self._condition(when, self.one)
@@ -201,7 +203,7 @@ class Memory:
         code, w = self.many, self.width
         element = "i8" if b.kind == "i1" else self.one.type(b.kind)
         there = self._condition(when, code)
-        mask = there if self.mask is None else self.mask if there is None else there & self.mask
+        mask = there if self.text.mask is None else self.text.mask if there is None else there & self.text.mask
         if self._factor(flat) == 1:
             pointer = self._pointer(b, self._scalar_index(flat))
             if mask is None:
@@ -227,15 +229,16 @@ class Memory:
         self.text.declared[name] = f"declare {kind} @{name}({place}, i32, {mask.type}, {kind})"
         return f"call {kind} @{name}({pointer}, i32 {size}, {mask.type} {mask.text}, {kind} zeroinitializer)"
 
+    def _spot(self, node: Node, at: tuple[int, ...]) -> Read:
+        """Where in memory an element is written; an axis that is written out stands at its number."""
+        numbers = {c: Index((), n) for c, n in zip(node.own, at, strict=True) if self.classes.of(c) not in self.counts}
+        return Read(node.out, tuple(node.place[k].renamed(numbers) for k in self.dims[node.out]))
+
     def _store(self, node: Node, value: Value, at: tuple[int, ...]) -> None:
         b = self.home[node.out]
-        place = [index(node.own[k]) for k in self.dims[node.out]]
-        flat = self._flat(b, place)
-        # an axis that is written out stands at its number
-        for k, stride in zip(self.dims[node.out], b.strides, strict=True):
-            c = node.own[k]
-            if self.classes.of(c) not in self.counts and c.size != 1:
-                flat = flat - index(c) * stride + at[k] * stride
+        self._store_flat(b, value, self._flat(b, self._spot(node, at).at))
+
+    def _store_flat(self, b: Buffer, value: Value, flat: Index) -> None:
         element = "i8" if b.kind == "i1" else self.one.type(b.kind)
         if value.code.width == 1:
             if b.kind == "i1":
@@ -251,7 +254,7 @@ class Memory:
         size = max(1, BITS[b.kind] // 8)
         if self._factor(flat) == 1:
             pointer = self._pointer(b, self._scalar_index(flat))
-            if self.mask is None:
+            if self.text.mask is None:
                 self.text.lines.append(f"  store {kind} {text}, ptr {pointer}, align {size}")
                 return
             name, place_text = f"llvm.masked.store.v{w}{suffix}.p0", f"ptr {pointer}"
@@ -259,7 +262,7 @@ class Memory:
             where = self._lane_index(flat)
             pointers = self.many.line(f"getelementptr {element}, ptr %b{b.number}, {where.type} {where.text}", "i64")
             name, place_text = f"llvm.masked.scatter.v{w}{suffix}.v{w}p0", f"<{w} x ptr> {pointers.text}"
-        mask = self.mask or Value(f"<{', '.join(['i1 true'] * w)}>", "i1", self.many)
+        mask = self.text.mask or Value(f"<{', '.join(['i1 true'] * w)}>", "i1", self.many)
         place_kind = place_text.rsplit(" ", 1)[0]
         self.text.declared[name] = f"declare void @{name}({kind}, {place_kind}, i32, {mask.type})"
         self.text.lines.append(f"  call void @{name}({kind} {text}, {place_text}, i32 {size}, {mask.type} {mask.text})")

@@ -1,31 +1,28 @@
 """A Program as native code, where it can be, and NumPy for the rest: stretches of both, in turn.
 
-A stretch of native equations becomes one kernel; what has no native form (a factorization, a large matrix product)
-runs as it does in the NumPy executor.
+A stretch of native equations becomes one kernel; what has no native form runs as it does in the NumPy executor. So
+does a stretch whose kernel fails (a singular matrix): NumPy raises what is to be raised.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
 
 from ..execute import Executable, Runner
 from ..ir import Atom, Equation, Program, Var
-from ..ops.arithmetic import convert
-from ..ops.contraction import Spec, contract
-from .elementwise import FORMULA_OF
-from .emit import KINDS, Kernel
+from .elementwise import has_formula
+from .emit import Kernel
+from .externs import addresses
+from .lanes import KINDS
 from .llvm import load, object_code, target
 from .lower import Foreign, lowered
 from .parts import cut, is_straight
 from .schedule import scheduled, together
 from .straight import StraightStretch
-
-_SMALL = 64  # entries at most of a matrix that is multiplied in our own loops
 
 
 class Stretch:
@@ -41,7 +38,7 @@ class Stretch:
         self.program = program
         self.text = kernel.module()
         self.scratch = kernel.scratch
-        self._loaded = load(object_code(self.text), ["kernel"])
+        self._loaded = load(object_code(self.text), ["kernel"], addresses(frozenset(kernel.text.imported)))
         self.kernel = self._loaded["kernel"]
         self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
         places = {what: n for n, (what, _) in enumerate(kernel.given)}
@@ -68,7 +65,8 @@ class Stretch:
         if self.scratch:
             scratch = np.empty(self.scratch, np.uint8)
             addresses[-1] = scratch.ctypes.data
-        self._call(addresses.ctypes.data)
+        if self._call(addresses.ctypes.data):
+            return Executable(self.program)(values)  # NumPy knows how to say what is wrong
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
 
@@ -106,32 +104,10 @@ def _empty(program: Program) -> bool:
 
 def native(e: Equation) -> bool:
     """Whether an equation has a native form."""
-    types = [*(a.type for a in e.inputs), *(v.type for v in e.outputs)]
-    if e.op.aligned and e.op not in FORMULA_OF and e.op is not convert:
+    how = e.op.native
+    if how is None or (how.how in ("formula", "function") and not has_formula(e)):
         return False
-    if any(t.dtype.name not in KINDS or prod(t.shape) == 0 for t in types):
-        return False
-    if e.op is contract and large_product(e):
-        return False
-    out = e.outputs[0]
-    try:
-        lowered(Program(tuple({a: None for a in e.inputs if isinstance(a, Var)}), (e,), (out,)))
-    except Foreign:
-        return False
-    return True
-
-
-def large_product(e: Equation) -> bool:
-    """Whether a contraction is a matrix product that BLAS does better."""
-    spec: Spec = e.params["spec"]
-    if len(spec.ins) < 2:
-        return False
-    size = spec.sizes([a.type.shape for a in e.inputs])
-    left, right = set(spec.ins[0]), set(spec.ins[1])
-    summed = prod(size[k] for k in (left & right) - set(spec.out))
-    rows = prod(size[k] for k in (left - right) & set(spec.out))
-    columns = prod(size[k] for k in (right - left) & set(spec.out))
-    return summed > 1 and min(rows, columns) > 1 and summed * min(rows, columns) > _SMALL
+    return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
 
 
 class Mixed:

@@ -17,17 +17,15 @@ from typing import Any
 import numpy as np
 
 from ..ir import Atom, Const, Equation, Program, Var
-from ..ops.arithmetic import add, convert, multiply
-from ..ops.assembly import concatenate
+from ..ops.arithmetic import add, multiply
 from ..ops.contraction import Spec, contract
 from ..ops.indexing import gather, scatter_set
-from ..ops.structure import place, reshape, slice_, update
-from .emit import KINDS
-from .lanes import literal
+from ..ops.structure import place, reshape, update
+from . import expand
+from .lanes import KINDS, literal
 from .lower import Foreign
-from .templates import Template, conversion, formula
+from .templates import Template, combination, formula
 
-_MOVING = frozenset({slice_, reshape, concatenate, gather, scatter_set})
 _KIND_OF = {np.dtype(name): kind for name, kind in KINDS.items()}  # a dtype's name is slow to ask for
 _LITERALS = 64  # an array of at most so many constants is written into the text
 ZERO = 0  # the name of 0.0: where an array of names is filled up with zeros, they mean it
@@ -65,21 +63,23 @@ class Code:
 
 def only_moves(e: Equation) -> bool:
     """Whether an equation costs no instruction."""
-    return e.op in _MOVING or e.op is place or e.op is update or e.op.only_moves(**e.params)
+    how = e.op.native.how if e.op.native is not None else ""
+    if how == "product":
+        return e.op.only_moves(**e.params)
+    return how in ("address", "assembly") or e.op is scatter_set
 
 
 def has_scalar_form(e: Equation) -> bool:
-    """Whether an equation can be written out."""
-    if e.op.aligned:
-        return True
+    """Whether an equation can be written out, as far as its op tells."""
+    how = e.op.native.how if e.op.native is not None else ""
     if e.op in (gather, scatter_set):
         return isinstance(e.inputs[1], Const)
-    return e.op is contract or e.op is convert or only_moves(e)
+    return how in ("formula", "function", "product", "reduction", "running", "meaning") or only_moves(e)
 
 
 def expanded(program: Program) -> Code:
     """The Program by scalars; raises Foreign at an op that has no such form."""
-    return _Expansion(program).code
+    return _Expansion(expand.expanded(program)).code
 
 
 class _Expansion:
@@ -109,9 +109,10 @@ class _Expansion:
 
     def _equation(self, e: Equation) -> None:
         op = e.op
+        how = op.native.how if op.native is not None else ""
         if op is add and e.outputs[0].type.dtype.kind == "f":
             self._sum(e)
-        elif op.aligned:
+        elif how in ("formula", "function"):
             out = e.outputs[0]
             key = (op, out.type.dtype, *[a.type.dtype for a in e.inputs], *e.params.items())
             template = self.templates.get(key)
@@ -126,14 +127,14 @@ class _Expansion:
             found[_slices(e)] = self._of(e.inputs[1])
             self.names[e.output] = found
             self.own.add(e.output)
-        elif op is contract:
-            spec: Spec = e.params["spec"]
-            self.names[e.output] = self._moved(e) if op.only_moves(spec=spec) else self._contracted(e, spec)
-        elif op in _MOVING:
+        elif only_moves(e):
             self.names[e.output] = self._moved(e)
-        elif op is convert:
-            template = conversion(_kind(e.inputs[0]), _kind(e.output))
-            self.names[e.output] = self._each(template, [self._of(e.inputs[0])], e.output.type.shape)
+        elif op is contract:
+            self.names[e.output] = self._contracted(e, e.params["spec"])
+        elif how == "reduction":
+            self.names[e.output] = self._reduced(e)
+        elif how == "running":
+            self.names[e.output] = self._running(e)
         else:
             raise Foreign(op.name)
 
@@ -300,6 +301,34 @@ class _Expansion:
                 names = pairs + names[len(pairs) * 2 :]
             found.append(names[0] if names else zero)
         return np.array(found).reshape(shape) if shape else found[0]
+
+    def _reduced(self, e: Equation) -> Names:
+        """Elements combined by pairs, pairs of pairs, …"""
+        assert e.op.native is not None
+        template = combination(e.op.native.name, _kind(e.output))
+        x = np.asarray(self._of(e.inputs[0]))
+        axes = sorted(a % x.ndim for a in e.params["axes"])
+        rest = [a for a in range(x.ndim) if a not in axes]
+        rows = np.transpose(x, (*rest, *axes)).reshape(prod(x.shape[a] for a in rest), -1)
+        if not rows.shape[1]:
+            raise Foreign("a reduction of nothing")
+        while rows.shape[1] > 1:
+            pairs = rows.shape[1] // 2
+            left, right = rows[:, : 2 * pairs : 2], rows[:, 1 : 2 * pairs : 2]
+            rows = np.concatenate([self._each(template, (left, right), left.shape), rows[:, 2 * pairs :]], axis=1)
+        shape = e.output.type.shape
+        return rows.reshape(shape) if shape else int(rows[0, 0])
+
+    def _running(self, e: Equation) -> Names:
+        """Each element added to the sum of all that stand before."""
+        kind, axis = _kind(e.output), e.params["axis"]
+        template = combination("add", kind)
+        x = np.moveaxis(np.array(self._of(e.inputs[0])), axis, 0)
+        x = x[::-1] if e.params["reverse"] else x
+        for k in range(1, len(x)):
+            x[k] = self._each(template, (x[k - 1], x[k]), x.shape[1:])
+        x = x[::-1] if e.params["reverse"] else x
+        return np.ascontiguousarray(np.moveaxis(x, 0, axis))
 
 
 def _kind(a: Atom) -> str:

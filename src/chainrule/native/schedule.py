@@ -7,12 +7,14 @@ each, the same again with the counters that are left.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 from ..ir import Var
-from .indices import Counter, Read, index
+from .calls import Call
+from .indices import Counter, Index, Read
 from .lower import Lowered, Node
 
 
@@ -24,7 +26,23 @@ class Loop:
     body: tuple[Item, ...]
 
 
-Item = Node | Loop
+Step = Node | Call
+Item = Node | Call | Loop
+
+
+def nodes_in(loop: Loop) -> Iterator[Node]:
+    for item in loop.body:
+        if isinstance(item, Node):
+            yield item
+        elif isinstance(item, Loop):
+            yield from nodes_in(item)
+
+
+def loops_in(items: Sequence[Item]) -> Iterator[Loop]:
+    for item in items:
+        if isinstance(item, Loop):
+            yield item
+            yield from loops_in(item.body)
 
 
 class Classes:
@@ -64,63 +82,57 @@ class Classes:
 
 def together(lowered: Lowered) -> Classes:
     """Join the counters of each array with those with which it is read."""
-    made = {node.out: node for node in lowered.nodes}
     classes = Classes(lowered.nodes)
     for node in lowered.nodes:
-        for read in node.reads:
-            maker = made.get(read.source)
-            if maker is not None:
-                for i, c in zip(read.at, maker.own, strict=True):
-                    term = i.terms[0][0] if len(i.terms) == 1 else None
-                    if isinstance(term, Counter) and i == index(term):
-                        classes.join(term, c)
+        for read in node.needs:
+            for maker in lowered.made.get(read.source, ()):
+                for i, j in zip(read.at, maker.place, strict=True):
+                    one, other = plain(i), plain(j)
+                    if one is not None and other is not None:
+                        classes.join(one, other)
     return classes
 
 
-def in_place(read: Read, maker: Node, classes: Classes) -> bool:
-    """Whether an element is read in the same round in which it is made."""
-    if maker.reduced or read.when:
-        return False
-    for i, c in zip(read.at, maker.own, strict=True):
-        if c.size == 1 and not i.terms:
-            continue
-        if i.constant or len(i.terms) != 1 or i.terms[0][1] != 1:
-            return False
-        term = i.terms[0][0]
-        if not isinstance(term, Counter) or classes.of(term) is not classes.of(c):
-            return False
-    return True
+def plain(i: Index) -> Counter | None:
+    """The counter that this is, if it is nothing else."""
+    if i.constant or len(i.terms) != 1:
+        return None
+    term, factor = i.terms[0]
+    return term if factor == 1 and isinstance(term, Counter) else None
 
 
 def scheduled(lowered: Lowered, classes: Classes) -> tuple[Item, ...]:
     """The nodes in loops."""
-    return _arranged(list(lowered.nodes), frozenset(), classes)
+    return _arranged(list(lowered.steps), frozenset(), classes)
 
 
-def _left(node: Node, fixed: frozenset[Counter], classes: Classes) -> list[Counter]:
+def _left(node: Step, fixed: frozenset[Counter], classes: Classes) -> list[Counter]:
+    if isinstance(node, Call):
+        return []
     return [c for c in dict.fromkeys(map(classes.of, node.counters)) if c not in fixed and c.size != 1]
 
 
-def _arranged(nodes: list[Node], fixed: frozenset[Counter], classes: Classes) -> tuple[Item, ...]:
+def _arranged(nodes: list[Step], fixed: frozenset[Counter], classes: Classes) -> tuple[Item, ...]:
     chosen = _chosen(nodes, fixed, classes)
     if chosen is None:
         return tuple(nodes)
-    made = {node.out: node for node in nodes}
-    level: dict[Node, int] = {}
+    made: dict[Any, list[Step]] = {}
+    level: dict[Step, int] = {}
     for node in nodes:
         looped = chosen in _left(node, fixed, classes)
         least = 1 if looped else 0
-        for read in node.reads:
-            maker = made.get(read.source)
-            if maker is None:
-                continue
-            before = level[maker]
-            if before % 2 and not (looped and _same_round(read, maker, chosen, classes)):
-                before += 2 if looped else 1
-            elif before % 2 == 0 and looped:
-                before += 1
-            least = max(least, before)
+        over = (Read(node.out, node.place),) if isinstance(node, Node) else ()  # what it writes over
+        for read in (*node.needs, *over):
+            for maker in made.get(read.source, ()):
+                before = level[maker]
+                if before % 2 and not (looped and _same_round(read, maker, chosen, classes)):
+                    before += 2 if looped else 1
+                elif before % 2 == 0 and looped:
+                    before += 1
+                least = max(least, before)
         level[node] = least
+        for v in node.outs:
+            made.setdefault(v, []).append(node)
     items: list[Item] = []
     for n in range(max(level.values()) + 1):
         part = [node for node in nodes if level[node] == n]
@@ -133,21 +145,23 @@ def _arranged(nodes: list[Node], fixed: frozenset[Counter], classes: Classes) ->
     return tuple(items)
 
 
-def _same_round(read: Read, maker: Node, chosen: Counter, classes: Classes) -> bool:
+def _same_round(read: Read, maker: Step, chosen: Counter, classes: Classes) -> bool:
     """Whether what is read is made in the same round of the chosen loop."""
-    if any(classes.of(c) is chosen for c in maker.counters[len(maker.own) :]):
+    if isinstance(maker, Call) or any(classes.of(c) is chosen for c in maker.counters[len(maker.own) :]):
         return False
-    for i, c in zip(read.at, maker.own, strict=True):
-        if classes.of(c) is chosen:
-            term = i.terms[0][0] if len(i.terms) == 1 and i.terms[0][1] == 1 and not i.constant else None
-            return isinstance(term, Counter) and classes.of(term) is chosen
+    for i, j in zip(read.at, maker.place, strict=True):
+        one, other = plain(i), plain(j)
+        if other is not None and classes.of(other) is chosen:
+            return one is not None and classes.of(one) is chosen
     return False
 
 
-def _chosen(nodes: Iterable[Node], fixed: frozenset[Counter], classes: Classes) -> Counter | None:
+def _chosen(nodes: Iterable[Step], fixed: frozenset[Counter], classes: Classes) -> Counter | None:
     """The class with most work; of equals, the one that stands first in an array."""
     work: dict[Counter, float] = {}
     for node in nodes:
+        if isinstance(node, Call):
+            continue
         left = _left(node, fixed, classes)
         for rank, c in enumerate(_by_memory(node, left, classes)):
             work[c] = work.get(c, 0) + prod(k.size for k in left) * (1 - 1e-3 * rank)
@@ -168,6 +182,9 @@ def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
         if isinstance(item, Loop):
             lines.append(f"{indent}for {item.counter!r} in {item.counter.size}:")
             lines.append(shown(item.body, lowered, indent + "  "))
+        elif isinstance(item, Call):
+            outs, read = (", ".join(lowered.names.get(v, "·") for v in vs) for vs in (item.outs, item.sources))
+            lines.append(f"{indent}{outs} = {item.equation.op}({read})")
         else:
             sign, op = "+=" if item.reduced else "=", item.equation.op if item.equation else "copy"
             lines.append(f"{indent}{_element(item.out, lowered, item)} {sign} {op}({_reads(item, lowered)})")
@@ -176,7 +193,8 @@ def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
 
 def _element(v: Var, lowered: Lowered, node: Node) -> str:
     at = ", ".join(map(repr, node.own))
-    return f"{lowered.names[v]}[{at}]" if at else lowered.names[v]
+    name = lowered.names.get(v, "·")
+    return f"{name}[{at}]" if at else name
 
 
 def _reads(node: Node, lowered: Lowered) -> str:

@@ -11,10 +11,12 @@ import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
+from ..ir import ArrayType, Equation, Var
 from ..ops.op import Op
-from .elementwise import FORMULA_OF
+from . import externs
+from .elementwise import FORMULAS, formula_of, has_formula
 from .lanes import Lanes, Value
 from .llvm import Loaded, load, object_code
 from .lower import Foreign
@@ -41,24 +43,27 @@ class Template:
 @lru_cache(maxsize=4096)
 def formula(op: Op, params: tuple[tuple[str, Any], ...], kinds: tuple[str, ...], kind: str) -> Template:
     """An elementwise op on operands of these kinds."""
-    found = FORMULA_OF.get(op)
-    if found is None:
+    e = Equation(op, tuple(Var(ArrayType()) for _ in kinds), (), dict(params))
+    if not has_formula(e):
         raise Foreign(op.name)
     code = Lanes(1)
-    y = found(code, *[code.input(f"x{i}", k) for i, k in enumerate(kinds)], **dict(params))
+    y = formula_of(e)(code, *[code.input(f"x{i}", k) for i, k in enumerate(kinds)], **dict(params))
     told = f"{op.name} {params} {kinds} {kind}" if params else f"{op.name} {kinds} {kind}"
     return _template(code, y if y.kind == kind else y.to(kind), kinds, f"{op.name}_{zlib.crc32(told.encode()):08x}")
 
 
 @lru_cache(maxsize=64)
-def conversion(old: str, new: str) -> Template:
-    """A conversion from one kind to another."""
+def combination(combine: str, kind: str) -> Template:
+    """The formula by which a reduction makes one of two elements."""
     code = Lanes(1)
-    return _template(code, code.input("x0", old).to(new), (old,), f"from_{old}_to_{new}")
+    y = FORMULAS[combine](code, code.input("x0", kind), code.input("x1", kind))
+    return _template(code, y if y.kind == kind else y.to(kind), (kind, kind), f"{combine}_of_{kind}")
 
 
 def _template(code: Lanes, y: Value, kinds: Sequence[str], name: str) -> Template:
     lines = code.target.lines
+    if any("%status" in line for line in lines):
+        raise Foreign("what may fail")
     if not lines:
         operand = re.fullmatch(r"%x(\d+)", y.text)
         if operand:
@@ -75,12 +80,21 @@ def _template(code: Lanes, y: Value, kinds: Sequence[str], name: str) -> Templat
     signature = ", ".join(f"{t} %x{i}" for i, t in enumerate(types))
     kind = code.type(y.kind)
     body = [f"define {kind} @{name}({signature}) nounwind {{", "entry:", *lines, f"  ret {kind} {y.text}", "}"]
-    _bodies[name] = declared, code.target.helpers, "\n".join(body)
+    _bodies[name] = _Body(declared, code.target.helpers, frozenset(code.target.imported), "\n".join(body))
     here = f"declare {kind} @{name}({', '.join(types)}) nounwind"
     return Template(y.kind, f"  %v{{0}} = call {kind} @{name}({given})", 2, (here,), function=name)
 
 
-_bodies: dict[str, tuple[Sequence[str], Mapping[str, str], str]] = {}  # declarations, helpers, the function itself
+class _Body(NamedTuple):
+    """A function's text, with what it needs."""
+
+    declared: Sequence[str]
+    helpers: Mapping[str, str]
+    imported: frozenset[str]
+    text: str
+
+
+_bodies: dict[str, _Body] = {}
 _loaded: dict[str, Loaded] = {}
 
 
@@ -89,11 +103,10 @@ def addresses(functions: Iterable[str]) -> dict[str, int]:
     wanted = sorted(set(functions))
     missing = [name for name in wanted if name not in _loaded]
     if missing:
-        declared: dict[str, None] = {}
-        helpers: dict[str, str] = {}
-        for name in missing:
-            declared |= dict.fromkeys(_bodies[name][0])
-            helpers |= _bodies[name][1]
-        text = "\n".join([*declared, *helpers.values(), *(_bodies[name][2] for name in missing)])
-        _loaded.update(dict.fromkeys(missing, load(object_code(text), missing)))
+        bodies = [_bodies[name] for name in missing]
+        declared = dict.fromkeys(line for b in bodies for line in b.declared)
+        helpers = {name: helper for b in bodies for name, helper in b.helpers.items()}
+        text = "\n".join([*declared, *helpers.values(), *(b.text for b in bodies)])
+        imported = externs.addresses(frozenset(symbol for b in bodies for symbol in b.imported))
+        _loaded.update(dict.fromkeys(missing, load(object_code(text), missing, imported)))
     return {name: _loaded[name][name] for name in wanted}

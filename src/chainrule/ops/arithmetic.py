@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import DtypeError, InPlaceError, NoRuleError
 from ..ir import ArrayType
 from . import enclosures
+from .native import formula
 from .notation import (
     BARS,
     CASES,
@@ -49,6 +50,7 @@ add = elementwise(
     bounds=enclosures.total,
     ulps=0,
     formal=lambda x, y: x + y,
+    native=formula("add"),
 )
 subtract = elementwise(
     np.subtract,
@@ -59,6 +61,7 @@ subtract = elementwise(
     bounds=enclosures.difference,
     ulps=0,
     formal=lambda x, y: x - y,
+    native=formula("subtract"),
 )
 multiply = elementwise(
     np.multiply,
@@ -69,6 +72,7 @@ multiply = elementwise(
     bounds=enclosures.product,
     ulps=0,
     formal=lambda x, y: x * y,
+    native=formula("multiply"),
 )
 divide = elementwise(
     # where y is infinite the quotient has come to rest, however fast y may run
@@ -76,12 +80,14 @@ divide = elementwise(
     rule="quotient", textbook=lambda x, y, z: (1 / y, -x / y**2),
     bounds=enclosures.quotient, ulps=0,
     formal=lambda x, y: x / y,
+    native=formula("divide"),
 )  # fmt: skip
 negative = elementwise(
     np.negative, lambda x, y: -1, notation=prefix("-", symbol="−"), rule="constant multiple",
     antiderivative=lambda x, y: x * y / 2,
     bounds=enclosures.opposite, ulps=0,
     formal=lambda x: -x,
+    native=formula("negative"),
 )  # fmt: skip
 
 
@@ -103,6 +109,7 @@ power_of = elementwise(
     antiderivative=lambda x, y, n: np.log(np.abs(x)) if n == -1 else x ** (n + 1) / (n + 1),
     bounds=enclosures.power_of,
     formal=lambda x, n: x**n,
+    native=formula("power_of"),
 )  # fmt: skip
 # xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0. At x = 0 the slope in y is 0 for y > 0; at y = 0,
 # where 0ʸ falls from 1 to 0 at once, it is -inf.
@@ -115,6 +122,7 @@ power = elementwise(
     textbook=lambda x, y, z: (y * x ** (y - 1), z * np.log(x)),
     antiderivative=lambda x, y, z: (x ** (y + 1) / (y + 1), z / np.log(x)),
     bounds=enclosures.power,
+    native=formula("power"),
 )  # fmt: skip
 
 
@@ -162,6 +170,7 @@ remainder = elementwise(
     notation=Notation("connective", "remainder", r"\bmod", "mod", PRODUCT), rule="remainder",
     switch=lambda x, y: (_to_whole(x / y), x - y * (np.rint(x / y) - 1), x - y * np.rint(x / y)),
     bounds=enclosures.remainder,
+    native=formula("remainder"),
 )  # fmt: skip
 floor_divide = elementwise(
     np.floor_divide,
@@ -171,6 +180,7 @@ floor_divide = elementwise(
     rule="step",
     switch=lambda x, y: (_to_whole(x / y), np.rint(x / y) - 1, np.rint(x / y)),
     bounds=enclosures.whole_quotient,
+    native=formula("floor_divide"),
 )
 hypot = elementwise(
     np.hypot, lambda x, y, z: (x / np.where(z == 0, 1, z), y / np.where(z == 0, 1, z)),
@@ -179,6 +189,7 @@ hypot = elementwise(
     textbook=lambda x, y, z: (x / z, y / z), switch=lambda x, y: (x * x + y * y,),
     bounds=enclosures.length,
     curved=1,
+    native=formula("hypot"),
 )  # fmt: skip
 
 
@@ -210,7 +221,7 @@ for compare, text, tex, symbol, ends in [
     elementwise(
         compare, domain=BOTH, image=TRUTHS, notation=infix(text, 0, tex, symbol), rule="step",
         switch=_crossing(compare), bounds=ends,
-        formal=lambda x, y, compare=compare: x.compared(y, compare),
+        formal=lambda x, y, compare=compare: x.compared(y, compare), native=formula(compare.__name__),
     )  # fmt: skip
 for connect, tex, symbol, ends in [
     (np.logical_and, r"\land", "∧", enclosures.logical(np.logical_and)),
@@ -218,14 +229,24 @@ for connect, tex, symbol, ends in [
     (np.logical_xor, r"\oplus", "⊕", enclosures.either),
 ]:  # fmt: skip
     notation = Notation("connective", connect.__name__, tex, symbol, 0)
-    elementwise(connect, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=notation, rule="step", bounds=ends)
-elementwise(np.logical_not, image=TRUTHS, notation=call("logical_not"), rule="step", bounds=enclosures.not_)
+    elementwise(
+        connect, domain=(TRUTHS, TRUTHS), image=TRUTHS, notation=notation, rule="step", bounds=ends,
+        native=formula(connect.__name__),
+    )  # fmt: skip
+elementwise(
+    np.logical_not, image=TRUTHS, notation=call("logical_not"), rule="step", bounds=enclosures.not_,
+    native=formula("logical_not"),
+)  # fmt: skip
 tests: tuple[Any, ...] = (np.isnan, np.isinf, np.isfinite)
 for test in tests:
-    elementwise(test, image=TRUTHS, notation=call(test.__name__), rule="step", bounds=enclosures.of_finite(test))
+    elementwise(
+        test, image=TRUTHS, notation=call(test.__name__), rule="step", bounds=enclosures.of_finite(test),
+        native=formula(test.__name__),
+    )  # fmt: skip
 elementwise(
     np.signbit, image=TRUTHS, notation=call("signbit"), rule="step",
     switch=lambda x: (x, True, False) if dtype_of(x).kind == "f" else None,
+    native=formula("signbit"),
 )  # fmt: skip
 
 
@@ -269,7 +290,7 @@ for rounding, steps, notation, switch in [
 ]:  # fmt: skip
     elementwise(
         rounding, lambda x, y: 0, image=WHOLE, kinks=steps, notation=notation, rule="step", switch=switch,
-        increasing=True,
+        increasing=True, native=formula(rounding.__name__),
     )  # fmt: skip
 spelled(np.fix)(lambda x: np.trunc(x))
 
@@ -292,12 +313,14 @@ sign = elementwise(
     notation=call("sign", r"\operatorname{sign}"), rule="step", antiderivative=lambda x, y: np.abs(x),
     switch=lambda x: (x, -1.0, 1.0),
     increasing=True,
+    native=formula("sign"),
 )  # fmt: skip
 absolute = elementwise(
     np.absolute, lambda x, y: np.sign(x), image=NONNEGATIVE, kinks=(0.0,), notation=BARS, rule="absolute value",
     squared=lambda x: x**2, antiderivative=lambda x, y: x * y / 2, switch=lambda x: (x,),
     turns=(0.0,), ulps=0,
     curved=1, formal=lambda x: x.larger(-x),
+    native=formula("absolute"),
 )  # fmt: skip
 spelled(np.fabs)(lambda x: np.absolute(converted(np.fabs, x)))
 
@@ -312,6 +335,7 @@ maximum = elementwise(
     textbook=lambda x, y, z: (Cases(x > y, 1, 0), Cases(y > x, 1, 0)),
     increasing=True, ulps=0,
     curved=1, formal=lambda x, y: x.larger(y),
+    native=formula("maximum"),
 )  # fmt: skip
 minimum = elementwise(
     np.minimum, lambda x, y, z: (_winner(x < y, x == y), _winner(y < x, x == y)),
@@ -319,6 +343,7 @@ minimum = elementwise(
     textbook=lambda x, y, z: (Cases(x < y, 1, 0), Cases(y < x, 1, 0)),
     increasing=True, ulps=0,
     curved=-1, formal=lambda x, y: -(-x).larger(-y),
+    native=formula("minimum"),
 )  # fmt: skip
 
 
@@ -326,11 +351,13 @@ fmax = elementwise(
     np.fmax, lambda x, y, z: (_winner((x > y) | np.isnan(y), x == y), _winner((y > x) | np.isnan(x), x == y)),
     domain=BOTH, notation=call("fmax", r"\max", symbol="max"), rule="maximum", switch=_difference,
     bounds=enclosures.number_beside_nan(np.maximum), ulps=0,
+    native=formula("fmax"),
 )  # fmt: skip
 fmin = elementwise(
     np.fmin, lambda x, y, z: (_winner((x < y) | np.isnan(y), x == y), _winner((y < x) | np.isnan(x), x == y)),
     domain=BOTH, notation=call("fmin", r"\min", symbol="min"), rule="minimum", switch=_difference,
     bounds=enclosures.number_beside_nan(np.minimum), ulps=0,
+    native=formula("fmin"),
 )  # fmt: skip
 
 
@@ -374,6 +401,7 @@ where = elementwise(
     name="where", domain=(TRUTHS, REALS, REALS), notation=CASES, rule="cases",
     bounds=enclosures.selected, ulps=0,
     formal=lambda c, x, y: c.chosen(x, y),
+    native=formula("where"),
 )  # fmt: skip
 
 
@@ -415,5 +443,6 @@ convert: Linear = Linear(
     ),
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"dtype": np.dtype(d)}) for d in (np.float32, np.float64)],
     bounds=enclosures.converted, ulps=1,
+    native=formula("convert"),
 )  # fmt: skip
 register(convert)

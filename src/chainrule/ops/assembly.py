@@ -12,6 +12,7 @@ from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
 from .arithmetic import astype
 from .contraction import broadcast
+from .native import assembly
 from .notation import Notation
 from .op import Linear, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
 from .structure import (
@@ -56,6 +57,7 @@ concatenate: Linear = Linear(
     "concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_shape, _concatenate_adjoint,
     notation=Notation("sequence", "concatenate", "", ""), rule="assembly", increasing=True, ulps=0,
     examples=lambda rng: [((rng.normal(size=(2, 3)), rng.normal(size=(1, 3)), rng.normal(size=(2, 3))), {"axis": -2})],
+    native=assembly("concatenate"),
 )  # fmt: skip
 register(concatenate)
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..ir import ArrayType
+from .native import PRODUCT
 from .op import Op, Tangents, Value, apply, register, shape_of
 
 Labels = tuple[int, ...]
@@ -246,7 +247,7 @@ def _spread(x: Any, labels: Labels, out: Labels) -> Any:
     return z
 
 
-contract = Contraction("contract", _evaluate, rule="product")
+contract = Contraction("contract", _evaluate, rule="product", native=PRODUCT)
 register(contract)
 
 

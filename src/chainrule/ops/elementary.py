@@ -13,6 +13,7 @@ import scipy.special
 
 from . import enclosures
 from .arithmetic import converted
+from .native import c_function, formula
 from .notation import ROOT, Notation, call
 from .op import Value, elementwise, spelled
 from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
@@ -26,42 +27,50 @@ sqrt = elementwise(
     np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power",
     antiderivative=lambda x, y: 2 * x * y / 3,
     ends=True,
+    native=formula("sqrt"),
 )  # fmt: skip
 cbrt = elementwise(
     np.cbrt, lambda x, y: 1 / (3 * y**2), domain=POSITIVE, image=REALS,
     notation=Notation("root", "cbrt", r"\sqrt[3]", "∛"), rule="power",
     antiderivative=lambda x, y: 3 * x * y / 4,
     increasing=True,
+    native=c_function("cbrt", "libm"),
 )  # fmt: skip
 exp = elementwise(
     np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential",
     antiderivative=lambda x, y: y,
     formal=lambda x: x.exp(),
+    native=formula("exp"),
 )  # fmt: skip
 exp2 = elementwise(
     np.exp2, lambda x, y: log(2) * y, image=NONNEGATIVE, notation=call("exp2"), rule="exponential",
     antiderivative=lambda x, y: y / log(2),
+    native=formula("exp2"),
 )  # fmt: skip
 expm1 = elementwise(
     np.expm1, lambda x, y: np.exp(x), image=Interval(-1, inf), notation=call("expm1"), rule="exponential",
     antiderivative=lambda x, y: np.exp(x) - x,
     formal=lambda x: x.exp() - 1,
+    native=formula("expm1"),
 )  # fmt: skip
 log_ = elementwise(
     np.log, lambda x, y: 1 / x, domain=POSITIVE, cut=(0,), notation=call("log", r"\ln", symbol="ln"), rule="logarithm",
     antiderivative=lambda x, y: x * y - x,
     ends=True,
     formal=lambda x: x.log(),
+    native=formula("log"),
 )  # fmt: skip
 log2 = elementwise(
     np.log2, lambda x, y: 1 / (log(2) * x), domain=POSITIVE, cut=(0,),
     notation=call("log2", r"\log_2"), rule="logarithm", antiderivative=lambda x, y: x * y - x / log(2),
     ends=True,
+    native=formula("log2"),
 )  # fmt: skip
 log10 = elementwise(
     np.log10, lambda x, y: 1 / (log(10) * x), domain=POSITIVE, cut=(0,),
     notation=call("log10", r"\log_{10}"), rule="logarithm", antiderivative=lambda x, y: x * y - x / log(10),
     ends=True,
+    native=formula("log10"),
 )  # fmt: skip
 log1p = elementwise(
     np.log1p,
@@ -73,6 +82,7 @@ log1p = elementwise(
     antiderivative=lambda x, y: (1 + x) * y - x,
     ends=True,
     formal=lambda x: (1 + x).log(),
+    native=formula("log1p"),
 )
 logaddexp = elementwise(
     np.logaddexp,
@@ -86,6 +96,7 @@ logaddexp = elementwise(
     cancels=True,
     curved=1,
     formal=lambda x, y: (x.exp() + y.exp()).log(),
+    native=formula("logaddexp"),
 )
 
 # --- trigonometric --------------------------------------------------------------------------------------------------
@@ -94,11 +105,13 @@ sin = elementwise(
     np.sin, lambda x, y: np.cos(x), image=UNIT, notation=call("sin", r"\sin"), rule="trigonometric",
     antiderivative=lambda x, y: -np.cos(x),
     bounds=enclosures.sine,
+    native=formula("sin"),
 )  # fmt: skip
 cos = elementwise(
     np.cos, lambda x, y: -np.sin(x), image=UNIT, notation=call("cos", r"\cos"), rule="trigonometric",
     antiderivative=lambda x, y: np.sin(x),
     bounds=enclosures.cosine,
+    native=formula("cos"),
 )  # fmt: skip
 tan = elementwise(
     np.tan,
@@ -107,18 +120,21 @@ tan = elementwise(
     notation=call("tan", r"\tan"),
     rule="trigonometric",
     antiderivative=lambda x, y: -np.log(np.abs(np.cos(x))),
+    native=formula("tan"),
 )
 arcsin = elementwise(
     np.arcsin, lambda x, y: 1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=ANGLE,
     notation=call("arcsin", r"\arcsin"), rule="inverse trigonometric", textbook=lambda x, y: 1 / np.sqrt(1 - x**2),
     antiderivative=lambda x, y: x * y + np.sqrt(1 - x**2),
     ends=True,
+    native=c_function("asin", "libm"),
 )  # fmt: skip
 arccos = elementwise(
     np.arccos, lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=Interval(0, pi),
     notation=call("arccos", r"\arccos"), rule="inverse trigonometric", textbook=lambda x, y: -1 / np.sqrt(1 - x**2),
     antiderivative=lambda x, y: x * y - np.sqrt(1 - x**2),
     ends=True,
+    native=c_function("acos", "libm"),
 )  # fmt: skip
 arctan = elementwise(
     np.arctan,
@@ -127,6 +143,7 @@ arctan = elementwise(
     notation=call("arctan", r"\arctan"),
     rule="inverse trigonometric",
     antiderivative=lambda x, y: x * y - np.log(1 + x**2) / 2,
+    native=c_function("atan", "libm"),
 )
 
 
@@ -142,6 +159,7 @@ arctan2 = elementwise(
     switch=lambda x, y: (
         x, np.arctan(x / y) - np.where(y < 0, pi, 0.0), np.arctan(x / y) + np.where(y < 0, pi, 0.0)
     ),
+    native=c_function("atan2", "libm"),
 )  # fmt: skip
 
 # --- hyperbolic -----------------------------------------------------------------------------------------------------
@@ -150,23 +168,27 @@ sinh = elementwise(
     np.sinh, lambda x, y: np.cosh(x), notation=call("sinh", r"\sinh"), rule="hyperbolic",
     antiderivative=lambda x, y: np.cosh(x),
     formal=lambda x: (x.exp() - (-x).exp()) / 2,
+    native=formula("sinh"),
 )  # fmt: skip
 cosh = elementwise(
     np.cosh, lambda x, y: np.sinh(x), image=Interval(1, inf), notation=call("cosh", r"\cosh"), rule="hyperbolic",
     antiderivative=lambda x, y: np.sinh(x),
     turns=(0.0,),
     formal=lambda x: (x.exp() + (-x).exp()) / 2,
+    native=formula("cosh"),
 )  # fmt: skip
 tanh = elementwise(
     np.tanh, lambda x, y: 1 / np.cosh(x) ** 2, image=UNIT, notation=call("tanh", r"\tanh"), rule="hyperbolic",
     textbook=lambda x, y: 1 - y**2,
     antiderivative=lambda x, y: np.logaddexp(x, -x) - log(2),  # ln cosh x, where cosh x itself overflows,
     formal=lambda x: 1 - 2 / (1 + (2 * x).exp()),
+    native=formula("tanh"),
 )  # fmt: skip
 arcsinh = elementwise(
     np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / np.sqrt(x**2 + 1),
     antiderivative=lambda x, y: x * y - np.sqrt(x**2 + 1),
+    native=c_function("asinh", "libm"),
 )  # fmt: skip
 arccosh = elementwise(
     np.arccosh, lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
@@ -174,6 +196,7 @@ arccosh = elementwise(
     textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
     antiderivative=lambda x, y: x * y - np.sqrt(x**2 - 1),
     ends=True,
+    native=c_function("acosh", "libm"),
 )  # fmt: skip
 arctanh = elementwise(
     np.arctanh,
@@ -185,6 +208,7 @@ arctanh = elementwise(
     textbook=lambda x, y: 1 / (1 - x**2),
     antiderivative=lambda x, y: x * y + np.log(1 - x**2) / 2,
     ends=True,
+    native=c_function("atanh", "libm"),
 )
 
 # --- angles ---------------------------------------------------------------------------------------------------------

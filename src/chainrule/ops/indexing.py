@@ -16,6 +16,7 @@ from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
 from .arithmetic import astype
 from .contraction import broadcast
+from .native import INDEX, SCATTER, address, meaning
 from .notation import Notation
 from .op import (
     General,
@@ -73,6 +74,7 @@ gather: Linear = Linear(
     lambda g, inputs, wanted: {0: apply(scatter_add, g, inputs[1], n=shape_of(inputs[0])[-2])},
     along=(0,), notation=Notation("index", "", "", ""), rule="selection", examples=_index_example,
     increasing=True, ulps=0,
+    native=address("gather"),
 )  # fmt: skip
 scatter_add: Linear = Linear(
     "scatter_add", _scatter_add, lambda g, index, *, n: _rows(g, index, n),
@@ -80,6 +82,7 @@ scatter_add: Linear = Linear(
     along=(0,), notation=Notation("defined", "", r"\operatorname{scatter}", "scatter"), rule="selection",
     increasing=True,
     examples=lambda rng: [((rng.normal(size=(3, 2)), _index(rng)), {"n": 4})],
+    native=SCATTER,
 )  # fmt: skip
 
 
@@ -94,6 +97,15 @@ def _last_write(index: Any, *, n: int) -> Any:
     return found
 
 
+def _surviving(index: Value, *, n: int) -> Any:
+    """What stands in each place after all writes: who finds itself there survives."""
+    shape = shape_of(index)
+    order = np.broadcast_to(np.arange(shape[-1]), shape)[..., None]
+    table = np.zeros((*shape[:-1], n, 1), order.dtype)
+    winner = apply(scatter_set, table, index, order)
+    return np.squeeze(apply(gather, winner, index) == order, axis=-1)
+
+
 last_write = General(
     "last_write",
     _last_write,
@@ -101,6 +113,7 @@ last_write = General(
     notation=Notation("defined", "", r"\operatorname{last}", "last"),
     rule="step",
     examples=lambda rng: [((_index(rng),), {"n": 4})],
+    native=meaning(_surviving),
 )
 
 
@@ -121,6 +134,7 @@ scatter_set: Linear = Linear(
     along=(0, 2), notation=Notation("defined", "", r"\operatorname{put}", "put"), rule="selection",
     increasing=True, ulps=0,
     examples=lambda rng: [((rng.normal(size=(4, 2)), _index(rng), rng.normal(size=(3, 2))), {})],
+    native=SCATTER,
 )  # fmt: skip
 
 
@@ -143,6 +157,7 @@ flat_index = General(
     notation=Notation("defined", "", r"\operatorname{flat}", "flat"),
     rule="step",
     examples=lambda rng: [((rng.integers(-4, 4, 3), rng.integers(-2, 2, 3)), {"sizes": (4, 2)})],
+    native=INDEX,
 )
 for entry in (gather, scatter_add, scatter_set, last_write, flat_index):
     register(entry)

@@ -13,6 +13,7 @@ from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
 from .arithmetic import strong
 from .contraction import contraction
+from .native import routine
 from .notation import Notation, call
 from .op import General, Tangents, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
 from .structure import normal_axes, ravel, spell_reshape
@@ -235,7 +236,7 @@ def _solve_vjp(
 
 solve = General(
     "solve", np.linalg.solve, _solve_type, _solve_jvp, _solve_vjp,
-    notation=Notation("solve", "linalg.solve", "", ""), rule="linear system",
+    native=routine("solve"), notation=Notation("solve", "linalg.solve", "", ""), rule="linear system",
     cost=lambda a, b: a.size * (2 / 3 * a.shape[-1] + 2 * b.shape[-1]),
     examples=lambda rng: [((_well_conditioned(rng), rng.normal(size=(3, 2))), {})],
 )  # fmt: skip
@@ -243,6 +244,7 @@ inv = General(
     "inv", np.linalg.inv, lambda a: _square(a, "np.linalg.inv"),
     lambda t, inputs, outputs: (-np.matmul(outputs[0], np.matmul(t[0], outputs[0])),),
     lambda g, inputs, outputs, wanted: {0: -np.matmul(T(outputs[0]), np.matmul(g[0], T(outputs[0])))},
+    native=routine("inv"),
     notation=Notation("inverse", "linalg.inv", "", ""), rule="inverse", cost=lambda a: 2 * a.size * a.shape[-1],
     examples=lambda rng: [((_well_conditioned(rng),), {})],
 )  # fmt: skip
@@ -320,7 +322,7 @@ slogdet = General(
     lambda g, inputs, outputs, wanted: {
         0: None if g[1] is None else _grown(g[1], inputs[0]) * T(apply(inv, inputs[0]))
     },
-    results=2, notation=Notation(
+    results=2, native=routine("slogdet"), notation=Notation(
         "call", "linalg.slogdet", r"\operatorname{slogdet}", "slogdet",
         each=(("sign det ·", r"\operatorname{sign}\det ·"), ("ln|det ·|", r"\ln\lvert\det ·\rvert")),
     ), rule="determinant", cost=lambda a: 2 / 3 * a.size * a.shape[-1],
@@ -330,6 +332,7 @@ det = General(
     "det", np.linalg.det, lambda a: _slogdet_type(a)[0],
     lambda t, inputs, outputs: (outputs[0] * _trace_of_product(apply(inv, inputs[0]), t[0]),),
     lambda g, inputs, outputs, wanted: {0: _grown(g[0] * outputs[0], inputs[0]) * T(apply(inv, inputs[0]))},
+    native=routine("det"),
     notation=call("linalg.det", r"\det"), rule="determinant", cost=lambda a: 2 / 3 * a.size * a.shape[-1],
     examples=lambda rng: [((_well_conditioned(rng),), {})],
 )  # fmt: skip
@@ -369,6 +372,7 @@ def _cholesky_vjp(
 
 cholesky = General(
     "cholesky", np.linalg.cholesky, lambda a: _square(a, "np.linalg.cholesky"), _cholesky_jvp, _cholesky_vjp,
+    native=routine("cholesky"),
     notation=call("linalg.cholesky"), rule="factorization", cost=lambda a: a.size * a.shape[-1] / 3,
     examples=lambda rng: [((np.matmul(b := _well_conditioned(rng), b.T),), {})],
 )  # fmt: skip

@@ -21,6 +21,7 @@ import numpy as np
 
 from ..errors import DtypeError, ShapeError
 from ..ir import ArrayType
+from .native import Native
 from .notation import Notation
 from .sets import REALS, Interval
 
@@ -48,6 +49,7 @@ class Op:
     cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
     # 1: convex in all real operands together, -1: concave; of one operand, the derivative says it unless it jumps
     curved: int = field(default=0, kw_only=True)
+    native: Native | None = field(default=None, kw_only=True)  # how it becomes machine code; None: it runs on NumPy
 
     aligned = False  # whether all operands have the shape of the result
     outputs = 1  # how many results

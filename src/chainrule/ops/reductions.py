@@ -14,6 +14,7 @@ from ..ir import ArrayType
 from . import enclosures
 from .arithmetic import convert, sign
 from .contraction import broadcast, contraction
+from .native import meaning, reduction
 from .notation import Notation, call
 from .op import General, Tangents, Value, apply, dtype_of, ndim_of, register, shape_of, spelled
 from .sets import NONNEGATIVE, Interval
@@ -217,11 +218,13 @@ reduce_max = General(
     "max", lambda x, *, axes: np.max(x, axis=axes), _reduced_type, _extreme_jvp, _extreme_vjp,
     notation=call("max", r"\max"), rule="maximum", examples=_spread_points, increasing=True, ulps=0,
     curved=1,
+    native=reduction("maximum"),
 )  # fmt: skip
 reduce_min = General(
     "min", lambda x, *, axes: np.min(x, axis=axes), _reduced_type, _extreme_jvp, _extreme_vjp,
     notation=call("min", r"\min"), rule="minimum", examples=_spread_points, increasing=True, ulps=0,
     curved=-1,
+    native=reduction("minimum"),
 )  # fmt: skip
 register(reduce_max)
 register(reduce_min)
@@ -267,13 +270,22 @@ def _any_position(x: enclosures.Enclosure, *, axis: int) -> enclosures.Ends:
     return np.zeros(shape), np.full(shape, x.low.shape[axis] - 1.0)
 
 
+def _first(x: Value, y: Value, axis: int) -> Any:
+    """The first place where x is its extreme y, or NaN."""
+    n = shape_of(x)[axis]
+    places = np.arange(n).reshape(n, *(1,) * (-1 - axis))
+    return np.min(np.where((x == np.expand_dims(y, axis)) | (x != x), places, n), axis=axis)
+
+
 argmax = General(
     "argmax", lambda x, *, axis: np.argmax(x, axis=axis), _position_type,
     notation=call("argmax"), rule="step", examples=_rows_and_columns, bounds=_any_position,
+    native=meaning(lambda x, *, axis: _first(x, np.max(x, axis=axis), axis)),
 )  # fmt: skip
 argmin = General(
     "argmin", lambda x, *, axis: np.argmin(x, axis=axis), _position_type,
     notation=call("argmin"), rule="step", examples=_rows_and_columns, bounds=_any_position,
+    native=meaning(lambda x, *, axis: _first(x, np.min(x, axis=axis), axis)),
 )  # fmt: skip
 argsort = General(
     "argsort", lambda x, *, axis, stable: np.argsort(x, axis=axis, kind="stable" if stable else None),
@@ -295,10 +307,12 @@ def _truths(rng: np.random.Generator) -> Any:
 any_ = General(
     "any", lambda x, *, axes: np.any(x, axis=axes), _truth_type,
     notation=call("any"), rule="step", examples=_truths, bounds=enclosures.some(np.any),
+    native=reduction("logical_or"),
 )  # fmt: skip
 all_ = General(
     "all", lambda x, *, axes: np.all(x, axis=axes), _truth_type,
     notation=call("all"), rule="step", examples=_truths, bounds=enclosures.some(np.all),
+    native=reduction("logical_and"),
 )  # fmt: skip
 for entry in (argmax, argmin, argsort, any_, all_):
     register(entry)
@@ -358,6 +372,7 @@ logsumexp: General = General(
     notation=call("special.logsumexp", r"\operatorname{logsumexp}"), rule="log-sum-exp", increasing=True, ulps=20,
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
     curved=1,
+    native=meaning(_logsumexp),
 )  # fmt: skip
 
 
@@ -373,6 +388,7 @@ softmax: General = General(
     notation=call("special.softmax", r"\operatorname{softmax}"), rule="softmax",
     bounds=enclosures.softmax, image=Interval(0, 1),
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
+    native=meaning(_softmax),
 )  # fmt: skip
 register(logsumexp)
 register(softmax)
@@ -426,6 +442,7 @@ norm = General(
     squared=lambda x, axes: np.sum(x**2, axis=axes), bounds=enclosures.norm, image=NONNEGATIVE,
     examples=lambda rng: [((rng.normal(size=(3, 4)),), {"axes": axes}) for axes in [(-1,), (-2, -1)]],
     curved=1,
+    native=meaning(lambda x, *, axes: np.sqrt(np.sum(x * x, axis=axes))),
 )  # fmt: skip
 register(norm)
 

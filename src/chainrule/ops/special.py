@@ -9,6 +9,7 @@ import numpy as np
 import scipy.special
 
 from . import enclosures
+from .native import c_function, formula
 from .notation import call
 from .op import Value, apply, elementwise, spelled
 from .sets import POSITIVE, UNIT, Interval
@@ -19,16 +20,19 @@ sigmoid = elementwise(
     notation=call("special.expit", r"\sigma", symbol="σ"), rule="sigmoid", textbook=lambda x, y: y * (1 - y),
     antiderivative=lambda x, y: np.logaddexp(0, x),
     formal=lambda x: 1 / (1 + (-x).exp()),
+    native=formula("sigmoid"),
 )  # fmt: skip
 erf = elementwise(
     scipy.special.erf, lambda x, y: 2 / sqrt(pi) * np.exp(-(x**2)), image=UNIT,
     notation=call("special.erf", r"\operatorname{erf}"), rule="error function",
     antiderivative=lambda x, y: x * y + np.exp(-(x**2)) / sqrt(pi),
+    native=formula("erf"),
 )  # fmt: skip
 erfc = elementwise(
     scipy.special.erfc, lambda x, y: -2 / sqrt(pi) * np.exp(-(x**2)), image=Interval(0, 2),
     notation=call("special.erfc", r"\operatorname{erfc}"), rule="error function",
     antiderivative=lambda x, y: x * y - np.exp(-(x**2)) / sqrt(pi),
+    native=c_function("erfc"),
 )  # fmt: skip
 _LOWEST = 1.4616321449683623  # where ψ is zero, and Γ on x > 0 the smallest
 _SLACK = 1e-13  # near a zero, what rounding may do
@@ -62,12 +66,14 @@ gammaln = elementwise(
     scipy.special.gammaln, lambda x, y: scipy.special.digamma(x), domain=POSITIVE,
     notation=call("special.gammaln", r"\ln\Gamma", symbol="lnΓ"), rule="gamma function",
     bounds=_gammaln_ends, cancels=True,
+    native=c_function("gammaln"),
 )  # fmt: skip
 digamma = elementwise(
     scipy.special.digamma, lambda x, y: _next(0, x), name="digamma", means=(scipy.special.digamma,), domain=POSITIVE,
     notation=call("special.digamma", r"\psi", symbol="ψ"), rule="gamma function",
     antiderivative=lambda x, y: scipy.special.gammaln(x),
     bounds=_digamma_ends, cancels=True,
+    native=c_function("psi"),
 )  # fmt: skip
 xlogy = elementwise(
     scipy.special.xlogy, lambda x, y, z: (np.log(y), x / y), domain=(POSITIVE, POSITIVE), cut=(1,),
@@ -75,6 +81,7 @@ xlogy = elementwise(
     antiderivative=lambda x, y, z: (x * z / 2, y * z - x * y),
     bounds=enclosures.times_log,
     formal=lambda x, y: x * y.log(),
+    native=formula("xlogy"),
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
 from .arithmetic import astype, where
 from .contraction import broadcast, contraction
+from .native import RUNNING, address, assembly
 from .notation import Notation, call
 from .op import Linear, Value, apply, dtype_of, ndim_of, register, shape_of, spelled, zeros_like
 
@@ -60,6 +61,7 @@ reshape: Linear = Linear(
     examples=lambda rng: [
         ((rng.normal(size=old),), {"old": old, "new": new}) for old, new in [((2, 3), (3, 2)), ((1, 3), (3,))]
     ],
+    native=address("reshape"),
 )  # fmt: skip
 register(reshape)
 
@@ -268,6 +270,7 @@ slice_: Linear = Linear(
     lambda g, inputs, wanted, index: {0: apply(place, g, index=index, size=core(shape_of(inputs[0]), len(index)))},
     moves=True, increasing=True, ulps=0, notation=Notation("slice", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(4, 5)),), {"index": ((1, 4, 2), (4, None, -2))})],
+    native=address("slice"),
 )  # fmt: skip
 place: Linear = Linear(
     "place", _place,
@@ -275,11 +278,13 @@ place: Linear = Linear(
     lambda g, inputs, wanted, index, size: {0: apply(slice_, g, index=index)},
     moves=True, increasing=True, ulps=0, notation=Notation("place", "", "", ""), rule="selection",
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"index": ((1, 4, 2), (4, None, -2)), "size": (4, 5)})],
+    native=address("place"),
 )  # fmt: skip
 update: Linear = Linear(
     "update", _update, _update_shape, _update_adjoint,
     notation=Notation("update", "", "", ""), rule="selection", increasing=True, ulps=0,
     examples=lambda rng: [((rng.normal(size=(4, 5)), rng.normal(size=(2, 3))), {"index": ((1, 4, 2), (4, None, -2))})],
+    native=assembly("update"),
 )  # fmt: skip
 for entry in (slice_, place, update):
     register(entry)
@@ -346,6 +351,7 @@ cumsum: Linear = Linear(
     examples=lambda rng: [
         ((rng.normal(size=(2, 3)),), {"axis": axis, "reverse": reverse}) for axis, reverse in [(-1, False), (-2, True)]
     ],
+    native=RUNNING,
 )  # fmt: skip
 register(cumsum)
 

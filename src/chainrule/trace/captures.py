@@ -212,7 +212,7 @@ class Captures:
         own = getattr(type(owner), method.__name__, None)  # the copy that its class view has: it knows super()
         return (
             getattr(owner, method.__name__)
-            if own is not None and owner is not method.__self__
+            if own is not None and owner is not method.__self__ and _is_the_classs(method)
             else types.MethodType(made, owner)
         )
 
@@ -474,6 +474,11 @@ class Captures:
         for what, changed in self._watched:
             if changed():
                 raise _side_effect(what)
+
+
+def _is_the_classs(method: types.MethodType) -> bool:
+    """Whether a method is what its object's class calls by that name now."""
+    return getattr(getattr(method.__self__, method.__name__, None), "__func__", None) is method.__func__
 
 
 def _side_effect(what: str) -> SideEffectError:

@@ -284,6 +284,6 @@ class _Known:
             operands = [self.values[b] if isinstance(b, Var) else b.value for b in e.inputs]
             with np.errstate(all="ignore"):
                 found = e.op.evaluate(*operands, **e.params)
-            for v, x in zip(e.outputs, found if e.op.outputs > 1 else (found,), strict=True):
+            for v, x in zip(e.outputs, found if len(e.outputs) > 1 else (found,), strict=True):
                 self.values[v] = np.asarray(x)
         return a.value if isinstance(a, Const) else self.values[a]

@@ -431,11 +431,11 @@ def _cond(predicate: Any, true_branch: Any, false_branch: Any, operands: tuple[A
 def _agreeing(p: Program, q: Program, true_branch: Any, false_branch: Any) -> tuple[Program, Program]:
     """Both branches with results of the same types: numbers that were written down take on the other's dtype."""
     changed = []
-    for program, other in ((p, q), (q, p)):
+    for program, model in ((p, q), (q, p)):
         recorder = Recorder(quiet=True)
         recorder.equations = list(program.equations)
         outputs = []
-        for a, b in zip(program.outputs, other.outputs, strict=True):
+        for a, b in zip(program.outputs, model.outputs, strict=True):
             number = a.type.weak or (isinstance(a, Const) and not a.type.shape)
             fits = np.result_type(a.type.dtype, b.type.dtype).kind == b.type.dtype.kind
             if a.type.dtype != b.type.dtype and a.type.shape == b.type.shape and number and fits:

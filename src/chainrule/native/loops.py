@@ -151,8 +151,8 @@ def scan(e: Equation, low: Lowering) -> bool:
     def write(code: Code) -> None:
         n = len(views)
         frame = Frame(code, step, code.operands[n:], code.scratch[carried])
-        for i in range(fixed):
-            frame.read(i, code.operands[i])
+        for k in range(fixed):
+            frame.read(k, code.operands[k])
         with code.loop(length) as i:
             left = code.named(f"sub i64 {length - 1}, {i}")
             parity = code.named(f"and i64 {left}, 1")

@@ -241,7 +241,8 @@ scan = General(
 while_loop = General(
     "while_loop", algorithm("while"), _while_types, pullback=algorithm("while pullback"),
     results=lambda body, **rest: len(body.program.outputs), together=algorithm("while together"),
-    rows=algorithm("while rows"), trimmed=_trim_while, notation=call("while_loop"), native=routine("while_loop"), rule="chain rule, step by step",
+    rows=algorithm("while rows"), trimmed=_trim_while, notation=call("while_loop"), native=routine("while_loop"),
+    rule="chain rule, step by step",
     # of one step: how many there are, nobody knows
     cost=lambda *types, test, body, fixed: test.flops() + body.flops(), examples=_while_examples,
 )  # fmt: skip

@@ -5,12 +5,13 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import ArgumentError, ChainruleError, DtypeError, ShapeError
-from ..execute import derived, executable, inputs_of, recording_of
+from ..execute import Runner, derived, executable, inputs_of, recording_of
 from ..ir import ArrayType, Const, Program, Var
 from ..numeric import loops as _run
 from ..ops.arithmetic import convert, strong
@@ -306,8 +307,14 @@ def _computed(recording: Recording, key: Hashable, values: Sequence[Any], write:
         inputs = [recorder.input(ArrayType(np.shape(v), np.asarray(v).dtype)) for v in values]
         outputs = tuple(recorder.atom(y) for y in write(inputs))
         program = Program(tuple(x.variable for x in inputs), tuple(recorder.equations), outputs, recording.program.name)
-        runner = recording.derived[key] = executable(program)
+        runner = recording.derived[key] = _runner(program)
     return list(runner(values))
+
+
+@lru_cache(maxsize=64)
+def _runner(program: Program) -> Runner:
+    """What runs a Program: of steps that are written anew at every call, and are the same, one is compiled."""
+    return executable(program)
 
 
 def _owned(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:

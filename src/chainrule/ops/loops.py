@@ -249,7 +249,8 @@ while_loop = General(
 while_loop_pullback = General(
     "while_loop_pullback", algorithm("while back"), _while_pullback_types, algorithm("while back pushforward"),
     algorithm("while back pullback"), results=lambda asked, **rest: len(asked), rows=algorithm("while back rows"),
-    trimmed=_trim_while_pullback, notation=call("while_loop_pullback"), rule="chain rule, step by step",
+    trimmed=_trim_while_pullback, notation=call("while_loop_pullback"),
+    native=routine("while_loop_pullback"), rule="chain rule, step by step",
     cost=lambda *types, test, body, **rest: test.flops() + 4 * body.flops(), examples=_while_pullback_examples,
 )  # fmt: skip
 cond = General(

@@ -8,20 +8,30 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..execute import Executable, Runner
 from ..ir import Atom, Equation, Program, Var
-from .elementwise import has_formula
-from .emit import Kernel
+from ..later import importing
+from .cache import cached
 from .externs import addresses
+<<<<<<< HEAD
 from .lanes import KINDS
 from .llvm import load, object_code, target
 from .loops import steps_have_a_form
 from .lower import Foreign, lowered
 from .schedule import scheduled, together
+=======
+from .foreign import Foreign
+from .key import key_of_program, named
+from .llvm import load
+
+_LONG = 300  # equations: only longer programs are cut, or written out without loops
+Turns = list[tuple[bool, list[int]]]  # whether native code, and which equations
+>>>>>>> main
 
 
 class Stretch:
@@ -30,28 +40,26 @@ class Stretch:
     `inputs`, `outputs` and `constants` say at which places of those addresses they are; the last is of `scratch` bytes.
     """
 
-    def __init__(self, program: Program) -> None:
-        found = lowered(program)
-        classes = together(found)
-        kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
+    def __init__(self, program: Program, key: bytes | None = None) -> None:
+        """Its machine code is kept under this key."""
+        made = cached(named(b"kernel", key), lambda: _compiler().kernel(program))
         self.program = program
-        self.text = kernel.module()
-        self.scratch = kernel.scratch
-        self._loaded = load(object_code(self.text), ["kernel"], addresses(frozenset(kernel.text.imported)))
+        self.inputs: list[int] = made.facts["inputs"]
+        self.outputs: list[int] = made.facts["outputs"]
+        self.constants = dict(zip(made.facts["constants"], made.arrays, strict=True))
+        self.scratch: int = made.facts["scratch"]
+        self.places: int = made.facts["places"]
+        self._loaded = load(made.code, ["kernel"], addresses(frozenset(made.facts["symbols"])))
         self.kernel = self._loaded["kernel"]
         self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
-        places = {what: n for n, (what, _) in enumerate(kernel.given)}
-        self.inputs = [places[v] for v in program.inputs]
-        self.outputs = [places[r.source] for r in found.outputs]
-        self.constants = {
-            n: np.ascontiguousarray(what.value)  # type: ignore[attr-defined]
-            for n, (what, b) in enumerate(kernel.given)
-            if b.role == "constant"
-        }
-        self.places = len(places) + (1 if self.scratch else 0)
         self._addresses = np.zeros(self.places, np.uintp)
         for n, array in self.constants.items():
             self._addresses[n] = array.ctypes.data
+
+    @cached_property
+    def text(self) -> str:
+        """The LLVM IR."""
+        return _compiler().text(self.program)
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         types = [v.type.dtype for v in self.program.inputs]
@@ -71,21 +79,38 @@ class Stretch:
 
 def compiled(program: Program) -> Runner:
     """The Program, simplified before, as native code as far as it goes."""
-    if not any(native(e) for e in program.equations):
+    if (straight := _straight(program)) is not None:
+        return straight
+    key = key_of_program(program)
+    plan = cached(named(b"plan", key), lambda: _compiler().plan(program)).facts
+    if not any(native for native, _ in plan["turns"]):
         return Executable(program)
-    if all(native(e) for e in program.equations) and not _empty(program):
+    if plan["whole"] and len(_cut(program.equations)) == 1:
         try:
-            return Stretch(program)
+            return Stretch(program, key)
         except Foreign:  # each equation has a native form, and these together have none yet
-            pass
-    return Mixed(program)
+            return Executable(program)
+    return Mixed(program, plan["turns"])
 
 
-def _empty(program: Program) -> bool:
-    """Whether an array without elements comes in or goes out."""
-    return any(a.type.size == 0 or a.type.dtype.name not in KINDS for a in (*program.inputs, *program.outputs))
+def _straight(program: Program) -> Runner | None:
+    """Long programs of numbers, without loops."""
+    if len(program.equations) <= _LONG:
+        return None
+    with importing:
+        from .parts import is_straight
+        from .straight import StraightStretch
+
+    atoms = (*program.inputs, *program.outputs)
+    if any(a.type.size == 0 for a in atoms) or not is_straight(program.equations):
+        return None
+    try:
+        return StraightStretch(program)
+    except Foreign:  # there is an op that needs loops
+        return None
 
 
+<<<<<<< HEAD
 def native(e: Equation) -> bool:
     """Whether an equation has a native form."""
     how = e.op.native
@@ -94,29 +119,57 @@ def native(e: Equation) -> bool:
     if how.how == "routine" and not steps_have_a_form(e):
         return False
     return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
+=======
+def _cut(equations: Sequence[Equation]) -> list[list[Equation]]:
+    """Native equations in stretches of a length that a compiler likes."""
+    if len(equations) <= _LONG:
+        return [list(equations)]
+    with importing:
+        from .parts import cut
+
+    return cut(list(equations))
+
+
+def _stretch(program: Program) -> Runner:
+    """One kernel: with loops, or of straight-line code."""
+    return _straight(program) or Stretch(program, key_of_program(program))
+
+
+def _compiler() -> Any:
+    """Imported when something is compiled: what was kept needs nothing of it."""
+    with importing:
+        from . import compiler
+
+        return compiler
+>>>>>>> main
 
 
 class Mixed:
     """A Program as stretches of native code and of NumPy."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, turns: Turns | None = None) -> None:
         self.program = program
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
         outputs = program.outputs
         self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
-        for kind, equations in _stretches(program):
-            self._add(kind, equations)
+        pieces = []
+        for native, numbers in turns or _compiler().turns(program):
+            equations = [program.equations[n] for n in numbers]
+            pieces += [(native, p) for p in (_cut(equations) if native else [equations])]
+        given = []
+        for _, equations in pieces:
+            made = {v for e in equations for v in e.outputs}
+            given.append(tuple(dict.fromkeys([a for e in equations for a in e.inputs if _read(a, made)])))
+        wanted = {*program.outputs, *(v for inputs in given for v in inputs)}
+        for (kind, equations), inputs in zip(pieces, given, strict=True):
+            self._add(kind, equations, inputs, wanted)
 
-    def _add(self, kind: bool, equations: list[Equation]) -> None:
-        made = {v for e in equations for v in e.outputs}
-        inputs = tuple(dict.fromkeys(a for e in equations for a in e.inputs if isinstance(a, Var) and a not in made))
-        mine = set(map(id, equations))
-        wanted = {a for e in self.program.equations if id(e) not in mine for a in e.inputs} | set(self.program.outputs)
+    def _add(self, kind: bool, equations: list[Equation], inputs: tuple[Any, ...], wanted: set[Atom]) -> None:
         outputs = tuple(v for e in equations for v in e.outputs if v in wanted)
         part = Program(inputs, tuple(equations), outputs)
-        run: Stretch | Executable
+        run: Runner
         try:
-            run = Stretch(part) if kind else Executable(part)
+            run = _stretch(part) if kind else Executable(part)
         except Foreign:  # each equation has a native form, and these together have none yet
             run = Executable(part)
         self.parts.append((run, inputs, outputs))
@@ -135,17 +188,5 @@ class Mixed:
         return tuple(found)
 
 
-def _stretches(program: Program) -> list[tuple[bool, list[Equation]]]:
-    """Equations in turns of native and other ones, as few turns as there can be."""
-    turn: dict[Var, int] = {}
-    parts: dict[int, list[Equation]] = {}
-    for e in program.equations:
-        kind = native(e)
-        least = 0 if kind else 1
-        for a in e.inputs:
-            if isinstance(a, Var) and a in turn:
-                least = max(least, turn[a] + ((turn[a] % 2 == 0) != kind))
-        for v in e.outputs:
-            turn[v] = least
-        parts.setdefault(least, []).append(e)
-    return [(n % 2 == 0, parts[n]) for n in sorted(parts)]
+def _read(a: Atom, made: set[Var]) -> bool:
+    return isinstance(a, Var) and a not in made

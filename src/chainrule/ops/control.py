@@ -6,6 +6,7 @@ by `numeric`, derivatives by `transform`.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -26,6 +27,7 @@ def holds_a_program(e: Equation) -> bool:
 
 
 ALGORITHMS: dict[str, Callable[..., Any]] = {}
+ENTERED_BY: list[str] = []  # modules above that enter some when they are imported, which is when one is called for
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ def algorithm(name: str) -> Callable[..., Any]:
     """What is entered under this name, by the time it is called."""
 
     def run(*args: Any, **params: Any) -> Any:
+        for module in ENTERED_BY if name not in ALGORITHMS else ():
+            importlib.import_module(module)
         if name not in ALGORITHMS:
             raise ProgramError(f"no algorithm is entered for: {name}")
         return ALGORITHMS[name](*args, **params)

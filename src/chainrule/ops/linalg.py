@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
+from ..later import scipy
 from .arithmetic import strong
 from .contraction import contraction
 from .native import routine

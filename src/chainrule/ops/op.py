@@ -11,7 +11,8 @@ record it, and in any floating dtype. Ops act on trailing core axes and map over
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, nan
@@ -21,6 +22,7 @@ import numpy as np
 
 from ..errors import DtypeError, ShapeError
 from ..ir import ArrayType
+from ..later import LaterFunction
 from .native import Native
 from .notation import Notation
 from .sets import REALS, Interval
@@ -153,7 +155,53 @@ def apply(op: Op, *args: Value, **params: Any) -> Any:
 
 # --- what NumPy functions mean on stand-ins -------------------------------------------------------------------------
 
-by_function: dict[Any, Callable[..., Any]] = {}  # np.tanh -> how to apply it
+Rule = Callable[..., Any]
+
+
+class Meanings(dict[Any, Rule]):
+    """np.tanh -> how to apply it. A function that is imported later is entered by name, and found once it is there."""
+
+    def __init__(self) -> None:
+        self._later: dict[str, dict[LaterFunction, Rule]] = {}
+
+    def __setitem__(self, function: Any, rule: Rule) -> None:
+        if isinstance(function, LaterFunction):
+            self._later.setdefault(function.__module__, {})[function] = rule
+        else:
+            super().__setitem__(function, rule)
+
+    def __missing__(self, function: Any) -> Rule:
+        if function in self:
+            return super().__getitem__(function)
+        raise KeyError(function)
+
+    def __contains__(self, function: object) -> bool:
+        if super().__contains__(function):
+            return True
+        self._enter()
+        return super().__contains__(function)
+
+    def get(self, function: Any, default: Any = None) -> Any:
+        try:
+            return self[function]
+        except KeyError:
+            return default
+
+    def __iter__(self) -> Iterator[Any]:
+        self._enter()
+        return super().__iter__()
+
+    def _enter(self) -> None:
+        """Enter what has been imported by now, by whomever."""
+        for module, rules in self._later.items():
+            for function, rule in list(rules.items()) if module in sys.modules else ():
+                found = getattr(sys.modules[module], function.__name__, None)
+                if found is not None:  # it is None while the module is being imported
+                    self[found] = rule
+                    rules.pop(function, None)
+
+
+by_function = Meanings()
 OPS: dict[str, Op] = {}
 
 
@@ -162,8 +210,16 @@ def register(op: Op, *functions: Any) -> Op:
     assert op.name not in OPS, f"two entries are called {op.name}"
     OPS[op.name] = op
     for function in functions:
-        by_function[function] = lambda *args: apply(op, *args)
+        by_function[function] = _meaning(op)
     return op
+
+
+def _meaning(op: Op) -> Callable[..., Any]:
+    def rule(*args: Value) -> Any:
+        return apply(op, *args)
+
+    rule.op = op  # type: ignore[attr-defined]  # for those who meet it often
+    return rule
 
 
 def spelled(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -362,11 +418,14 @@ def elementwise(
 ) -> Elementwise:
     """Enter y_i = f(x_i) into the table: value, both modes, batching, text, tests follow.
 
-    `means` are the functions that mean just this op; by default `function` itself, when it is a ufunc.
+    `means` are the functions that mean just this op; by default `function` itself, when it is a ufunc, or imported
+    later.
     """
     domain = domain if isinstance(domain, tuple) else (domain,)
     op = Elementwise(name or function.__name__, function, derivative, domain=domain, arity=len(domain), **facts)
-    register(op, *(means if means is not None else (function,) if isinstance(function, np.ufunc) else ()))
+    register(
+        op, *(means if means is not None else (function,) if isinstance(function, (np.ufunc, LaterFunction)) else ())
+    )
     return op
 
 

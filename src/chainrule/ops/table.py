@@ -15,8 +15,11 @@ from . import (
 )
 from .op import OPS, by_function
 
+OWN = frozenset(OPS.values())  # without those that a user adds
+
 __all__ = [
     "OPS",
+    "OWN",
     "arithmetic",
     "assembly",
     "by_function",

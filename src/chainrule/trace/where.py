@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
 import sys
-import sysconfig
-from functools import lru_cache
-from pathlib import Path
+from functools import cache, lru_cache
 from types import CodeType
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from ..ir import Where
 
-OURS = str(Path(__file__).resolve().parent.parent)
-_LIBRARIES = (OURS, str(Path(np.__file__).parent), str(Path(scipy.__file__).parent))
-_PYTHON = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"]})
+OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    from importlib.util import find_spec
+
+    scipy = find_spec("scipy")  # found, not imported
+    return (OURS, *(os.path.dirname(file) for file in (np.__file__, scipy and scipy.origin) if file))
 
 
 @lru_cache(maxsize=4096)
 def is_library(filename: str) -> bool:
     """Whether a file is ours, NumPy's or SciPy's."""
-    return filename.startswith(_LIBRARIES) or filename.endswith(".pyx")
+    return filename.startswith(_libraries()) or filename.endswith(".pyx")
 
 
 @lru_cache(maxsize=4096)
 def is_python(filename: str) -> bool:
     """Whether a file belongs to Python's standard library."""
-    installed = {"site-packages", "dist-packages"} & set(Path(filename).parts)
-    return filename.startswith(("<frozen", *_PYTHON)) and not installed
+    import sysconfig
+
+    own = sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
+    installed = {"site-packages", "dist-packages"} & set(filename.split(os.sep))
+    return filename.startswith(("<frozen", *own)) and not installed
 
 
-@lru_cache(maxsize=4096)
 def _is_foreign(filename: str) -> bool:
     return is_library(filename) or is_python(filename)
 
@@ -42,14 +48,21 @@ def _is_foreign(filename: str) -> bool:
 def here() -> Where | None:
     """The innermost instruction under way that belongs to the user."""
     frame = sys._getframe(2)
-    while frame is not None and _is_foreign(frame.f_code.co_filename):
-        if frame.f_code in entrances:
+    while frame is not None:
+        code = frame.f_code
+        foreign = _foreign.get(code.co_filename)
+        if foreign is None:
+            foreign = _foreign[code.co_filename] = _is_foreign(code.co_filename)
+        if not foreign:
+            return (code, frame.f_lasti)
+        if id(code) in entrances:
             return None  # we are not inside a user's function
         frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else (frame.f_code, frame.f_lasti)
+    return None
 
 
-entrances: set[CodeType] = set()  # the code of ours from which users' functions are called
+_foreign: dict[str, bool] = {}  # by file: asked for each equation, about each frame
+entrances: dict[int, CodeType] = {}  # by id, the code of ours from which users' functions are called
 
 
 class Place(NamedTuple):
@@ -85,7 +98,7 @@ def line_text(where: Where) -> str:
 
 
 def short_file(place: Place) -> str:
-    return Path(place.file).name if not place.file.startswith("<") else place.file
+    return os.path.basename(place.file) if not place.file.startswith("<") else place.file
 
 
 def describe(where: Where) -> str:

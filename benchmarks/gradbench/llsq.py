@@ -9,9 +9,7 @@ from .protocol import Timed, array
 
 def half_squares(x, n):
     t = -1 + np.arange(n) * 2 / (n - 1)
-    p = np.zeros(n)
-    for c in x[::-1]:
-        p = p * t + c
+    p, _ = cr.scan(lambda p, c: (p * t + c, None), np.zeros(n), x, reverse=True)  # Horner: the last coefficient first
     return np.sum((np.sign(t) - p) ** 2) / 2
 
 

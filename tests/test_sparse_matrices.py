@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from test_random_programs import cook, points, steps
 
 import chainrule as cr
+from chainrule import execute
 from chainrule.analyze import colouring
 from chainrule.api import sparse
 from chainrule.api.call import Call
@@ -83,6 +84,12 @@ def sweeps_of(transformed: Any, f: Any, *args: Any) -> int:
 
 X = np.linspace(-1.0, 2.0, 12)
 
+
+def on_numpy() -> Any:
+    """Programs that are met once are not worth compiling."""
+    return patch.object(execute, "_compilers", [])
+
+
 # --- numbers ----------------------------------------------------------------------------------------------------------
 
 
@@ -100,6 +107,7 @@ def test_grids_and_arrows_are_the_dense_ones():
     assert hessian_agrees(arrow, X).nnz == 12 + 2 * 11
 
 
+@on_numpy()
 @settings(max_examples=20)
 @given(steps, points)
 def test_random_programs_have_the_dense_matrices(recipe, values):
@@ -136,6 +144,7 @@ def _scattered(rng: np.random.Generator, n: int, terms: int) -> Any:
     return f
 
 
+@on_numpy()
 @settings(max_examples=40)
 @given(ranges, st.integers(1, 30), st.integers(1, 30))
 def test_scattered_patterns_have_the_dense_matrices(rng, n, terms):

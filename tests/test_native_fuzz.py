@@ -1,4 +1,4 @@
-"""The emitter on programs that nobody thought of, in a process of its own: LLVM ends the process at text that is wrong."""
+"""The emitter on programs that nobody thought of, in another process: LLVM ends the process at text that is wrong."""
 
 import random
 import subprocess

@@ -62,10 +62,11 @@ class Var:
 class Const:
     """A value known while recording. A 0-d Const may stand beside operands of any shape."""
 
-    __slots__ = ("type", "value")
+    __slots__ = ("_key", "type", "value")
 
     def __init__(self, value: Any) -> None:
         array = np.asarray(value)
+        self._key: tuple[Any, ...] | None = None
         if array.flags.writeable:
             if array.base is not None or array is value:
                 array = array.copy()  # a later write by its owner must not reach us
@@ -76,7 +77,15 @@ class Const:
     def is_scalar(self, number: float) -> bool:
         """Whether this is that number, in any dtype and shape."""
         value = self.value
+        if not value.ndim:
+            return value.dtype.kind in "fiub" and bool(value.item() == number)
         return bool(value.size) and value.dtype.kind in "fiub" and bool((value == number).all())
+
+    def key(self) -> tuple[Any, ...]:
+        """The value as one hashable thing."""
+        if self._key is None:
+            self._key = (self.type.dtype.str, self.type.shape, self.value.tobytes())
+        return self._key
 
     def __repr__(self) -> str:
         return f"Const({self.value!r})"
@@ -158,7 +167,7 @@ class Program:
             def atom(a: Atom) -> Any:
                 if isinstance(a, Var):
                     return number[a]
-                return (a.value.dtype.str, a.value.shape, a.value.tobytes())
+                return a.key()
 
             self._key = (
                 tuple(v.type for v in self.inputs),
@@ -217,14 +226,14 @@ class Program:
 
 def without_dead_code(program: Program) -> Program:
     """Only what an output needs."""
-    wanted = {a for a in program.outputs if isinstance(a, Var)}
+    wanted: set[Atom] = set(program.outputs)
     kept = []
     for e in reversed(program.equations):
-        if any(v in wanted for v in e.outputs):
+        if not wanted.isdisjoint(e.outputs):
             if e.op.trimmed is not None:
                 e = e.op.trimmed(e, tuple([v in wanted for v in e.outputs]))
             kept.append(e)
-            wanted.update(a for a in e.inputs if isinstance(a, Var))
+            wanted.update(e.inputs)
     return Program(program.inputs, tuple(reversed(kept)), program.outputs, program.name)
 
 

@@ -14,6 +14,7 @@ from ..ir import Const, Program, Var
 from ..native import function_object, link
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.structure import place
+from ..trace.collecting import rarely_collecting
 from ..trace.outside import Capture
 from ..trace.record import Recording, type_of
 from ..trace.recorder import Recorder, Traced
@@ -54,7 +55,8 @@ class Reading:
         """What was planned for this recording, or a new plan."""
         found = self.recording.derived.get(self.key)
         if found is None:
-            found = self.recording.derived[self.key] = self._planned()
+            with rarely_collecting():
+                found = self.recording.derived[self.key] = self._planned()
         return found
 
     def _planned(self) -> Plan:

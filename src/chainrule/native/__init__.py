@@ -80,6 +80,7 @@ def link(made: Any, call: Invocation, runner: Runner, result: Tree) -> None:
     with importing:
         from .link import link as enter
         from .run import Stretch
+        from .straight import StraightStretch
 
-    if isinstance(runner, Stretch):
+    if isinstance(runner, (Stretch, StraightStretch)):
         enter(made, call, runner, result)

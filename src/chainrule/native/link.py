@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..execute import Invocation
-from ..ir import Var
+from ..ir import Program, Var
 from ..trace.outside import (
     Capture,
     Guard,
@@ -31,6 +31,7 @@ from ..trace.tree import Tree, parts_of
 from . import entry_text as t
 from .entry import CELL, TYPE, enter, function_fields, is_full
 from .run import Stretch
+from .straight import StraightStretch
 
 _LONG = 20_000  # flops: about 10 µs, after which other threads are let run
 
@@ -48,7 +49,7 @@ class Unreachable(Exception):
     """Something that the entry can't find its way to: the call stays with Python."""
 
 
-def link(made: Any, call: Invocation, stretch: Stretch, result: Tree) -> None:
+def link(made: Any, call: Invocation, stretch: Stretch | StraightStretch, result: Tree) -> None:
     """Let `made` take further calls like this one to the kernel itself, if it can."""
     if is_full(made):
         return
@@ -61,7 +62,7 @@ def link(made: Any, call: Invocation, stretch: Stretch, result: Tree) -> None:
 class _Linker:
     """Tables of one descriptor as they grow. It changes."""
 
-    def __init__(self, call: Invocation, stretch: Stretch, result: Tree) -> None:
+    def __init__(self, call: Invocation, stretch: Stretch | StraightStretch, result: Tree) -> None:
         self.rows: list[list[int]] = []
         self.known: dict[tuple[int, ...], int] = {}
         self.kept: list[Any] = [stretch]  # whatever addresses are held of
@@ -246,9 +247,6 @@ class _Linker:
         for n, array in stretch.constants.items():
             buffers[n] = array.ctypes.data
         steps = self.steps(self.result)
-        flops = sum(
-            e.op.flops([a.type for a in e.inputs], [v.type for v in e.outputs], **e.params) for e in program.equations
-        )
         names = [self.keep(sys.intern(name)) for name in self.call.options]
         descriptor = np.zeros(t.WORDS, np.int64)
         for place, value in {
@@ -256,7 +254,7 @@ class _Linker:
             t.CHECK: self.check, t.NODES: len(self.rows), t.NODE_TABLE: self.table(*self.rows),
             t.OUTPUTS: len(outputs), t.OUTPUT_TABLE: self.table(*outputs), t.BUFFERS: len(buffers),
             t.BUFFER_TABLE: self.table(buffers), t.KERNEL: stretch.kernel, t.STEPS: len(steps),
-            t.STEP_TABLE: self.table(*steps), t.LONG: int(flops > _LONG), t.SCRATCH: stretch.scratch,
+            t.STEP_TABLE: self.table(*steps), t.LONG: int(_is_long(program)), t.SCRATCH: stretch.scratch,
         }.items():  # fmt: skip
             descriptor[place] = value
         enter(made, descriptor, self.kept)
@@ -276,6 +274,15 @@ class _Linker:
             return [*inside, [what, len(tree.children), keys]]
 
         return walk(tree)
+
+
+def _is_long(program: Program) -> bool:
+    flops = 0.0
+    for e in program.equations:
+        flops += e.op.flops([a.type for a in e.inputs], [v.type for v in e.outputs], **e.params)
+        if flops > _LONG:
+            return True
+    return False
 
 
 def _now(capture: Capture) -> Any:

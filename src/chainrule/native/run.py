@@ -22,6 +22,7 @@ from .foreign import Foreign
 from .key import key_of_program, named
 from .llvm import load
 
+_LONG = 300  # equations: only longer programs are cut, or written out without loops
 Turns = list[tuple[bool, list[int]]]  # whether native code, and which equations
 
 
@@ -70,16 +71,50 @@ class Stretch:
 
 def compiled(program: Program) -> Runner:
     """The Program, simplified before, as native code as far as it goes."""
+    if (straight := _straight(program)) is not None:
+        return straight
     key = key_of_program(program)
     plan = cached(named(b"plan", key), lambda: _compiler().plan(program)).facts
     if not any(native for native, _ in plan["turns"]):
         return Executable(program)
-    if plan["whole"]:
+    if plan["whole"] and len(_cut(program.equations)) == 1:
         try:
             return Stretch(program, key)
         except Foreign:  # each equation has a native form, and these together have none yet
             return Executable(program)
     return Mixed(program, plan["turns"])
+
+
+def _straight(program: Program) -> Runner | None:
+    """Long programs of numbers, without loops."""
+    if len(program.equations) <= _LONG:
+        return None
+    with importing:
+        from .parts import is_straight
+        from .straight import StraightStretch
+
+    atoms = (*program.inputs, *program.outputs)
+    if any(a.type.size == 0 for a in atoms) or not is_straight(program.equations):
+        return None
+    try:
+        return StraightStretch(program)
+    except Foreign:  # there is an op that needs loops
+        return None
+
+
+def _cut(equations: Sequence[Equation]) -> list[list[Equation]]:
+    """Native equations in stretches of a length that a compiler likes."""
+    if len(equations) <= _LONG:
+        return [list(equations)]
+    with importing:
+        from .parts import cut
+
+    return cut(list(equations))
+
+
+def _stretch(program: Program) -> Runner:
+    """One kernel: with loops, or of straight-line code."""
+    return _straight(program) or Stretch(program, key_of_program(program))
 
 
 def _compiler() -> Any:
@@ -98,19 +133,24 @@ class Mixed:
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
         outputs = program.outputs
         self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
+        pieces = []
         for native, numbers in turns or _compiler().turns(program):
-            self._add(native, [program.equations[n] for n in numbers])
+            equations = [program.equations[n] for n in numbers]
+            pieces += [(native, p) for p in (_cut(equations) if native else [equations])]
+        given = []
+        for _, equations in pieces:
+            made = {v for e in equations for v in e.outputs}
+            given.append(tuple(dict.fromkeys([a for e in equations for a in e.inputs if _read(a, made)])))
+        wanted = {*program.outputs, *(v for inputs in given for v in inputs)}
+        for (kind, equations), inputs in zip(pieces, given, strict=True):
+            self._add(kind, equations, inputs, wanted)
 
-    def _add(self, kind: bool, equations: list[Equation]) -> None:
-        made = {v for e in equations for v in e.outputs}
-        inputs = tuple(dict.fromkeys(a for e in equations for a in e.inputs if isinstance(a, Var) and a not in made))
-        mine = set(map(id, equations))
-        wanted = {a for e in self.program.equations if id(e) not in mine for a in e.inputs} | set(self.program.outputs)
+    def _add(self, kind: bool, equations: list[Equation], inputs: tuple[Any, ...], wanted: set[Atom]) -> None:
         outputs = tuple(v for e in equations for v in e.outputs if v in wanted)
         part = Program(inputs, tuple(equations), outputs)
-        run: Stretch | Executable
+        run: Runner
         try:
-            run = Stretch(part, key_of_program(part)) if kind else Executable(part)
+            run = _stretch(part) if kind else Executable(part)
         except Foreign:  # each equation has a native form, and these together have none yet
             run = Executable(part)
         self.parts.append((run, inputs, outputs))
@@ -127,3 +167,7 @@ class Mixed:
                 array = array.copy()  # never hand out memory that is somebody else's
             found.append(array[()] if array.ndim == 0 else array)
         return tuple(found)
+
+
+def _read(a: Atom, made: set[Var]) -> bool:
+    return isinstance(a, Var) and a not in made

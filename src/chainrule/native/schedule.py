@@ -50,15 +50,18 @@ class Classes:
 
     def __init__(self, nodes: Sequence[Node]) -> None:
         self._parent: dict[Counter, Counter] = {}
-        self._nodes: dict[Counter, list[Node]] = {}
+        self._nodes: dict[Counter, set[Node]] = {}  # of each class, whose counters are in it
         for node in nodes:
             for c in node.counters:
-                self._nodes.setdefault(c, []).append(node)
+                self._nodes.setdefault(c, set()).add(node)
 
     def of(self, c: Counter) -> Counter:
-        while c in self._parent:
-            c = self._parent[c]
-        return c
+        found = c
+        while found in self._parent:
+            found = self._parent[found]
+        while c is not found:  # the next one who asks has a short way
+            self._parent[c], c = found, self._parent[c]
+        return found
 
     def join(self, one: Counter, other: Counter) -> bool:
         """Let both run together, unless some node needs them apart."""
@@ -67,11 +70,13 @@ class Classes:
             return True
         if one.size != other.size:
             return False
-        for node in self._nodes.get(other, ()):
-            if any(self.of(c) is one for c in node.counters):
-                return False
-        self._parent[other] = one
-        self._nodes[one] = self._nodes.get(one, []) + self._nodes.pop(other, [])
+        mine, others = self._nodes.get(one, set()), self._nodes.pop(other, set())
+        if not mine.isdisjoint(others):
+            self._nodes[other] = others
+            return False
+        few, many = sorted((mine, others), key=len)
+        many |= few
+        self._parent[other], self._nodes[one] = one, many
         return True
 
 

@@ -298,6 +298,12 @@ class Selection:
 
 def read(x: Value, index: Any) -> Any:
     """x[index]"""
+    if (
+        type(index) is int and (shape := shape_of(x)) and -shape[0] <= index < shape[0]
+    ):  # most frequent in long programs
+        index %= shape[0]
+        rest = shape[1:]
+        return spell_reshape(take_slice(x, ((index, index + 1, 1), *[(0, n, 1) for n in rest])), rest)
     s = Selection(shape_of(x), index)
     sliced = take_slice(x, tuple(s.bounds)) if s.bounds else x
     if s.basic:

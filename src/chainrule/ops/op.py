@@ -210,8 +210,16 @@ def register(op: Op, *functions: Any) -> Op:
     assert op.name not in OPS, f"two entries are called {op.name}"
     OPS[op.name] = op
     for function in functions:
-        by_function[function] = lambda *args: apply(op, *args)
+        by_function[function] = _meaning(op)
     return op
+
+
+def _meaning(op: Op) -> Callable[..., Any]:
+    def rule(*args: Value) -> Any:
+        return apply(op, *args)
+
+    rule.op = op  # type: ignore[attr-defined]  # for those who meet it often
+    return rule
 
 
 def spelled(*functions: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

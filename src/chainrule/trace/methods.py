@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InPlaceError, ShapeError
+from ..errors import ChainruleError, InPlaceError, ShapeError
 from ..ir import Var
 from ..ops.indexing import add_at
 from ..ops.op import Interpreted, by_function, is_weak, shape_of
@@ -17,7 +17,15 @@ _OPERANDS = (Interpreted, int, float, complex, list, tuple, np.ndarray, np.gener
 
 
 def _operator(function: Any, swapped: bool = False) -> Any:
+    op = by_function[function].__dict__.get("op")
+
     def method(self: Any, other: Any) -> Any:
+        if op is not None and (type(other) is float or (type(other) is type(self) and other.recorder is self.recorder)):
+            try:  # what is most frequent needs no dispatch
+                result = self.recorder.apply(op, (other, self) if swapped else (self, other), _NONE)
+            except ChainruleError as error:
+                raise locate(error) from None
+            return as_weak(result) if self.weak and is_weak(other) else result
         if not isinstance(other, _OPERANDS):
             return NotImplemented  # a class of the user's may know what to do
         result = invoke(function, (other, self) if swapped else (self, other), _NONE, self.recorder)

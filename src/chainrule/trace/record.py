@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import ArgumentError, ChainruleError, NoRuleError, SideEffectError
 from ..ir import ArrayType, Atom, Const, Program, Var, without_dead_code
 from .captures import Captures
+from .collecting import rarely_collecting
 from .dispatch import locate
 from .outside import Capture, Guard, ValueGuard, is_static
 from .recorder import Recorder, Traced
@@ -181,6 +182,14 @@ def record(
 
     `arrange` checks what it returns, and puts it in the form that is recorded.
     """
+    with rarely_collecting():
+        return _recorded(function, leaves, tree, names, arrange)
+
+
+def _recorded(
+    function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str],
+    arrange: Callable[[Any], Any] | None,
+) -> Recording:  # fmt: skip
     recorder = Recorder()
     captures = Captures(recorder)
     recorder.captures = captures
@@ -266,7 +275,7 @@ def _run(recorder: Recorder, target: Any, args: Any, options: Any) -> Any:
     return result
 
 
-entrances.add(_run.__code__)
+entrances[id(_run.__code__)] = _run.__code__
 
 
 def _refuse_side_effects(captures: Captures, function: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,16 @@ _depth = itertools.count(1)  # later recordings are inner ones: within a thread 
 _EMPTY: dict[str, Any] = {}
 
 
+_NUMBER = ArrayType()
+
+
+@lru_cache(maxsize=4096)
+def _of_numbers(op: Op, keys: tuple[Any, ...]) -> tuple[tuple[Any, ...], ArrayType]:
+    """Of an elementwise op of numbers: the operands' dtypes, and the type of the result."""
+    dtypes = op.operand_dtypes(keys)
+    return dtypes, op.types(*[ArrayType((), t) for t in dtypes])[0]
+
+
 class Recorder:
     """One recording under way: what has been done so far, in order."""
 
@@ -42,6 +53,7 @@ class Recorder:
         self.lifted: dict[int, tuple[Any, Var]] = {}  # by id: outer values, and what was read where
         self.static: dict[Var, np.ndarray[Any, Any]] = {}  # inputs whose very value the function asked for
         self.conditions: dict[Var, np.ndarray[Any, Any]] = {}  # values on which the function's course depended
+        self._numbers: dict[Any, Const] = {}
         self.refusals: list[ChainruleError] = []
         self.captures: Any = None  # what is read from outside, when a user's function is recorded
 
@@ -107,24 +119,39 @@ class Recorder:
             )
         if where is None and not self.quiet:
             where = here()
-        atoms = [
-            a._atom if type(a) is Traced and a.recorder is self and a._view is None else self.atom(a) for a in args
-        ]
-        keys = tuple([
-            (PYTHON_TYPES[a.type.dtype.kind] if a.type.weak else a.type.dtype) if isinstance(a, Var)
-            else a.type.dtype if isinstance(a, Const) else type(a) for a in atoms
-        ])  # fmt: skip
-        dtypes = op.operand_dtypes(keys)
+        atoms: list[Any] = []
+        keys: list[Any] = []
+        numbers = op.aligned  # whether all operands of an elementwise op are numbers: most are, in a long program
+        known = True
+        for a in args:
+            atom = a._atom if type(a) is Traced and a.recorder is self and a._view is None else self.atom(a)
+            atoms.append(atom)
+            if type(atom) is Var:
+                type_, known = atom.type, False
+                keys.append(PYTHON_TYPES[type_.dtype.kind] if type_.weak else type_.dtype)
+                numbers = numbers and not type_.shape
+            elif type(atom) is Const:
+                keys.append(atom.type.dtype)
+                numbers = numbers and not atom.type.shape
+            else:
+                keys.append(type(atom))
+        dtypes, result = _of_numbers(op, tuple(keys)) if numbers else (op.operand_dtypes(tuple(keys)), _NUMBER)
         for i, (a, dtype) in enumerate(zip(atoms, dtypes, strict=True)):
-            if isinstance(a, Var):
-                if a.type.dtype != dtype:
+            if type(a) is Var:
+                if a.type.dtype is not dtype and a.type.dtype != dtype:
                     (atoms[i],) = self.emit(convert, (a,), {"dtype": dtype}, where)
-            elif isinstance(a, Const):
+            elif type(a) is Const:
                 if a.type.dtype != dtype:
                     atoms[i] = Const(a.value.astype(dtype))
             else:
-                atoms[i] = Const(np.asarray(a, dtype))
-        if all([isinstance(a, Const) for a in atoms]):
+                atoms[i] = self._number(a, dtype)
+        if numbers and not known:
+            output = Var(result)
+            equation = Equation(op, tuple(atoms), (output,), params, where)
+            self.equations.append(equation)
+            self.producer[output] = equation
+            return Traced(self, output)
+        if known:
             with np.errstate(all="ignore"):
                 value = op.evaluate(*[a.value for a in atoms if isinstance(a, Const)], **params)
             return (
@@ -134,6 +161,15 @@ class Recorder:
             self._align(atoms, where)
         outputs = self.emit(op, tuple(atoms), params, where)
         return Traced(self, outputs[0]) if len(outputs) == 1 else tuple([Traced(self, v) for v in outputs])
+
+    def _number(self, x: Any, dtype: Any) -> Const:
+        """A Python number as a constant; the same one for the same number, but for zeros, which have signs, and NaN."""
+        if not x or x != x:
+            return Const(np.asarray(x, dtype))
+        found = self._numbers.get((x, dtype))
+        if found is None:
+            found = self._numbers[x, dtype] = Const(np.asarray(x, dtype))
+        return found
 
     def _align(self, atoms: list[Any], where: Where | None) -> None:
         shapes = {a.type.shape for a in atoms if isinstance(a, Var) or a.type.shape}
@@ -172,21 +208,16 @@ class Recorder:
 
     def splice(self, program: Program, atoms: Sequence[Atom], where: Where | None = None) -> list[Atom]:
         """Write a finished Program into this recording, its inputs replaced by `atoms`."""
-        new: dict[Var, Atom] = dict(zip(program.inputs, atoms, strict=True))
+        new: dict[Atom, Atom] = dict(zip(program.inputs, atoms, strict=True))
+        equations, producer = self.equations, self.producer
         for e in program.equations:
             outputs = tuple([Var(v.type, v.name) for v in e.outputs])
-            copy = Equation(
-                e.op,
-                tuple([new[a] if isinstance(a, Var) else a for a in e.inputs]),
-                outputs,
-                e.params,
-                where or e.where,
-            )
-            self.equations.append(copy)
+            copy = Equation(e.op, tuple([new.get(a, a) for a in e.inputs]), outputs, e.params, where or e.where)
+            equations.append(copy)
             for old, v in zip(e.outputs, outputs, strict=True):
                 new[old] = v
-                self.producer[v] = copy
-        return [new[a] if isinstance(a, Var) else a for a in program.outputs]
+                producer[v] = copy
+        return [new.get(a, a) for a in program.outputs]
 
     # --- values that are asked for ----------------------------------------------------------------------------------
 

@@ -46,7 +46,7 @@ class Traced(ArrayMethods):
         self._atom = atom
         self.owner = owner  # whose array it is, when a write would reach outside
         self._view = view
-        self.doubt: list[weakref.ref[Traced]] = []  # arrays that may share memory with this one, or may not
+        self.doubt: tuple[weakref.ref[Traced], ...] = ()  # arrays that may share memory with this one, or may not
         self.array = fresh  # even without axes it is an array, not a number
         self.fresh = fresh  # made by np.zeros and the like: contiguous, so that a reshape of it is a view
         self.version = 0
@@ -369,8 +369,8 @@ class Traced(ArrayMethods):
         value = Traced(value.recorder, value.atom)
         owner: Traced | None = self
         while owner is not None:  # whoever shares memory with self may share it with the result
-            value.doubt.append(weakref.ref(owner))
-            owner.doubt.append(weakref.ref(value))
+            value.doubt += (weakref.ref(owner),)
+            owner.doubt += (weakref.ref(value),)
             owner = owner._view.base if owner._view else None
         return value
 

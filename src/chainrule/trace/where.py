@@ -41,7 +41,6 @@ def is_python(filename: str) -> bool:
     return filename.startswith(("<frozen", *own)) and not installed
 
 
-@lru_cache(maxsize=4096)
 def _is_foreign(filename: str) -> bool:
     return is_library(filename) or is_python(filename)
 
@@ -49,14 +48,21 @@ def _is_foreign(filename: str) -> bool:
 def here() -> Where | None:
     """The innermost instruction under way that belongs to the user."""
     frame = sys._getframe(2)
-    while frame is not None and _is_foreign(frame.f_code.co_filename):
-        if frame.f_code in entrances:
+    while frame is not None:
+        code = frame.f_code
+        foreign = _foreign.get(code.co_filename)
+        if foreign is None:
+            foreign = _foreign[code.co_filename] = _is_foreign(code.co_filename)
+        if not foreign:
+            return (code, frame.f_lasti)
+        if id(code) in entrances:
             return None  # we are not inside a user's function
         frame = frame.f_back  # type: ignore[assignment]
-    return None if frame is None else (frame.f_code, frame.f_lasti)
+    return None
 
 
-entrances: set[CodeType] = set()  # the code of ours from which users' functions are called
+_foreign: dict[str, bool] = {}  # by file: asked for each equation, about each frame
+entrances: dict[int, CodeType] = {}  # by id, the code of ours from which users' functions are called
 
 
 class Place(NamedTuple):

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..ir import ArrayType, Atom, Const, Equation, Program, Var, Where
 from ..ops.arithmetic import add, where
+from ..trace.collecting import rarely_collecting
 from ..trace.recorder import Recorder, Traced
 from .forward import Derived, spread
 from .rules import Rule, pullback, splice
@@ -31,7 +32,11 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
     With `seeds`, those are the cotangents, and the new Program has no inputs for them. An output that is not
     floating takes none.
     """
-    program = _prepared(program, wanted)
+    with rarely_collecting():
+        return _reversed(_prepared(program, wanted), wanted, seeds)
+
+
+def _reversed(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None] | None) -> Derived:
     recorder = Recorder(quiet=True)
     recorder.equations = list(program.equations)
     active = reached_from(program, wanted)

@@ -8,12 +8,15 @@ a derivative that is zero by its rule is never computed in the first place.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var, without_dead_code
 from ..ops.arithmetic import add, convert, divide, multiply, negative, power_of, subtract
 from ..ops.contraction import Spec, canonical, contract
+from ..ops.op import Op
 from ..ops.structure import reshape
+from ..trace.collecting import rarely_collecting
 from ..trace.recorder import Recorder
 
 Producer = dict[Var, Equation]
@@ -22,49 +25,64 @@ Rewrite = Callable[[Equation, Recorder], "Atom | None"]
 
 def simplify(program: Program) -> Program:
     """Common subexpressions, rewrites, dead code; once through is enough, for each equation sees simplified inputs."""
+    with rarely_collecting():
+        return _simplified(program)
+
+
+def _simplified(program: Program) -> Program:
     recorder = Recorder(quiet=True)
-    new: dict[Atom, Atom] = {v: v for v in program.inputs}
+    new: dict[Atom, Atom] = {}  # what stands for what; itself where it isn't listed
     seen: dict[Any, tuple[Atom, ...]] = {}
-
-    def replaced(a: Atom) -> Atom:
-        return new[a] if isinstance(a, Var) else a
-
+    equations, producer = recorder.equations, recorder.producer
     for e in program.equations:
-        inputs = tuple([replaced(a) for a in e.inputs])
+        inputs = tuple([new.get(a, a) for a in e.inputs])
         e2 = e if inputs == e.inputs else Equation(e.op, inputs, e.outputs, e.params, e.where)
-        start = len(recorder.equations)
+        start = len(equations)
         atom = _rewritten(e2, recorder)
         if atom is not None:
             new[e.outputs[0]] = atom
-            for made in recorder.equations[start:]:
+            for made in equations[start:]:
                 seen.setdefault(_key(made), made.outputs)
             continue
         key = _key(e2)
         found = seen.get(key)
         if found is None:
-            recorder.equations.append(e2)
+            equations.append(e2)
             for v in e2.outputs:
-                recorder.producer[v] = e2
-            found = seen[key] = e2.outputs
-        elif isinstance(found[0], Var) and not found[0].name:
+                producer[v] = e2
+            seen[key] = e2.outputs
+            continue
+        if isinstance(found[0], Var) and not found[0].name:
             found[0].name = e.outputs[0].name
         new.update(zip(e.outputs, found, strict=True))
-    outputs = tuple([replaced(a) for a in program.outputs])
+    outputs = tuple([new.get(a, a) for a in program.outputs])
     return without_dead_code(Program(program.inputs, tuple(recorder.equations), outputs, program.name))
 
 
 def _key(e: Equation) -> Any:
-    return (e.op, tuple([_atom_key(a) for a in e.inputs]), tuple(e.params.items()))
-
-
-def _atom_key(a: Atom) -> Any:
-    if isinstance(a, Var):
-        return a
-    value = a.value
-    return (value.dtype.str, value.shape, value.tobytes()) if value.size <= 64 else id(a)
+    inputs = tuple([a if isinstance(a, Var) else a.key() if a.value.size <= 64 else id(a) for a in e.inputs])
+    return (e.op, inputs, tuple(e.params.items())) if e.params else (e.op, inputs)
 
 
 # --- rewrites -------------------------------------------------------------------------------------------------------
+
+
+def _of(*ops: Op) -> Callable[[Rewrite], Rewrite]:
+    """To which ops a rewrite can apply: the others need not be asked."""
+
+    def decorate(rewrite: Rewrite) -> Rewrite:
+        _ops[rewrite] = ops
+        return rewrite
+
+    return decorate
+
+
+_ops: dict[Rewrite, tuple[Op, ...]] = {}
+
+
+@lru_cache(maxsize=1024)
+def _applicable(op: Op, rewrites: tuple[Rewrite, ...]) -> tuple[Rewrite, ...]:
+    return tuple([r for r in rewrites if op in _ops.get(r, (op,))])
 
 
 def _number(a: Atom, value: float) -> bool:
@@ -87,7 +105,7 @@ def _broadcast_number(a: Atom, recorder: Recorder) -> Const | None:
 
 def number_beside_array(e: Equation, recorder: Recorder) -> Atom | None:
     """A number that was repeated to an array's shape may stand beside the array as a number."""
-    if not e.op.aligned or len(e.inputs) < 2:
+    if not e.outputs[0].type.shape or not e.op.aligned or len(e.inputs) < 2:
         return None
     inputs = list(e.inputs)
     for i, a in enumerate(inputs):
@@ -112,6 +130,7 @@ def _emit(e: Equation, recorder: Recorder) -> Atom:
     return output
 
 
+@_of(multiply, divide, power_of)
 def one_is_neutral(e: Equation, recorder: Recorder) -> Atom | None:
     """1 · x, x · 1, x / 1, x¹ are x."""
     x = e.inputs[0]
@@ -124,6 +143,7 @@ def one_is_neutral(e: Equation, recorder: Recorder) -> Atom | None:
     return x if x.type.shape == e.output.type.shape and x.type.dtype == e.output.type.dtype else None
 
 
+@_of(negative, add, subtract, multiply)
 def signs_combine(e: Equation, recorder: Recorder) -> Atom | None:
     """-(-x) is x; x + (-y) is x - y; x - (-y) is x + y; x · (-1) is -x."""
     if e.op is negative:
@@ -143,6 +163,7 @@ def signs_combine(e: Equation, recorder: Recorder) -> Atom | None:
     return None
 
 
+@_of(multiply)
 def quotient_not_reciprocal(e: Equation, recorder: Recorder) -> Atom | None:
     """x · (1 / y) is x / y, with one rounding less."""
     if e.op is not multiply:
@@ -154,6 +175,7 @@ def quotient_not_reciprocal(e: Equation, recorder: Recorder) -> Atom | None:
     return None
 
 
+@_of(reshape)
 def reshape_once(e: Equation, recorder: Recorder) -> Atom | None:
     """A reshape of a reshape is one reshape, or none."""
     if e.op is not reshape:
@@ -168,11 +190,13 @@ def reshape_once(e: Equation, recorder: Recorder) -> Atom | None:
     return None
 
 
+@_of(convert)
 def conversion_to_itself(e: Equation, recorder: Recorder) -> Atom | None:
     """A conversion to the dtype that is there already: it told a Python number from one of NumPy's, while recording."""
     return e.inputs[0] if e.op is convert and e.inputs[0].type.dtype == e.params["dtype"] else None
 
 
+@_of(contract)
 def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
     """A transposed operand is the operand with its labels reordered; a contraction that changes nothing is none."""
     if e.op is not contract:
@@ -204,7 +228,7 @@ REWRITES: tuple[Rewrite, ...] = (
 def _rewritten(e: Equation, recorder: Recorder) -> Atom | None:
     if len(e.outputs) > 1:
         return None
-    for rewrite in REWRITES:
+    for rewrite in _applicable(e.op, REWRITES):
         atom = rewrite(e, recorder)
         if atom is not None:
             return atom

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..execute import Executable, Invocation, Runner
 from ..ir import Program
-from ..later import importing
+from ..later import imported, importing
 from ..trace.tree import Tree
 
 
@@ -79,8 +79,7 @@ def link(made: Any, call: Invocation, runner: Runner, result: Tree) -> None:
     """Let a function of `function_object` take further calls like this one to the kernel itself, if that can be."""
     with importing:
         from .link import link as enter
-        from .run import Stretch
-        from .straight import StraightStretch
 
-    if isinstance(runner, (Stretch, StraightStretch)):
+    here = "chainrule.native"
+    if isinstance(runner, imported(f"{here}.run.Stretch", f"{here}.straight.StraightStretch")):
         enter(made, call, runner, result)

@@ -10,7 +10,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from types import FunctionType, MethodType, ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -31,9 +31,11 @@ from ..trace.tree import Tree, parts_of
 from . import descriptor as t
 from .entry import CELL, TYPE, enter, function_fields, is_full
 from .run import Stretch
-from .straight import StraightStretch
 
 _LONG = 20_000  # flops: about 10 µs, after which other threads are let run
+
+if TYPE_CHECKING:  # it needs the compiler, which may not be needed
+    from .straight import StraightStretch
 
 
 class Where(NamedTuple):

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..execute import Invocation, Runner, evaluate, executable, inputs_of, memo
 from ..ir import Const, Program, Var
-from ..native import function_object, link
+from ..native import function_object, inspected, link, low_level
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.structure import place
 from ..trace.collecting import rarely_collecting
@@ -155,7 +156,31 @@ def _made(f: Function, read: Read) -> Function:
         return result
 
     function, made = function_object(slowly, f)
+    function.inspect = functools.partial(_inspect, read)
+    function.low_level_callable = functools.partial(_low_level_callable, read)
     return function
+
+
+@public
+def _inspect(read: Read, *args: Any, **options: Any) -> Any:
+    """What a call with these arguments runs: kernels, their loops, what they cost, and where the time goes."""
+    reading = read(args, options)
+    values = reading.inputs
+    if any(isinstance(v, Traced) for v in values):
+        raise ArgumentError("inside a recorded function there is nothing to inspect yet")
+    return inspected(reading.plan().runner, values)
+
+
+@public
+def _low_level_callable(read: Read, *args: Any) -> Any:
+    """The function of real numbers as `scipy.LowLevelCallable`, for SciPy's quad and the like.
+
+    `args` are numbers like those to come; without any, one is taken. Arrays and numbers read from outside are those of
+    now.
+    """
+    numbers = [float(x) for x in args or (1.0,)]
+    reading = read(tuple(numbers), {})
+    return low_level(reading.plan().runner, range(len(reading.recording.dynamic)), reading.inputs)
 
 
 def call_reading(

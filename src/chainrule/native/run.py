@@ -18,20 +18,12 @@ from ..ir import Atom, Equation, Program, Var
 from ..later import importing
 from .cache import cached
 from .externs import addresses
-<<<<<<< HEAD
-from .lanes import KINDS
-from .llvm import load, object_code, target
-from .loops import steps_have_a_form
-from .lower import Foreign, lowered
-from .schedule import scheduled, together
-=======
 from .foreign import Foreign
 from .key import key_of_program, named
 from .llvm import load
 
 _LONG = 300  # equations: only longer programs are cut, or written out without loops
 Turns = list[tuple[bool, list[int]]]  # whether native code, and which equations
->>>>>>> main
 
 
 class Stretch:
@@ -110,16 +102,6 @@ def _straight(program: Program) -> Runner | None:
         return None
 
 
-<<<<<<< HEAD
-def native(e: Equation) -> bool:
-    """Whether an equation has a native form."""
-    how = e.op.native
-    if how is None or (how.how in ("formula", "function") and not has_formula(e)):
-        return False
-    if how.how == "routine" and not steps_have_a_form(e):
-        return False
-    return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
-=======
 def _cut(equations: Sequence[Equation]) -> list[list[Equation]]:
     """Native equations in stretches of a length that a compiler likes."""
     if len(equations) <= _LONG:
@@ -141,7 +123,6 @@ def _compiler() -> Any:
         from . import compiler
 
         return compiler
->>>>>>> main
 
 
 class Mixed:

@@ -18,10 +18,11 @@ from ..ops.control import Body
 from ..transform.steps import Pulled, pulled
 from .calls import Call, Code, View, contiguous, whole
 from .emit import Kernel
+from .foreign import Foreign
 from .lanes import BITS, KINDS, Value
 from .lapack import ROUTINES
 from .llvm import target
-from .lower import Foreign, Lowering, lowered
+from .lower import Lowering, lowered
 from .schedule import scheduled, together
 
 

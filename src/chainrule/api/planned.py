@@ -47,6 +47,7 @@ class Reading:
     leaves: Sequence[Any]  # of the arguments, as the recording takes them
     given: tuple[tuple[Any, ...], dict[str, Any]] | None  # the call, if its leaves are those that the caller gave
     further: Sequence[tuple[int, Any]] = ()  # which leaf of the call, and its value
+    finish: Callable[[Any], Any] | None = None  # what is made of the result, where that is no Program's work
 
     @property
     def inputs(self) -> Values:
@@ -81,7 +82,13 @@ class Reading:
         """How a further call like this one finds its inputs without us; None where it can't."""
         recording = self.recording
         hidden: list[Capture | None] = [capture for capture, _ in recording.hidden]
-        if self.given is None or recording.asked or recording.conditions or not recording.cacheable:
+        if (
+            self.given is None
+            or self.finish is not None
+            or recording.asked
+            or recording.conditions
+            or not recording.cacheable
+        ):
             return None
         if any(isinstance(leaf, Traced) for leaf in self.leaves) or None in hidden:
             return None
@@ -149,6 +156,8 @@ def _made(f: Function, read: Read) -> Function:
         reading = read(args, options)
         plan = reading.plan()
         result = plan.result.build(evaluate(plan.runner, reading.inputs))
+        if reading.finish is not None:
+            return reading.finish(result)
         call = reading.invocation()
         target = made()
         if call is not None and target is not None:
@@ -191,10 +200,11 @@ def call_reading(
     key: Callable[[Call], Hashable],
     compute: Callable[[Call, Values], Any],
     check: Callable[[Call], None] = lambda call: None,
+    instead: Callable[[Call], Reading | None] = lambda call: None,
 ) -> Reading:
-    """A call that passes its arguments on to the function as they are."""
+    """A call that passes its arguments on to the function as they are; `instead` may have a better way."""
     call = Call(f, args, options, wrt)
     check(call)
-    return Reading(
+    return instead(call) or Reading(
         call.recording, key(call), lambda inputs: compute(call, inputs), call.leaves, call.given_as(args, options)
     )

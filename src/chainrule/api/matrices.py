@@ -38,8 +38,8 @@ def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
     at this point: `indices` and `indptr` are the same at every call, and read-only. Columns (or rows) that never meet
     are computed together. Raises ArgumentError inside of another recorded function, or where the matrix is too full.
 
-    >>> jacobian(lambda x: x[1:] - x[:-1] ** 2, sparse=True)(np.array([1.0, 0.0, 3.0])).data
-    array([-2.,  1., -0.,  1.])
+    >>> jacobian(lambda x: x[1:] - x[:-1] ** 2, sparse=True)(np.array([1.0, 0.5, 3.0])).data
+    array([-2.,  1., -1.,  1.])
 
     Curtis, Powell & Reid, "On the estimation of sparse Jacobian matrices", 1974.
     """

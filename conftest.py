@@ -1,4 +1,4 @@
-"""Examples in docstrings may say `np` and `cr` without importing them, as everybody does. No machine code is kept between runs."""
+"""Examples in docstrings may say `np` and `cr`, as everybody does. No machine code is kept between runs."""
 
 import os
 

@@ -1,7 +1,11 @@
-"""Examples in docstrings may say `np` without importing it, as everybody does."""
+"""Examples in docstrings may say `np` without importing it, as everybody does. No machine code is kept between runs."""
+
+import os
 
 import numpy as np
 import pytest
+
+os.environ["CHAINRULE_CACHE_DIR"] = ""  # a test that spoils a formula must not meet code made of the right one
 
 
 @pytest.fixture(autouse=True)

@@ -1,4 +1,4 @@
-"""Run every measurement, or those that are named, and print their tables.
+"""Run every measurement, or those that are named, print their tables, and remember their figures.
 
 python -m benchmarks              all
 python -m benchmarks overhead     one
@@ -7,29 +7,31 @@ python -m benchmarks overhead     one
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import sys
-from pathlib import Path
 
 from . import timing
+from .figures import listing, remember
 
-
-def names() -> list[str]:
-    """The measurements there are: every module here that has a `tables()`."""
-    found = [m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)])]
-    return [n for n in found if n not in ("__main__", "timing")]
+MEASUREMENTS = ("compare", "overhead", "start", "memory", "evals")
 
 
 def main(wanted: list[str]) -> int:
     """Print the tables; 2 if a name is unknown."""
-    unknown = sorted(set(wanted) - set(names()))
+    unknown = sorted(set(wanted) - set(MEASUREMENTS))
     if unknown:
-        print(f"no such measurement: {', '.join(unknown)}\n  hint: there are {', '.join(names())}", file=sys.stderr)
+        print(
+            f"no such measurement: {', '.join(unknown)}\n  hint: there are {', '.join(MEASUREMENTS)}", file=sys.stderr
+        )
         return 2
     print(timing.machine())
-    for name in wanted or names():
+    figures = []
+    for name in wanted or MEASUREMENTS:
         for table in importlib.import_module(f"benchmarks.{name}").tables():
-            print(f"\n{table}")
+            print(f"\n{table}", flush=True)
+            figures += table.figures
+    if figures:
+        print(f"\nFigures, and what they are to be\n{listing(figures)}")
+        remember(figures)
     return 0
 
 

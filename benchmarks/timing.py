@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .figures import Figure
+
 
 def seconds(work: Callable[[], object], *, tries: int = 7, at_least: float = 0.02) -> float:
     """The least time of one run among several tries, each long enough to be measured.
@@ -49,12 +51,13 @@ def machine() -> str:
 
 @dataclass(frozen=True)
 class Table:
-    """A title, a unit, columns, and rows of numbers; None is printed as a dash."""
+    """A title, a unit, columns, and rows of numbers; None is printed as a dash. Its figures are remembered."""
 
     title: str
     unit: str
     columns: Sequence[str]
     rows: Sequence[tuple[str, Sequence[float | None]]]
+    figures: Sequence[Figure] = ()
 
     def __str__(self) -> str:
         cells = [["" if x is None else f"{x:,.2f}" if x < 10 else f"{x:,.0f}" for x in row] for _, row in self.rows]

@@ -1,6 +1,6 @@
 """Which way imports point, and where facts live.
 
-errors <- draw <- ir <- ops <- trace <- transform <- execute <- { explain | analyze | native | numeric }
+errors <- later <- draw <- ir <- ops <- trace <- transform <- execute <- { explain | analyze | native | numeric }
        <- api <- { study | learn } <- cli
 
 `draw` knows nothing of functions: numbers in, pictures out. It stands at the bottom so that every result may show
@@ -23,8 +23,8 @@ import pytest
 import chainrule as cr
 
 ROOT = Path(cr.__file__).parent
-LAYERS = ["errors", "draw", "ir", "ops", "trace", "transform", "execute", {"explain", "analyze", "native", "numeric"},
-          "api", {"study", "learn"}, "cli"]  # fmt: skip
+LAYERS = ["errors", "later", "draw", "ir", "ops", "trace", "transform", "execute",
+          {"explain", "analyze", "native", "numeric"}, "api", {"study", "learn"}, "cli"]  # fmt: skip
 HEIGHT = {name: i for i, layer in enumerate(LAYERS) for name in ([layer] if isinstance(layer, str) else sorted(layer))}
 FILES = sorted(path for path in ROOT.rglob("*.py"))
 LONGEST = 500  # lines

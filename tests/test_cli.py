@@ -82,6 +82,8 @@ CALLS = {
     "derive a comparison": (["derive", "x == 1"], 2, [], ["true or false, not a number"]),
     "derive what": (["derive", "2x"], 2, [], ["a sign is missing", "write 2*x"]),
     "derive no variable": (["derive", "3 + 4"], 2, [], ["has no name in it"]),
+    "cache": (["cache"], 0, ["kept\n", "0 objects, 0 bytes of at most 256.0 MiB"], []),
+    "cache json": (["cache", "--json"], 0, ['"objects": 0', '"cleared": false'], []),
     "version": (["--version"], 0, ["chainrule "], []),
     "help": (["study", "--help"], 0, ["--wrt", "--html", "--json"], []),
     "no such command": (["stdy"], 2, [], ["stdy"]),
@@ -104,6 +106,7 @@ def folder(tmp_path_factory):
 
 
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "CHAINRULE_TRACEBACK"}
+ENVIRONMENT["CHAINRULE_CACHE_DIR"] = "kept"  # in the folder in which a command runs
 
 
 def run(folder, *arguments):
@@ -186,6 +189,23 @@ def test_json_is_one_valid_document(done, name):
         raise AssertionError(f"{constant} is not JSON")
 
     assert isinstance(json.loads(done[name].stdout, parse_constant=refuse), dict)
+
+
+def test_what_is_kept_can_be_seen_and_removed(tmp_path):
+    kept = "import chainrule.native.cache as c; c.cached(b'key', lambda: c.Compiled(bytes(10240))); print(c.folder())"
+    where = subprocess.run(
+        [sys.executable, "-c", kept], capture_output=True, text=True, cwd=tmp_path, env=ENVIRONMENT, check=True
+    ).stdout
+    (tmp_path / "kept" / "notes.txt").write_text("mine")
+    assert run(tmp_path, "cache").stdout == f"{where}1 object, 10.1 KiB of at most 256.0 MiB\n"
+    assert run(tmp_path, "cache", "--clear").stdout == f"{where}removed: 1 object, 10.1 KiB\n"
+    assert run(tmp_path, "cache").stdout == f"{where}0 objects, 0 bytes of at most 256.0 MiB\n"
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["notes.txt"]
+    for said in ("", "0"):
+        off = subprocess.run(
+            [COMMAND, "cache"], capture_output=True, text=True, env={**ENVIRONMENT, "CHAINRULE_CACHE_DIR": said}
+        )
+        assert (off.returncode, off.stdout.partition(":")[0]) == (0, "nothing is kept")
 
 
 def test_a_constant_loss_is_told_as_what_it_is(done):

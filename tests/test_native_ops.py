@@ -74,7 +74,7 @@ def recorded(op, args, params):
             program = claims.program_of(Case(op, args, params))
         except (TypeError, ValueError, DtypeError):
             return None
-    plain = plain if op.outputs > 1 else (plain,)
+    plain = plain if op.count(**params) > 1 else (plain,)
     stated = [a.type.dtype for a in program.outputs]
     return (program, plain) if stated == [y.dtype for y in plain] else None  # whole numbers to a broken power
 

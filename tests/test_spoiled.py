@@ -36,7 +36,7 @@ def _has_slopes(op: Op) -> bool:
     if not case.moving:
         return False
     found = op.evaluate(*case.args, **case.params)
-    found = found if op.outputs > 1 else (found,)
+    found = found if isinstance(found, tuple) else (found,)
     return any(np.asarray(y).dtype.kind == "f" for y in found)
 
 
@@ -75,6 +75,9 @@ def lost_sign(op: Op) -> Op | None:
 def lost_slope(op: Op) -> Op | None:
     if isinstance(op, Elementwise):
         return None if not _has_slopes(op) or _is_zero(op) else replace(op, derivative=None)
+    if isinstance(op, General) and op.together:
+        both = op.together
+        return replace(op, together=lambda *a, **p: (both(*a, **p)[0], [None] * len(both(*a, **p)[1])))
     if isinstance(op, General) and op.pushforward:
         return replace(op, pushforward=None)
     return None
@@ -97,10 +100,17 @@ def _number(partial: Any) -> Any:
 
 
 def scaled_pushforward(op: Op) -> Op | None:
+    if isinstance(op, General) and op.together:
+        both = op.together
+        return replace(op, together=lambda *a, **p: (both(*a, **p)[0], _scaled(both(*a, **p)[1])))
     if not isinstance(op, General) or op.pushforward is None:
         return None
     rule = op.pushforward
-    return replace(op, pushforward=lambda *a, **p: tuple(None if t is None else t * 1.00001 for t in rule(*a, **p)))
+    return replace(op, pushforward=lambda *a, **p: _scaled(rule(*a, **p)))
+
+
+def _scaled(tangents: Any) -> tuple[Any, ...]:
+    return tuple(None if t is None else t * 1.00001 for t in tangents)
 
 
 # --- wrong adjoints ---------------------------------------------------------------------------------------------------
@@ -113,7 +123,9 @@ def _each_cotangent(op: Op, change: Callable[[Any], Any]) -> Op | None:
     if isinstance(op, General) and op.pullback is not None:
         pull = op.pullback
         return replace(
-            op, pullback=lambda *a, **p: {i: None if g is None else change(g) for i, g in pull(*a, **p).items()}
+            op,
+            prepared=None,
+            pullback=lambda *a, **p: {i: None if g is None else change(g) for i, g in pull(*a, **p).items()},
         )
     return None
 
@@ -167,9 +179,12 @@ def leading_axis_reversed(op: Op) -> Op | None:
     """Acts on a leading axis, of rows or not."""
     case = claims.cases(op)[0]
     found = op.evaluate(*case.args, **case.params)
-    first = np.asarray(found[0] if op.outputs > 1 else found)
+    first = np.asarray(found[0] if isinstance(found, tuple) else found)
     if first.dtype.kind == "b" or not first.size or (isinstance(op, Elementwise) and _is_zero(op)):
         return None
+    if op.rows is not None:
+        rows = op.rows
+        return replace(op, rows=lambda *a, **p: ([np.flip(y, 0) for y in rows(*a, **p)[0]], rows(*a, **p)[1]))
     return _evaluating(op, lambda y: np.flip(y, 0) if np.ndim(y) else y)
 
 

@@ -1,4 +1,4 @@
-"""The command line: `chainrule study`, `check`, `derive`, `antiderive`, `integrate`.
+"""The command line: `chainrule study`, `check`, `derive`, `antiderive`, `integrate`, `cache`.
 
 Exit codes: 0 all is well, 1 the gradient is wrong (`check`: or can't be judged; `antiderive`: no rule leads to an
 antiderivative, which does not prove that there is none; `integrate`: the integral does not exist, or is not known well
@@ -266,6 +266,42 @@ def limit(text: str) -> float:
     if numbers_taken(function):
         raise ArgumentError(f"the limit {text!r} is a number, or an expression without variables")
     return float(function())
+
+
+@app.command()
+@command
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove what is kept.")] = False,
+    json_: Json = False,
+    traceback: Traceback = False,
+) -> int:
+    """The compiled code that is kept for later processes: where, and how much.
+
+    CHAINRULE_CACHE_DIR names another folder; if it is empty or 0, nothing is kept.
+    """
+    from .native import cache as kept
+
+    folder, (objects, size) = kept.folder(), kept.clear() if clear else kept.contents()
+    if json_:
+        print_json({"folder": folder, "objects": objects, "bytes": size, "limit": kept.LIMIT, "cleared": clear})
+    elif folder is None:
+        print("nothing is kept: CHAINRULE_CACHE_DIR is empty or 0, or there is no home")
+    else:
+        found = f"{objects} object{'' if objects == 1 else 's'}, {_bytes(size)}"
+        print(folder, f"removed: {found}" if clear else f"{found} of at most {_bytes(kept.LIMIT)}", sep="\n")
+    return 0
+
+
+def _bytes(size: int) -> str:
+    """
+    >>> _bytes(999), _bytes(256 << 20)
+    ('999 bytes', '256.0 MiB')
+    """
+    amount, unit = float(size), "bytes"
+    for larger in ("KiB", "MiB", "GiB"):
+        if amount >= 1000:
+            amount, unit = amount / 1024, larger
+    return f"{size} bytes" if unit == "bytes" else f"{amount:.1f} {unit}"
 
 
 @app.callback(invoke_without_command=True)

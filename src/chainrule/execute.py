@@ -37,21 +37,21 @@ _strays: OrderedDict[int, tuple[Any, OrderedDict[Hashable, list[Recording]]]] = 
 class Executable:
     """A Program ready to run on arrays."""
 
-    __slots__ = ("_run", "_where", "program")
+    __slots__ = ("_where", "program", "unguarded")
 
     def __init__(self, program: Program) -> None:
         self.program = program
         source, scope, self._where = _source(program)
         exec(compile(source, "<chainrule program>", "exec"), scope)
-        self._run = scope["program"]
+        self.unguarded = scope["program"]  # as it is: it may hand out its own inputs, and warn
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         """The outputs: arrays of their own, numbers as NumPy scalars."""
         try:
             with np.errstate(all="ignore"):
-                found = self._run(*values)
+                found = self.unguarded(*values)
         except Exception as error:
-            self._annotate(error)
+            self.annotate(error)
             raise
         own: list[Any] = []
         for value, atom in zip(found, self.program.outputs, strict=True):
@@ -66,7 +66,8 @@ class Executable:
                 own.append(array)
         return tuple(own)
 
-    def _annotate(self, error: Exception) -> None:
+    def annotate(self, error: Exception) -> None:
+        """Say on which line of the user's an error happened."""
         trace = error.__traceback__
         while trace is not None:
             if trace.tb_frame.f_code.co_filename == "<chainrule program>":
@@ -124,7 +125,7 @@ def _source(program: Program) -> tuple[str, dict[str, Any], dict[int, Any]]:
         for v in e.outputs:
             if v not in last:
                 free.append(name[v])
-        lines.append(f"  {', '.join(targets)}{',' if e.op.outputs == 1 and len(targets) > 1 else ''} = {call}")
+        lines.append(f"  {', '.join(targets)} = {call}")
         where[len(lines)] = e.where
     lines.append(f"  return ({''.join(read(a) + ', ' for a in program.outputs)})")
     return "\n".join(lines), scope, where
@@ -222,12 +223,20 @@ def _table(function: Any) -> OrderedDict[Hashable, list[Recording]]:
     return entry[1]
 
 
-def recording_of(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str]) -> Recording:
+def recording_of(
+    function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str],
+    arrange: Callable[[Any], Any] | None = None,
+) -> Recording:  # fmt: skip
     """The recording of `function` that is right for these arguments: found, or made."""
     if not callable(function):
         raise ArgumentError(f"a function is needed, not {type(function).__name__}")
     this = id(function.__self__) if isinstance(function, types.MethodType) else 0
-    key = (this, tree, tuple([leaf.key() if isinstance(leaf, Static) else kind_and_type(leaf) for leaf in leaves]))
+    key = (
+        this,
+        tree,
+        arrange,
+        tuple([leaf.key() if isinstance(leaf, Static) else kind_and_type(leaf) for leaf in leaves]),
+    )
     with _lock:
         table = _table(function)
         found = list(table.get(key, ()))
@@ -236,7 +245,7 @@ def recording_of(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree
     for recording in found:
         if recording.fits(leaves) and _takes_the_same_course(recording, leaves):
             return _adopted(recording)
-    recording = record(function, leaves, tree, names)
+    recording = record(function, leaves, tree, names, arrange)
     if recording.cacheable:
         with _lock:
             kept = table.setdefault(key, [])

@@ -124,7 +124,7 @@ class Program:
     Two Programs are equal when they compute the same thing step by step, whatever their variables are called.
     """
 
-    __slots__ = ("_key", "equations", "inputs", "name", "outputs")
+    __slots__ = ("_hash", "_key", "equations", "inputs", "name", "outputs")
 
     def __init__(
         self, inputs: tuple[Var, ...], equations: tuple[Equation, ...], outputs: tuple[Atom, ...], name: str = "program"
@@ -134,6 +134,7 @@ class Program:
         self.outputs = outputs
         self.name = name
         self._key: tuple[Any, ...] | None = None
+        self._hash: int | None = None
 
     @property
     def variables(self) -> Iterator[Var]:
@@ -187,7 +188,9 @@ class Program:
         return isinstance(other, Program) and self.key() == other.key()
 
     def __hash__(self) -> int:
-        return hash(self.key())
+        if self._hash is None:
+            self._hash = hash(self.key())
+        return self._hash
 
     def __str__(self) -> str:
         return self.text()
@@ -227,6 +230,8 @@ def without_dead_code(program: Program) -> Program:
     kept = []
     for e in reversed(program.equations):
         if not wanted.isdisjoint(e.outputs):
+            if e.op.trimmed is not None:
+                e = e.op.trimmed(e, tuple([v in wanted for v in e.outputs]))
             kept.append(e)
             wanted.update(e.inputs)
     return Program(program.inputs, tuple(reversed(kept)), program.outputs, program.name)

@@ -125,7 +125,7 @@ def _eps(t: ArrayType) -> float:
 def _exactly(e: Equation, xs: Sequence[Enclosure]) -> tuple[Enclosure, ...]:
     """Whole numbers and truths of operands that are known: computed."""
     found = e.op.evaluate(*_typed(e, [x.low for x in xs]), **e.params)
-    found = found if e.op.outputs > 1 else (found,)
+    found = found if len(e.outputs) > 1 else (found,)
     return tuple(Enclosure(np.asarray(y, float), np.asarray(y, float)) for y in found)
 
 

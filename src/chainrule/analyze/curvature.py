@@ -43,7 +43,7 @@ def constants_of(program: Program, moving: Sequence[Var], values: Mapping[Var, A
         for e in program.equations:
             if all(isinstance(a, Const) or a in known for a in e.inputs):
                 found = e.op.evaluate(*[a.value if isinstance(a, Const) else known[a] for a in e.inputs], **e.params)
-                found = found if e.op.outputs > 1 else (found,)
+                found = found if len(e.outputs) > 1 else (found,)
                 known.update({v: np.asarray(x) for v, x in zip(e.outputs, found, strict=True)})
     return known
 

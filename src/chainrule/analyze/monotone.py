@@ -16,9 +16,9 @@ from heapq import heappop, heappush
 from itertools import pairwise
 
 import numpy as np
-from scipy.optimize import brentq
 
 from ..ir import Array, Equation, Program, Var
+from ..later import scipy
 from .bounds import Bounds, bounds
 
 RISES, FALLS, LEVEL, OPEN = "increasing", "decreasing", "flat", "unknown"
@@ -189,7 +189,7 @@ def _enclosed_root(f: Readings, low: float, high: float, first: int, shortest: f
         reading = f.slopes(x, x)
         return (reading.low + reading.high) / 2
 
-    root = float(brentq(slope, low, high, xtol=shortest / 4, rtol=2.0**-50))
+    root = float(scipy.optimize.brentq(slope, low, high, xtol=shortest / 4, rtol=2.0**-50))
     if _sign(f, root) == 0:
         return root, root
     a, b, reach = low, high, shortest / 2

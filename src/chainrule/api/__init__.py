@@ -4,29 +4,61 @@ Transformations (`grad(f)`) return a function with the arguments of `f`. `wrt` i
 them; arguments may be nested dicts, lists, tuples and dataclasses, and derivatives come back in the same structure.
 """
 
+from typing import TYPE_CHECKING
+
 from .. import execute
+from ..later import names_from
 from ..native import compiled as _native
-from ..numeric import schedules
-from .antiderive import antiderive
+from ..ops.control import ENTERED_BY
 from .call import Call, Function, Wrt, public
-from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
 from .compiled import compile
-from .convexity import convexity
-from .curvature import critical_point, learning_rate
-from .examples import per_example_gradients
-from .density import Density
 from .first import grad, jvp, value_and_grad, vjp
-from .integrals import Integral, integrate
-from .intervals import critical_points
-from .local import difference_quotients, step_errors, tangent
-from .maps import local_map
 from .matrices import hessian, hvp, jacobian
-from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
-from .roc import roc_curve
-from .rows import vmap
 from .reading import derive, explain, trace
-from .run_now import check, minimize
-from .sizes import gradient_norms
+from .rows import vmap
+
+ENTERED_BY += [f"chainrule.numeric.{part}" for part in ("inside", "loops")]
+ENTERED_BY += [f"chainrule.transform.{part}" for part in ("leibniz", "loops", "branches", "while_loops")]
+
+if TYPE_CHECKING:  # imported when they are used: see below
+    from ..numeric import schedules
+    from .antiderivatives import antiderive
+    from .clipping import clip_by_global_norm, clip_by_norm, clip_by_value
+    from .convex import convexity
+    from .curvature import critical_point, learning_rate
+    from .density import Density
+    from .examples import per_example_gradients
+    from .integrals import Integral, integrate
+    from .intervals import critical_points
+    from .local import difference_quotients, step_errors, tangent
+    from .loops import cond, scan, while_loop
+    from .maps import local_map
+    from .numerical import numerical_gradient, numerical_hessian, numerical_jacobian
+    from .roc import roc_curve
+    from .run_now import check, minimize
+    from .sizes import gradient_norms
+else:
+    __getattr__, __dir__ = names_from(
+        __name__,
+        {
+            "..numeric": "schedules",
+            ".antiderivatives": "antiderive",
+            ".clipping": "clip_by_global_norm clip_by_norm clip_by_value",
+            ".convex": "convexity",
+            ".curvature": "critical_point learning_rate",
+            ".density": "Density",
+            ".examples": "per_example_gradients",
+            ".integrals": "Integral integrate",
+            ".intervals": "critical_points",
+            ".local": "difference_quotients step_errors tangent",
+            ".loops": "cond scan while_loop",
+            ".maps": "local_map",
+            ".numerical": "numerical_gradient numerical_hessian numerical_jacobian",
+            ".roc": "roc_curve",
+            ".run_now": "check minimize",
+            ".sizes": "gradient_norms",
+        },
+    )
 
 __all__ = [
     "Call", "Function", "Wrt", "public",
@@ -39,6 +71,7 @@ __all__ = [
     "Density", "Integral", "integrate", "roc_curve",
     "per_example_gradients",
     "convexity",
+    "scan", "while_loop", "cond",
 ]  # fmt: skip
 
 execute.register(_native)

@@ -22,7 +22,7 @@ from .planned import Reading, answer, call_reading, spliced, transformed, unit_r
 
 
 @transformation
-def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
+def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
     """All first partial derivatives: for a value of shape `s` and an argument of shape `t`, an array of shape `s + t`.
 
     Forward mode when there are fewer inputs than outputs, else reverse mode; all columns (rows) in one sweep.
@@ -30,23 +30,46 @@ def jacobian(f: Function, *, wrt: Wrt = 0) -> Function:
     >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     array([[2., 0.],
            [0., 4.]])
+
+    With `sparse=True`, a `scipy.sparse.csr_array` for each value and argument, of their sizes: arrays of more axes are
+    taken row by row, a number is one row or column. What is stored is what may be different from zero, whatever it is
+    at this point: `indices` and `indptr` are the same at every call, and read-only. Columns (or rows) that never meet
+    are computed together. Raises ArgumentError inside of another recorded function, or where the matrix is too full.
+
+    >>> jacobian(lambda x: x[1:] - x[:-1] ** 2, sparse=True)(np.array([1.0, 0.0, 3.0])).data
+    array([-2.,  1., -0.,  1.])
+
+    Curtis, Powell & Reid, "On the estimation of sparse Jacobian matrices", 1974.
     """
+    if wants_sparse(sparse):
+        return _sparse().jacobian(f, wrt)
 
     def compute(call: Call, inputs: list[Any]) -> Any:
         return call.recording.result.build([call.arranged(row) for row in _jacobian(call, inputs)])
 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
-        return call_reading(
-            f, args, options, wrt, lambda c: ("jacobian", c.wanted, c.single), compute, _refuse_integers
-        )
+        return call_reading(f, args, options, wrt, lambda c: ("jacobian", c.wanted, c.single), compute, refuse_integers)
 
     return transformed(f, ("jacobian", repr(wrt)), read)
 
 
-def _refuse_integers(call: Call) -> None:
+def refuse_integers(call: Call) -> None:
     for t in (a.type for a in call.program.outputs):
         if not t.differentiable:
             raise DtypeError(f"a Jacobian needs real results; the function returns {t}")
+
+
+def wants_sparse(sparse: Any) -> bool:
+    if not isinstance(sparse, (bool, np.bool_)):
+        raise ArgumentError(f"sparse is True or False, not {sparse!r}")
+    return bool(sparse)
+
+
+def _sparse() -> Any:
+    """SciPy's sparse matrices are imported when they are wanted."""
+    from . import sparse
+
+    return sparse
 
 
 def jacobian_blocks(call: Call) -> list[list[Any]]:
@@ -63,9 +86,7 @@ def _jacobian(call: Call, inputs: list[Any]) -> list[list[Any]]:
     if n == 0:
         return [[np.zeros(o.shape + i.shape, o.dtype) for i in ins] for o in outs]
     program = smooth(call.program)
-    found = _derivatives_only(
-        simplified(forward(program, call.wanted) if by_columns else reverse(program, call.wanted))
-    )
+    found = derivatives_only(simplified(forward(program, call.wanted) if by_columns else reverse(program, call.wanted)))
     seeds = unit_rows(inputs[0], ins if by_columns else outs)
     outputs = spliced(batch(found.program, [False] * len(inputs) + [True] * len(seeds), n), [*inputs, *seeds])
     stretches = _stretches(ins if by_columns else outs)
@@ -96,7 +117,7 @@ def simplified(found: Derived) -> Derived:
     return Derived(simplify(found.program), found.present)
 
 
-def _derivatives_only(found: Derived) -> Derived:
+def derivatives_only(found: Derived) -> Derived:
     """The same without the values: only what is present is kept."""
     p = found.program
     kept = [i for i in found.present if i is not None]
@@ -105,7 +126,7 @@ def _derivatives_only(found: Derived) -> Derived:
 
 
 @transformation
-def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
+def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
     """All second partial derivatives of a function that returns one number: for `x` of shape `t`, shape `t + t`.
 
     For structured arguments, the structure of the first derivative with that of the second inside. Forward over
@@ -114,13 +135,26 @@ def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
            [2., 0.]])
+
+    With `sparse=True`, a `scipy.sparse.csr_array` for each pair of arguments, of their sizes, with a fixed pattern, as
+    for `jacobian`; each entry is equal to its mirror image. Few products with the Hessian give all of it.
+
+    >>> hessian(lambda x: np.sum((x[1:] - x[:-1]) ** 3), sparse=True)(np.array([0.0, 1.0, 3.0])).toarray()
+    array([[  6.,  -6.,   0.],
+           [ -6.,  18., -12.],
+           [  0., -12.,  12.]])
+
+    Coleman & Moré, "Estimation of sparse Hessian matrices and graph coloring problems", 1984; Gebremedhin, Manne &
+    Pothen, "What color is your Jacobian?", 2005.
     """
+    if wants_sparse(sparse):
+        return _sparse().hessian(f, wrt)
 
     def compute(call: Call, inputs: list[Any]) -> Any:
         types = call.types()
         n = sum(t.size for t in types)
-        first = _gradient(smooth(call.program), call.wanted)
-        second = _derivatives_only(forward(first.program, call.wanted))
+        first = gradient(smooth(call.program), call.wanted)
+        second = derivatives_only(forward(first.program, call.wanted))
         outputs = []
         if n and second.program.outputs:
             seeds = unit_rows(inputs[0], types)
@@ -142,14 +176,14 @@ def hessian(f: Function, *, wrt: Wrt = 0) -> Function:
     return transformed(f, ("hessian", repr(wrt)), read)
 
 
-def _gradient(program: Program, wanted: tuple[int, ...]) -> Derived:
+def gradient(program: Program, wanted: tuple[int, ...]) -> Derived:
     one = Const(np.ones((), program.outputs[0].type.dtype))
-    return _derivatives_only(reverse(program, wanted, [one]))
+    return derivatives_only(reverse(program, wanted, [one]))
 
 
 def gradient_program(program: Program, wanted: tuple[int, ...]) -> Program | None:
     """The Program of the derivative in the one input `wanted`; None if it is zero everywhere."""
-    found = _gradient(program, wanted)
+    found = gradient(program, wanted)
     return found.program if found.present[0] is not None else None
 
 
@@ -191,8 +225,8 @@ def hvp(f: Function, *, wrt: Wrt = 0) -> Function:
 
 def _product(call: Call, inputs: list[Any]) -> list[Any]:
     """The Hessian times vectors, which are the last of the inputs."""
-    first = _gradient(smooth(call.program), call.wanted)
-    second = _derivatives_only(forward(first.program, call.wanted))
+    first = gradient(smooth(call.program), call.wanted)
+    second = derivatives_only(forward(first.program, call.wanted))
     present = tuple(None if i is None else second.present[i] for i in first.present)
     return filled(Derived(first.program, present), spliced(second.program, inputs), call.types())
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..explain.derive import Derivation, derivation
-from ..explain.explanation import Explanation, explanation
-from ..explain.parse import numbers_taken, parse, variable_of
+from .. import explain as _package  # noqa: F401  imported now, it can't take the place of the function later
 from ..ir import Program
 from ..trace.record import name_variables
 from ..trace.recorder import Traced
 from .call import Call, Function, Wrt, public
+
+if TYPE_CHECKING:  # the readers are imported when they are used
+    from ..explain.derive import Derivation
+    from ..explain.explanation import Explanation
 
 
 @public
@@ -35,6 +37,8 @@ def explain(f: Function, *args: Any, wrt: Wrt = 0) -> Explanation:
     ∇w f = (2/n) Xᵀ (X w − y)
       where n = 2
     """
+    from ..explain.explanation import explanation
+
     call = Call(f, args, {}, wrt)
     call.scalar("an explanation")
     call.one_course("an explanation")
@@ -55,6 +59,9 @@ def derive(f: Function | str, *, wrt: int | str | None = None) -> Derivation:
     >>> derive(lambda t: np.exp(-2 * t)).derivative(0.0)
     np.float64(-2.0)
     """
+    from ..explain.derive import derivation
+    from ..explain.parse import numbers_taken, parse, variable_of
+
     function: Function = parse(f) if isinstance(f, str) else f
     call = Call(function, (0.5,) * numbers_taken(function), {}, variable_of(function) if wrt is None else wrt)
     call.scalar("a derivation")

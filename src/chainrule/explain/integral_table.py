@@ -12,9 +12,9 @@ from math import pi, sqrt
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from ..ir import ArrayType, Program, Var
+from ..later import scipy
 from ..trace.recorder import Recorder
 from .expression import Expr, number, var
 from .expression_program import read

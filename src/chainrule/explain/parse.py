@@ -29,9 +29,9 @@ from math import isfinite
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from ..errors import ParseError
+from ..later import scipy
 from ..ops.op import Interpreted
 
 LONGEST = 2000  # characters

@@ -6,31 +6,36 @@ NumPy executor runs the same Programs, and one line in the log says why.
 
 from __future__ import annotations
 
-import logging
 import weakref
 from collections.abc import Callable
-from functools import cache
-from importlib.util import find_spec
+import functools
 from typing import Any
 
 from ..execute import Executable, Invocation, Runner
 from ..ir import Program
+from ..later import importing
 from ..trace.tree import Tree
 
 
-_log = logging.getLogger("chainrule")
+def _warn(text: str) -> None:
+    import logging
+
+    logging.getLogger("chainrule").warning(text)
 
 
-@cache
+@functools.cache
 def available() -> bool:
     """Whether there is a compiler; where there is none, it is said once."""
+    from importlib.util import find_spec
+
     if find_spec("llvmlite") is None:
-        _log.warning("llvmlite is not installed: chainrule runs on NumPy, many times slower")
+        _warn("llvmlite is not installed: chainrule runs on NumPy, many times slower")
         return False
-    from .llvm import target
+    with importing:
+        from .llvm import target
 
     if not target().fused:
-        _log.warning("this processor has no fused multiply-add: chainrule runs on NumPy, many times slower")
+        _warn("this processor has no fused multiply-add: chainrule runs on NumPy, many times slower")
         return False
     return True
 
@@ -39,20 +44,22 @@ def compiled(program: Program) -> Runner:
     """What runs a simplified Program."""
     if not available():
         return Executable(program)
-    from .run import compiled as make
+    with importing:
+        from .run import compiled as make
 
     return make(program)
 
 
-@cache
+@functools.cache
 def _objects() -> bool:
     """Whether functions can be objects that are called without Python."""
     if not available():
         return False
-    from .entry import layout_holds
+    with importing:
+        from .entry import layout_holds
 
     if not layout_holds():
-        _log.warning("this Python's objects have another layout: calls take some 20 µs more")
+        _warn("this Python's objects have another layout: calls take some 20 µs more")
         return False
     return True
 
@@ -61,7 +68,8 @@ def function_object(slow: Callable[..., Any], like: Any) -> tuple[Any, Callable[
     """A function that calls `slow`, unless `link` has shown it a faster way; and a weak reference to it."""
     if not _objects():
         return slow, lambda: None
-    from .entry import function
+    with importing:
+        from .entry import function
 
     made = function(slow, like)
     return made, weakref.ref(made)
@@ -69,9 +77,9 @@ def function_object(slow: Callable[..., Any], like: Any) -> tuple[Any, Callable[
 
 def link(made: Any, call: Invocation, runner: Runner, result: Tree) -> None:
     """Let a function of `function_object` take further calls like this one to the kernel itself, if that can be."""
-    from .link import link as enter
-    from .run import Stretch
-    from .straight import StraightStretch
+    with importing:
+        from .link import link as enter
+        from .run import Stretch
 
-    if isinstance(runner, (Stretch, StraightStretch)):
+    if isinstance(runner, Stretch):
         enter(made, call, runner, result)

@@ -257,7 +257,7 @@ class Kernel(Reductions):
         return y if y.kind == kind else y.to(kind)
 
     def _last_there(self, reads: Sequence[Read], code: Lanes) -> Value:
-        """Of several elements, the last that is there."""
+        """Of several elements, the last that is there; 0 where none is."""
         value: Value | None = None
         for r in reads:
             if any(self._always(w) is False for w in r.when):
@@ -265,8 +265,7 @@ class Kernel(Reductions):
             there = self._there(tuple(w for w in r.when if self._always(w) is not True), code)
             new = self._read(r, code)
             value = new if value is None or there is None else code.where(there, new, value)
-        assert value is not None
-        return value
+        return code.number(0, KINDS[reads[0].source.type.dtype.name]) if value is None else value
 
     def _one_more(self, node: Node, code: Lanes) -> Value:
         """What stands before, if anything does, combined with one more."""

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from ..trace.record import recordings_under_way
+from .cache import Compiled, cached
 from .entry_text import DICTIONARY, FIRST, KEPT, READ_FLAGS, SIZE, SLOW, VECTORCALL, WEAK, entry_text
 from .llvm import load, object_code
 
@@ -110,7 +111,8 @@ def function_fields() -> dict[str, int]:
 
 @cache
 def _code() -> Any:
-    return load(object_code(entry_text()), ["entry", "traverse"], _imports())
+    made = cached(b"entry", lambda: Compiled(object_code(entry_text())))
+    return load(made.code, ["entry", "traverse"], _imports())
 
 
 class _Member(ctypes.Structure):

@@ -31,7 +31,6 @@ from ..trace.tree import Tree, parts_of
 from . import entry_text as t
 from .entry import CELL, TYPE, enter, function_fields, is_full
 from .run import Stretch
-from .straight import StraightStretch
 
 _LONG = 20_000  # flops: about 10 µs, after which other threads are let run
 
@@ -49,7 +48,7 @@ class Unreachable(Exception):
     """Something that the entry can't find its way to: the call stays with Python."""
 
 
-def link(made: Any, call: Invocation, stretch: Stretch | StraightStretch, result: Tree) -> None:
+def link(made: Any, call: Invocation, stretch: Stretch, result: Tree) -> None:
     """Let `made` take further calls like this one to the kernel itself, if it can."""
     if is_full(made):
         return
@@ -62,7 +61,7 @@ def link(made: Any, call: Invocation, stretch: Stretch | StraightStretch, result
 class _Linker:
     """Tables of one descriptor as they grow. It changes."""
 
-    def __init__(self, call: Invocation, stretch: Stretch | StraightStretch, result: Tree) -> None:
+    def __init__(self, call: Invocation, stretch: Stretch, result: Tree) -> None:
         self.rows: list[list[int]] = []
         self.known: dict[tuple[int, ...], int] = {}
         self.kept: list[Any] = [stretch]  # whatever addresses are held of

@@ -6,15 +6,54 @@ Programs, where it costs microseconds.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import os
+import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-_lock = threading.Lock()
+from ..later import importing
+
+_lock = threading.RLock()
 _names = itertools.count()
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[Any]:
+    """LLVM, for this thread alone."""
+    llvm = _llvm()  # imported before: who forks holds the lock of imports before that of LLVM
+    with _lock:
+        yield llvm
+
+
+@contextlib.contextmanager
+def _nobody_in_llvm() -> Iterator[None]:
+    """While this is entered no other thread is in the middle of LLVM's work."""
+    with importing, _lock:
+        library = getattr(sys.modules.get("llvmlite.binding.ffi"), "lib", None)
+        with library._lock if library else contextlib.nullcontext():  # llvmlite also works when objects are collected
+            yield
+
+
+_held: list[Any] = []
+
+
+def _before_fork() -> None:
+    """A child gets LLVM as it is between two pieces of work: else it would wait for a thread that it has not got."""
+    _held.append(_nobody_in_llvm())
+    _held[-1].__enter__()
+
+
+def _after_fork() -> None:
+    _held.pop().__exit__(None, None, None)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork)
 
 
 @dataclass(frozen=True)
@@ -44,13 +83,22 @@ def target() -> Target:
     return Target(llvm.get_process_triple(), llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
 
 
+def version() -> str:
+    """Of llvmlite, and of LLVM in it."""
+    llvm = _llvm()
+    import llvmlite
+
+    return f"{llvmlite.__version__} {'.'.join(map(str, llvm.llvm_version_info))}"
+
+
 @cache
 def _llvm() -> Any:
-    import llvmlite.binding as llvm
+    with importing:
+        import llvmlite.binding as llvm
 
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    return llvm
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        return llvm
 
 
 @cache
@@ -77,7 +125,7 @@ def parsed(text: str, effort: int = 2) -> Any:
 
 def object_code(text: str, effort: int = 2, verify: bool = False) -> bytes:
     """Machine code of a module, still without addresses. `effort` 0 compiles fastest, 2 runs fastest."""
-    with _lock:
+    with _alone():
         module = parsed(text, effort)
         if verify:
             module.verify()
@@ -86,7 +134,7 @@ def object_code(text: str, effort: int = 2, verify: bool = False) -> bytes:
 
 def assembly(text: str, effort: int = 2) -> str:
     """What a person may read of the machine code."""
-    with _lock:
+    with _alone():
         return _machine(effort).emit_assembly(parsed(text, effort))
 
 
@@ -103,8 +151,7 @@ class Loaded:
 
 def load(code: bytes, exported: Iterable[str], imported: Mapping[str, int] | None = None) -> Loaded:
     """Put object code into memory, its unknown symbols resolved by `imported` or by the process."""
-    with _lock:
-        llvm = _llvm()
+    with _alone() as llvm:
         builder = llvm.JITLibraryBuilder().add_object_img(code).add_current_process()
         for name, address in (imported or {}).items():
             builder = builder.import_symbol(name, address)

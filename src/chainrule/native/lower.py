@@ -16,6 +16,7 @@ from ..ops.contraction import Spec, contract
 from .blas import product
 from .calls import Call, View, seen, whole
 from .expand import expanded
+from .foreign import Foreign as Foreign
 from .indices import Counter, Index, Loaded, Read, Within, index
 from .lapack import ROUTINES
 
@@ -83,10 +84,6 @@ class Lowered:
         for node in self.nodes:
             found[node.out] = (*found.get(node.out, ()), node)
         return found
-
-
-class Foreign(Exception):
-    """What has no native form, and runs on NumPy: nobody sees it."""
 
 
 class Lowering:

@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from ..execute import Executable, Runner
 from ..ir import Atom, Equation, Program, Var
-from .elementwise import has_formula
-from .emit import Kernel
+from ..later import importing
+from .cache import cached
 from .externs import addresses
-from .lanes import KINDS
-from .llvm import load, object_code, target
-from .lower import Foreign, lowered
-from .parts import cut, is_straight
-from .schedule import scheduled, together
-from .straight import StraightStretch
+from .foreign import Foreign
+from .key import key_of_program, named
+from .llvm import Loaded, load
+from .tiers import Tiered
+
+Turns = list[tuple[str, list[int]]]  # how equations run ("straight", "loops", "numpy"), and which
 
 
 class Stretch:
@@ -31,28 +32,36 @@ class Stretch:
     `inputs`, `outputs` and `constants` say at which places of those addresses they are; the last is of `scratch` bytes.
     """
 
-    def __init__(self, program: Program) -> None:
-        found = lowered(program)
-        classes = together(found)
-        kernel = Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
+    def __init__(self, program: Program, key: bytes | None = None, straight: bool = False) -> None:
+        """Its machine code, with loops or without, is kept under this key."""
+        if straight:
+            made = cached(named(b"straight", key), lambda: _compiler().straight_code(program))
+        else:
+            made = cached(named(b"kernel", key), lambda: _compiler().kernel(program))
         self.program = program
-        self.text = kernel.module()
-        self.scratch = kernel.scratch
-        self._loaded = load(object_code(self.text), ["kernel"], addresses(frozenset(kernel.text.imported)))
-        self.kernel = self._loaded["kernel"]
+        self.inputs: list[int] = made.facts["inputs"]
+        self.outputs: list[int] = made.facts["outputs"]
+        self.constants = dict(zip(made.facts["constants"], made.arrays, strict=True))
+        self.scratch: int = made.facts["scratch"]
+        self.places: int = made.facts["places"]
+        self.code: Loaded | Tiered
+        if straight:
+            self.code = Tiered(made, lambda: _compiler().modules(program))
+            self.kernel = self.code.entry
+        else:
+            self.code = load(made.code, ["kernel"], addresses(frozenset(made.facts["symbols"])))
+            self.kernel = self.code["kernel"]
         self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
-        places = {what: n for n, (what, _) in enumerate(kernel.given)}
-        self.inputs = [places[v] for v in program.inputs]
-        self.outputs = [places[r.source] for r in found.outputs]
-        self.constants = {
-            n: np.ascontiguousarray(what.value)  # type: ignore[attr-defined]
-            for n, (what, b) in enumerate(kernel.given)
-            if b.role == "constant"
-        }
-        self.places = len(places) + (1 if self.scratch else 0)
         self._addresses = np.zeros(self.places, np.uintp)
         for n, array in self.constants.items():
             self._addresses[n] = array.ctypes.data
+
+    @cached_property
+    def text(self) -> str:
+        """The LLVM IR."""
+        if isinstance(self.code, Tiered):
+            return "\n".join(m.text for m in _compiler().modules(self.program))
+        return str(_compiler().text(self.program))
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         types = [v.type.dtype for v in self.program.inputs]
@@ -72,72 +81,50 @@ class Stretch:
 
 def compiled(program: Program) -> Runner:
     """The Program, simplified before, as native code as far as it goes."""
-    if is_straight(program.equations) and not _empty(program):
-        try:
-            return StraightStretch(program)
-        except Foreign:  # there is an op that needs loops
-            pass
-    if not any(native(e) for e in program.equations):
+    key = key_of_program(program)
+    plan = cached(named(b"plan", key), lambda: _compiler().plan(program)).facts
+    if all(how == "numpy" for how, _ in plan["turns"]):
         return Executable(program)
-    if all(native(e) for e in program.equations) and not _empty(program) and len(cut(list(program.equations))) == 1:
+    if plan["whole"]:
+        return _runner(program, key, plan["turns"][0][0])
+    return Mixed(program, plan["turns"])
+
+
+def _runner(program: Program, key: bytes | None, how: str) -> Runner:
+    """What runs a stretch, as the plan says; each equation has a native form, and some together have none yet."""
+    for straight in (True, False) if how == "straight" else (False,) if how == "loops" else ():
         try:
-            return _stretch(program)
-        except Foreign:  # each equation has a native form, and these together have none yet
-            pass
-    return Mixed(program)
+            return Stretch(program, key, straight)
+        except Foreign:
+            continue
+    return Executable(program)
 
 
-def _stretch(program: Program) -> Stretch | StraightStretch:
-    """One kernel: with loops, or of straight-line code."""
-    if is_straight(program.equations):
-        try:
-            return StraightStretch(program)
-        except Foreign:  # there is an op that needs loops
-            pass
-    return Stretch(program)
+def _compiler() -> Any:
+    """Imported when something is compiled: what was kept needs nothing of it."""
+    with importing:
+        from . import compiler
 
-
-def _empty(program: Program) -> bool:
-    """Whether an array without elements comes in or goes out."""
-    return any(a.type.size == 0 or a.type.dtype.name not in KINDS for a in (*program.inputs, *program.outputs))
-
-
-def native(e: Equation) -> bool:
-    """Whether an equation has a native form."""
-    how = e.op.native
-    if how is None or (how.how in ("formula", "function") and not has_formula(e)):
-        return False
-    return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
+        return compiler
 
 
 class Mixed:
     """A Program as stretches of native code and of NumPy."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, turns: Turns | None = None) -> None:
         self.program = program
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
         outputs = program.outputs
         self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
         pieces = [
-            (kind, p) for kind, equations in _stretches(program) for p in (cut(equations) if kind else [equations])
+            (how, [program.equations[n] for n in numbers]) for how, numbers in turns or _compiler().turns(program)
         ]
-        given = []
-        for _, equations in pieces:
-            made = {v for e in equations for v in e.outputs}
-            given.append(tuple(dict.fromkeys([a for e in equations for a in e.inputs if _read(a, made)])))
-        wanted = {*program.outputs, *(v for inputs in given for v in inputs)}
-        for (kind, equations), inputs in zip(pieces, given, strict=True):
-            self._add(kind, equations, inputs, wanted)
-
-    def _add(self, kind: bool, equations: list[Equation], inputs: tuple[Any, ...], wanted: set[Atom]) -> None:
-        outputs = tuple(v for e in equations for v in e.outputs if v in wanted)
-        part = Program(inputs, tuple(equations), outputs)
-        run: Runner
-        try:
-            run = _stretch(part) if kind else Executable(part)
-        except Foreign:  # each equation has a native form, and these together have none yet
-            run = Executable(part)
-        self.parts.append((run, inputs, outputs))
+        given = [_read(equations) for _, equations in pieces]
+        wanted = {*outputs, *(v for inputs in given for v in inputs)}
+        for (how, equations), inputs in zip(pieces, given, strict=True):
+            made = tuple([v for e in equations for v in e.outputs if v in wanted])
+            part = Program(inputs, tuple(equations), made)
+            self.parts.append((_runner(part, key_of_program(part), how), inputs, made))
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         known: dict[Atom, Any] = dict(zip(self.program.inputs, values, strict=True))
@@ -153,21 +140,7 @@ class Mixed:
         return tuple(found)
 
 
-def _read(a: Atom, made: set[Var]) -> bool:
-    return isinstance(a, Var) and a not in made
-
-
-def _stretches(program: Program) -> list[tuple[bool, list[Equation]]]:
-    """Equations in turns of native and other ones, as few turns as there can be."""
-    turn: dict[Var, int] = {}
-    parts: dict[int, list[Equation]] = {}
-    for e in program.equations:
-        kind = native(e)
-        least = 0 if kind else 1
-        for a in e.inputs:
-            if isinstance(a, Var) and a in turn:
-                least = max(least, turn[a] + ((turn[a] % 2 == 0) != kind))
-        for v in e.outputs:
-            turn[v] = least
-        parts.setdefault(least, []).append(e)
-    return [(n % 2 == 0, parts[n]) for n in sorted(parts)]
+def _read(equations: list[Equation]) -> tuple[Var, ...]:
+    """What equations read and don't make."""
+    made = {v for e in equations for v in e.outputs}
+    return tuple(dict.fromkeys([a for e in equations for a in e.inputs if isinstance(a, Var) and a not in made]))

@@ -438,6 +438,7 @@ convert: Linear = Linear(
     "convert", _convert, _convert_type,
     lambda g, inputs, wanted, dtype: {0: apply(convert, g, dtype=dtype_of(inputs[0]))},
     notation=Notation("silent", "astype", "", ""), rule="constant multiple",
+    joins=lambda x, dtype: ((),),
     switch=lambda x, dtype: (
         _away_from_zero(x) if dtype_of(x).kind == "f" and np.dtype(dtype).kind in "iu" else None
     ),

@@ -6,8 +6,9 @@ by `numeric`, derivatives by `transform`.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def holds_a_program(e: Equation) -> bool:
 
 
 ALGORITHMS: dict[str, Callable[..., Any]] = {}
+ENTERED_BY: list[str] = []  # modules above that enter some when they are imported, which is when one is called for
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Body:
 
     program: Program
     derived: bool = False
+    kept: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # what was made of it to run it
 
     def __str__(self) -> str:
         names = self.program.names()
@@ -52,6 +55,8 @@ def algorithm(name: str) -> Callable[..., Any]:
     """What is entered under this name, by the time it is called."""
 
     def run(*args: Any, **params: Any) -> Any:
+        for module in ENTERED_BY if name not in ALGORITHMS else ():
+            importlib.import_module(module)
         if name not in ALGORITHMS:
             raise ProgramError(f"no algorithm is entered for: {name}")
         return ALGORITHMS[name](*args, **params)
@@ -78,6 +83,11 @@ def _integral_type(*types: ArrayType, body: Body, tol: float) -> ArrayType:
 def _zeros_type(*types: ArrayType, guard: Body, weight: Body) -> ArrayType:
     p = weight.program
     return _type(*types, core=p.outputs[0].type.shape, inputs=tuple(v.type for v in p.inputs[2:]))
+
+
+def _within_one(*types: ArrayType, **params: Any) -> tuple[tuple[int, ...], ...]:
+    """Each of the integrals on the leading axes reads its own operands, and these whole."""
+    return tuple(tuple(range(types[0].ndim - t.ndim, 0)) for t in types)
 
 
 NODES = 5000  # about so many an integral takes
@@ -108,12 +118,14 @@ integral = General(
     "integral", algorithm("integral"), _integral_type, algorithm("integral pushforward"),
     algorithm("integral pullback"), notation=call("integrate", r"\int", symbol="∫"), rule="Leibniz",
     cost=lambda *types, body, tol: NODES * body.flops() * max(types[0].size, 1), examples=_examples,
+    joins=_within_one,
 )  # fmt: skip
 # Σ weight(x, …) over all x between the limits where a component of guard(x, …) is zero; `weight` is told which one
 sum_over_zeros = General(
     "sum_over_zeros", algorithm("zeros"), _zeros_type, algorithm("zeros pushforward"), algorithm("zeros pullback"),
     notation=call("sum_over_zeros", r"\sum", symbol="Σ"), rule="Leibniz",
     cost=lambda *types, guard, weight: NODES * guard.flops() * max(types[0].size, 1), examples=_zero_examples,
+    joins=_within_one,
 )  # fmt: skip
 register(integral)
 register(sum_over_zeros)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from math import inf, log, pi
 
 import numpy as np
-import scipy.special
 
+from ..later import scipy
 from . import enclosures
 from .arithmetic import converted
 from .native import c_function, formula

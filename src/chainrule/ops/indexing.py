@@ -72,7 +72,8 @@ def _index_example(rng: np.random.Generator) -> Any:
 gather: Linear = Linear(
     "gather", _gather, lambda x, index: ArrayType((*x.shape[:-2], *index.shape[-1:], x.shape[-1]), x.dtype),
     lambda g, inputs, wanted: {0: apply(scatter_add, g, inputs[1], n=shape_of(inputs[0])[-2])},
-    along=(0,), notation=Notation("index", "", "", ""), rule="selection", examples=_index_example,
+    along=(0,), picks=True, joins=lambda x, index: ((-2,), ()),
+    notation=Notation("index", "", "", ""), rule="selection", examples=_index_example,
     increasing=True, ulps=0,
     native=address("gather"),
 )  # fmt: skip
@@ -80,7 +81,7 @@ scatter_add: Linear = Linear(
     "scatter_add", _scatter_add, lambda g, index, *, n: _rows(g, index, n),
     lambda g, inputs, wanted, n: {0: apply(gather, g, inputs[1])},
     along=(0,), notation=Notation("defined", "", r"\operatorname{scatter}", "scatter"), rule="selection",
-    increasing=True,
+    increasing=True, drops=True, joins=lambda g, index, n: ((-2,), ()),
     examples=lambda rng: [((rng.normal(size=(3, 2)), _index(rng)), {"n": 4})],
     native=SCATTER,
 )  # fmt: skip
@@ -132,7 +133,7 @@ def _scatter_set_adjoint(g: Value, inputs: Sequence[Value], wanted: Sequence[int
 scatter_set: Linear = Linear(
     "scatter_set", _scatter_set, lambda x, index, v: x, _scatter_set_adjoint,
     along=(0, 2), notation=Notation("defined", "", r"\operatorname{put}", "put"), rule="selection",
-    increasing=True, ulps=0,
+    increasing=True, ulps=0, picks=True, joins=lambda x, index, v: ((), (), (-2,)),
     examples=lambda rng: [((rng.normal(size=(4, 2)), _index(rng), rng.normal(size=(3, 2))), {})],
     native=SCATTER,
 )  # fmt: skip

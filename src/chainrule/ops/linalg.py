@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import scipy.linalg
 
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
+from ..later import scipy
 from .arithmetic import strong
 from .contraction import contraction
 from .native import routine
@@ -237,7 +237,7 @@ def _solve_vjp(
 solve = General(
     "solve", np.linalg.solve, _solve_type, _solve_jvp, _solve_vjp,
     native=routine("solve"), notation=Notation("solve", "linalg.solve", "", ""), rule="linear system",
-    cost=lambda a, b: a.size * (2 / 3 * a.shape[-1] + 2 * b.shape[-1]),
+    cost=lambda a, b: a.size * (2 / 3 * a.shape[-1] + 2 * b.shape[-1]), joins=lambda a, b: ((-2, -1), (-2,)),
     examples=lambda rng: [((_well_conditioned(rng), rng.normal(size=(3, 2))), {})],
 )  # fmt: skip
 inv = General(

@@ -11,7 +11,8 @@ record it, and in any floating dtype. Ops act on trailing core axes and map over
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, nan
@@ -21,6 +22,7 @@ import numpy as np
 
 from ..errors import DtypeError, ShapeError
 from ..ir import ArrayType
+from ..later import LaterFunction
 from .native import Native
 from .notation import Notation
 from .sets import REALS, Interval
@@ -44,18 +46,33 @@ class Op:
     switch: Callable[..., Any] | None = field(default=None, kw_only=True)
     # from an Enclosure of each operand, the least and the largest value: where the derivative does not say it
     bounds: Callable[..., Any] | None = field(default=None, kw_only=True)
+    # for each operand, from their types and the params, the axes (from the end) along which a result depends on all of
+    # its elements: along the others it depends on those of its own row. None: it may depend on every element
+    joins: Callable[..., tuple[tuple[int, ...], ...]] | None = field(default=None, kw_only=True)
     increasing: bool = field(default=False, kw_only=True)  # never falls as real operands rise, jumps included
     ulps: float = field(default=4.0, kw_only=True)  # how far a computed value may be off, in units of the last place
     cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
     # 1: convex in all real operands together, -1: concave; of one operand, the derivative says it unless it jumps
     curved: int = field(default=0, kw_only=True)
     native: Native | None = field(default=None, kw_only=True)  # how it becomes machine code; None: it runs on NumPy
+    # Of ops that hold Programs, which rules by operand alone would run more often than it takes:
+    # (tangents, inputs) -> (outputs, their tangents), computed together, in place of the equation
+    together: Callable[..., tuple[Sequence[Any], Tangents]] | None = field(default=None, kw_only=True)
+    # inputs -> outputs, computed so that the pullback finds what it needs
+    prepared: Callable[..., Sequence[Any]] | None = field(default=None, kw_only=True)
+    # (inputs, which of them have one more leading axis, its length) -> (outputs, which of them have it)
+    rows: Callable[..., tuple[Sequence[Any], Sequence[bool]]] | None = field(default=None, kw_only=True)
+    # (equation, the outputs that somebody reads) -> one that gives those, and perhaps no others
+    trimmed: Callable[..., Any] | None = field(default=None, kw_only=True)
 
     aligned = False  # whether all operands have the shape of the result
-    outputs = 1  # how many results
 
     def __repr__(self) -> str:
         return self.name
+
+    def count(self, **params: Any) -> int:
+        """How many results; `evaluate` gives a tuple of them unless it is one."""
+        return 1
 
     def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
         """Types of the results; raises ShapeError or DtypeError."""
@@ -138,7 +155,53 @@ def apply(op: Op, *args: Value, **params: Any) -> Any:
 
 # --- what NumPy functions mean on stand-ins -------------------------------------------------------------------------
 
-by_function: dict[Any, Callable[..., Any]] = {}  # np.tanh -> how to apply it
+Rule = Callable[..., Any]
+
+
+class Meanings(dict[Any, Rule]):
+    """np.tanh -> how to apply it. A function that is imported later is entered by name, and found once it is there."""
+
+    def __init__(self) -> None:
+        self._later: dict[str, dict[LaterFunction, Rule]] = {}
+
+    def __setitem__(self, function: Any, rule: Rule) -> None:
+        if isinstance(function, LaterFunction):
+            self._later.setdefault(function.__module__, {})[function] = rule
+        else:
+            super().__setitem__(function, rule)
+
+    def __missing__(self, function: Any) -> Rule:
+        if function in self:
+            return super().__getitem__(function)
+        raise KeyError(function)
+
+    def __contains__(self, function: object) -> bool:
+        if super().__contains__(function):
+            return True
+        self._enter()
+        return super().__contains__(function)
+
+    def get(self, function: Any, default: Any = None) -> Any:
+        try:
+            return self[function]
+        except KeyError:
+            return default
+
+    def __iter__(self) -> Iterator[Any]:
+        self._enter()
+        return super().__iter__()
+
+    def _enter(self) -> None:
+        """Enter what has been imported by now, by whomever."""
+        for module, rules in self._later.items():
+            for function, rule in list(rules.items()) if module in sys.modules else ():
+                found = getattr(sys.modules[module], function.__name__, None)
+                if found is not None:  # it is None while the module is being imported
+                    self[found] = rule
+                    rules.pop(function, None)
+
+
+by_function = Meanings()
 OPS: dict[str, Op] = {}
 
 
@@ -355,11 +418,14 @@ def elementwise(
 ) -> Elementwise:
     """Enter y_i = f(x_i) into the table: value, both modes, batching, text, tests follow.
 
-    `means` are the functions that mean just this op; by default `function` itself, when it is a ufunc.
+    `means` are the functions that mean just this op; by default `function` itself, when it is a ufunc, or imported
+    later.
     """
     domain = domain if isinstance(domain, tuple) else (domain,)
     op = Elementwise(name or function.__name__, function, derivative, domain=domain, arity=len(domain), **facts)
-    register(op, *(means if means is not None else (function,) if isinstance(function, np.ufunc) else ()))
+    register(
+        op, *(means if means is not None else (function,) if isinstance(function, (np.ufunc, LaterFunction)) else ())
+    )
     return op
 
 
@@ -378,6 +444,8 @@ class Linear(Op):
     adjoint: Callable[..., dict[int, Value]]
     along: tuple[int, ...] | None = field(default=None, kw_only=True)  # None: all operands
     moves: bool = field(default=False, kw_only=True)  # every element of the result is one of the operand, or zero
+    picks: bool = field(default=False, kw_only=True)  # … is one of the operands `along`, or zero
+    drops: bool = field(default=False, kw_only=True)  # every element goes to one place at most, and is added there
     cost: float | Callable[..., float] = field(default=0.0, kw_only=True)  # most only move numbers
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
 
@@ -423,7 +491,7 @@ class General(Op):
     shape: Callable[..., ArrayType | tuple[ArrayType, ...]]
     pushforward: Callable[..., Tangents] | None = None
     pullback: Callable[..., dict[int, Value | None]] | None = None
-    results: int = field(default=1, kw_only=True)
+    results: int | Callable[..., int] = field(default=1, kw_only=True)  # how many, if need be from the params
     image: Interval = field(default=REALS, kw_only=True)
     examples: Callable[..., Any] | None = field(default=None, kw_only=True)
     # both rules as books write them, where the accurate ones read otherwise; for display only
@@ -431,17 +499,18 @@ class General(Op):
         default=None, kw_only=True
     )
 
-    @property
-    def outputs(self) -> int:  # type: ignore[override]
-        return self.results
+    def count(self, **params: Any) -> int:
+        return self.results(**params) if callable(self.results) else self.results
 
     def types(self, *types: ArrayType, **params: Any) -> tuple[ArrayType, ...]:
         found = self.shape(*types, **params)
         return (found,) if isinstance(found, ArrayType) else found
 
     def jvp(self, tangents: Tangents, inputs: Sequence[Value], outputs: Sequence[Value], **params: Any) -> Tangents:
+        if self.together is not None:
+            return self.together(tangents, inputs, **params)[1]
         if self.pushforward is None:
-            return (None,) * self.results
+            return (None,) * len(outputs)
         return self.pushforward(tangents, inputs, outputs, **params)
 
     def vjp(

@@ -7,10 +7,10 @@ from math import inf, prod
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from ..errors import NoRuleError, ShapeError
 from ..ir import ArrayType
+from ..later import scipy
 from . import enclosures
 from .arithmetic import convert, sign
 from .contraction import broadcast, contraction

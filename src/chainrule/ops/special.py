@@ -6,8 +6,8 @@ from math import pi, sqrt
 from typing import Any
 
 import numpy as np
-import scipy.special
 
+from ..later import scipy
 from . import enclosures
 from .native import c_function, formula
 from .notation import call

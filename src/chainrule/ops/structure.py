@@ -282,7 +282,7 @@ place: Linear = Linear(
 )  # fmt: skip
 update: Linear = Linear(
     "update", _update, _update_shape, _update_adjoint,
-    notation=Notation("update", "", "", ""), rule="selection", increasing=True, ulps=0,
+    notation=Notation("update", "", "", ""), rule="selection", increasing=True, ulps=0, picks=True,
     examples=lambda rng: [((rng.normal(size=(4, 5)), rng.normal(size=(2, 3))), {"index": ((1, 4, 2), (4, None, -2))})],
     native=assembly("update"),
 )  # fmt: skip
@@ -347,7 +347,7 @@ def _cumsum(x: Any, *, axis: int, reverse: bool) -> Any:
 cumsum: Linear = Linear(
     "cumsum", _cumsum, lambda x, *, axis, reverse: x,
     lambda g, inputs, wanted, axis, reverse: {0: apply(cumsum, g, axis=axis, reverse=not reverse)},
-    notation=call("cumsum"), rule="sum", cost=1.0, increasing=True,
+    notation=call("cumsum"), rule="sum", cost=1.0, increasing=True, joins=lambda x, axis, reverse: ((axis,),),
     examples=lambda rng: [
         ((rng.normal(size=(2, 3)),), {"axis": axis, "reverse": reverse}) for axis, reverse in [(-1, False), (-2, True)]
     ],

@@ -1,10 +1,25 @@
 """The op table, whole: importing this enters every op. To add one, add an entry to the page where it belongs."""
 
-from . import arithmetic, assembly, contraction, control, elementary, indexing, linalg, reductions, special, structure
+from . import (
+    arithmetic,
+    assembly,
+    contraction,
+    control,
+    elementary,
+    indexing,
+    linalg,
+    loops,
+    reductions,
+    special,
+    structure,
+)
 from .op import OPS, by_function
+
+OWN = frozenset(OPS.values())  # without those that a user adds
 
 __all__ = [
     "OPS",
+    "OWN",
     "arithmetic",
     "assembly",
     "by_function",
@@ -13,6 +28,7 @@ __all__ = [
     "elementary",
     "indexing",
     "linalg",
+    "loops",
     "reductions",
     "special",
     "structure",

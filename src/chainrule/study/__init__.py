@@ -6,11 +6,16 @@ chainrule study FILE.py[:function] --html report.html
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..api import Wrt, public
 from ..errors import ArgumentError
-from .record import Study
+from ..later import names_from
+
+if TYPE_CHECKING:
+    from .record import Study
+else:
+    __getattr__, __dir__ = names_from(__name__, {".record": "Study"})
 
 __all__ = ["Study", "study"]
 

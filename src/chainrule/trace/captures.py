@@ -28,7 +28,6 @@ from .dispatch import locate
 from .doorway import Handed, ModuleView, hand_numeric, is_numeric_function, is_numeric_module
 from .impure import Partly, Refusing, is_partly_impure, reason, refuse_builtin
 from .outside import (
-    BY_IDENTITY,
     CONTAINERS,
     COPIED,
     Capture,
@@ -39,6 +38,7 @@ from .outside import (
     attributes_of,
     can_be_viewed,
     fingerprint,
+    goes_by_identity,
     has_changed,
     is_iterator,
     is_static,
@@ -172,7 +172,7 @@ class Captures:
             return self._object(value, capture)
         if type(value) in COPIED:
             return self._copied(value, capture)
-        if type(value).__module__.partition(".")[0] == "chainrule" or isinstance(value, BY_IDENTITY):
+        if type(value).__module__.partition(".")[0] == "chainrule" or goes_by_identity(value):
             return value
         if is_iterator(value):
             raise locate(

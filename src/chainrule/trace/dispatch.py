@@ -8,12 +8,12 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import scipy.special
 
 from ..errors import ChainruleError, InPlaceError, NoRuleError
 from ..ops import table
 from ..ops.arithmetic import strong
 from ..ops.op import Interpreted, by_function
+from ..ops.special import spell_polygamma
 from .where import describe, here, operand_names
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ RETURNING = {np.asarray, np.asanyarray, np.array, np.real, np.einsum, np.diff, *
 # answer with an array, of numbers too
 MAKING_ARRAYS = {
     np.array, np.asarray, np.asanyarray, np.copy, np.full, np.full_like, np.where, np.select, np.tensordot,
-    np.linalg.tensordot, np.polyval, np.roll, np.broadcast_to, scipy.special.polygamma,
+    np.linalg.tensordot, np.polyval, np.roll, np.broadcast_to,
 }  # fmt: skip
 
 
@@ -186,7 +186,11 @@ def _as_numpy_answers(function: Any, result: Any) -> Any:
     """NumPy's functions answer with numbers and arrays of its own, also when asked about a Python number."""
     if not stands_in(result) or result.shape:
         return result
-    if function in MAKING_ARRAYS or (result.weak and function in RESHAPING | TURNING):
+    if (
+        function in MAKING_ARRAYS
+        or by_function.get(function) is spell_polygamma
+        or (result.weak and function in RESHAPING | TURNING)
+    ):
         return result.as_array()
     if result.weak and function is not np.real and getattr(function, "__module__", "") != "math":
         return strong(result)

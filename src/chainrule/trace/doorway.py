@@ -16,14 +16,14 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import scipy.special
 
 from ..errors import NoRuleError, ShapeError, SideEffectError
 from ..ir import Const
+from ..later import imported, scipy
 from ..ops.arithmetic import astype
 from ..ops.op import by_function, dtype_of, shape_of, spelled
 from .dispatch import call, involved, locate, located, name_of
-from .impure import Partly, Refusing, is_partly_impure, reason, seeded
+from .impure import Partly, Refusing, is_partly_impure, reason
 from .methods import as_weak
 from .recorder import Recorder, Traced
 from .stand_in import kind_of
@@ -326,7 +326,9 @@ def hand_numeric(value: Any, recorder: Recorder, name: str = "") -> Any:
         return Partly(value, recorder)
     why = reason(value)
     if why is not None:
-        if value in (np.random.default_rng, np.random.RandomState, np.random.Generator):
+        if value in imported("numpy.random.default_rng", "numpy.random.RandomState", "numpy.random.Generator"):
+            from .seeded import seeded
+
             return seeded(value, name_of(value), recorder)
         return Refusing(name or getattr(value, "__name__", type(value).__name__), why, recorder, value)
     if isinstance(value, types.ModuleType):

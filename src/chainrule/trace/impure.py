@@ -6,12 +6,8 @@ answer is an error, which says what to do: ask outside, and pass what was answer
 
 from __future__ import annotations
 
-import datetime
 import io
 import os
-import pathlib
-import random
-import statistics
 import sys
 import types
 from collections.abc import Callable
@@ -20,8 +16,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import CaptureError, SideEffectError
+from ..later import imported
 from .dispatch import locate
-from .recorder import Recorder, Traced
+from .recorder import Recorder
 
 DRAWS = ("draws random numbers", "draw outside, and pass the numbers as an argument")
 _CLOCK = ("reads a clock", "measure outside")
@@ -38,18 +35,19 @@ _MODULES = {
 }  # fmt: skip
 _READERS = {np.load, np.loadtxt, np.genfromtxt, np.fromfile, np.memmap, np.save, np.savetxt, np.savez}
 _SEEDED = ("default_rng", "RandomState", "Generator", "PCG64", "MT19937", "SeedSequence")
-_GENERATORS = (np.random.Generator, np.random.RandomState, np.random.BitGenerator, random.Random)
+_GENERATORS = ("numpy.random.Generator", "numpy.random.RandomState", "numpy.random.BitGenerator", "random.Random")
 _HARMLESS = {"print", "exit", "sleep"}  # their answer is not used
 
 
 def reason(value: Any) -> tuple[str, str] | None:
     """Why a function or an object must not be asked while recording, and the cure; None if it may."""
-    if isinstance(value, _GENERATORS):
+    generators = imported(*_GENERATORS)
+    if isinstance(value, generators):
         return DRAWS
     if isinstance(value, io.IOBase) and value not in (sys.stdout, sys.stderr):
         return _FILE
     if isinstance(value, (types.BuiltinFunctionType, types.MethodType)):
-        if isinstance(value.__self__, _GENERATORS):
+        if isinstance(value.__self__, generators):
             return DRAWS
         if value.__name__ == "urandom":
             return DRAWS
@@ -80,6 +78,8 @@ class Refusing:
             return value
         full = f"{own}.{name}"
         if name in _SEEDED:
+            from .seeded import seeded
+
             return seeded(value, full, recorder)
         if callable(value) and getattr(value, "__name__", "") in _HARMLESS:
             return value
@@ -96,52 +96,6 @@ class Refusing:
 
     __setattr__ = __setitem__ = __delitem__ = _refuse
     __call__ = __getitem__ = __iter__ = __len__ = __contains__ = __enter__ = __array__ = __float__ = _refuse
-
-
-def seeded(make: Callable[..., Any], name: str, recorder: Recorder) -> Callable[..., Any]:
-    """A generator with a seed always draws the same numbers: that may be recorded."""
-
-    def with_seed(*args: Any, **options: Any) -> Any:
-        if all(seed is None for seed in (*args, *options.values())):
-            does, cure = DRAWS
-            raise recorder.refuse(
-                SideEffectError(
-                    f"{name}() without a seed {does}: a recording would keep this one draw for ever", hint=cure
-                )
-            )
-        made = make(*args, **options)
-        if isinstance(made, np.random.Generator):
-            return _Generator(made.bit_generator)
-        return _RandomState(made._bit_generator) if isinstance(made, np.random.RandomState) else made
-
-    return with_seed
-
-
-class _Generator(np.random.Generator):
-    """A generator that shuffles stand-ins too."""
-
-    def shuffle(self, x: Any, axis: int = 0) -> None:
-        if type(x) is Traced:
-            _shuffle(x, axis, super().shuffle)
-        else:
-            super().shuffle(x, axis)
-
-
-class _RandomState(np.random.RandomState):
-    """An old generator that shuffles stand-ins too."""
-
-    def shuffle(self, x: Any) -> None:
-        if type(x) is Traced:
-            _shuffle(x, 0, super().shuffle)
-        else:
-            super().shuffle(x)
-
-
-def _shuffle(x: Traced, axis: int, shuffle: Callable[[Any], None]) -> None:
-    """The places are shuffled, and the elements follow: the swaps don't depend on what is swapped."""
-    places = np.arange(x.shape[axis])
-    shuffle(places)
-    x[...] = np.take(x, places, axis)
 
 
 class Partly:
@@ -175,10 +129,13 @@ _IMPURE_NAMES = {
 }  # fmt: skip
 
 
+_PARTLY = ("pathlib.Path", "statistics.NormalDist")
+
+
 def is_partly_impure(value: Any) -> bool:
     if isinstance(value, type):
-        return value in (datetime.datetime, datetime.date, pathlib.Path, statistics.NormalDist)
-    if isinstance(value, (pathlib.Path, statistics.NormalDist)):
+        return value in imported("datetime.datetime", "datetime.date", *_PARTLY)
+    if isinstance(value, imported(*_PARTLY)):
         return True
     return type(value).__module__.startswith("scipy.stats") and hasattr(value, "rvs")
 

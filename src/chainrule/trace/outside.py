@@ -8,11 +8,11 @@ import contextlib
 import contextvars
 import ctypes
 import datetime
-import decimal
 import functools
 import gc
 import itertools
 import operator
+import os
 import re
 import sys
 import threading
@@ -21,11 +21,11 @@ import weakref
 from abc import ABCMeta
 from collections.abc import Callable
 from enum import Enum
-from pathlib import Path, PurePath
 from typing import Any
 
 import numpy as np
 
+from ..later import imported
 from ..ops.op import Interpreted
 from .impure import reason
 from .where import is_library, is_python
@@ -174,7 +174,7 @@ def same(now: Any, then: Any) -> bool:
         return True
     if type(now) is not type(then):
         return False
-    if isinstance(then, PurePath):
+    if isinstance(then, imported("pathlib.PurePath")):
         return bool(now == then)
     if isinstance(then, (list, tuple)):  # fingerprints, and the like
         return len(now) == len(then) and all(map(same, now, then))
@@ -197,7 +197,7 @@ def is_users_file(filename: str) -> bool:
 
 
 def is_installed(filename: str) -> bool:
-    return bool({"site-packages", "dist-packages"} & set(Path(filename).parts))
+    return bool({"site-packages", "dist-packages"} & set(filename.split(os.sep)))
 
 
 def is_users_function(value: Any) -> bool:
@@ -251,11 +251,17 @@ def is_iterator(value: Any) -> bool:
 _MOST_BYTES = 1 << 16  # what we are willing to compare at every call
 _MOST_PARTS = 2000
 # what has nothing in it that could change, or nothing that a function computes with
-BY_IDENTITY = (
-    types.CodeType, types.BuiltinFunctionType, types.ModuleType, Interpreted, re.Pattern, PurePath,
+_BY_IDENTITY = (
+    types.CodeType, types.BuiltinFunctionType, types.ModuleType, Interpreted, re.Pattern,
     type(threading.Lock()), type(threading.RLock()), type(NotImplemented), re.Match,
-    datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, decimal.Decimal, operator.attrgetter,
+    datetime.date, datetime.time, datetime.timedelta, datetime.tzinfo, operator.attrgetter,
 )  # fmt: skip
+
+
+def goes_by_identity(value: Any) -> bool:
+    return isinstance(value, (*_BY_IDENTITY, *imported("pathlib.PurePath", "decimal.Decimal")))
+
+
 # what hides its contents even from the garbage collector, or holds them for others
 _HIDING = (
     weakref.ref,
@@ -291,7 +297,7 @@ def _walk(value: Any, found: list[Any], seen: set[int], size: list[int]) -> None
         found.append((type(value), repr(value)))
         return
     found.append(Same(value))
-    if id(value) in seen or isinstance(value, BY_IDENTITY):
+    if id(value) in seen or goes_by_identity(value):
         return
     seen.add(id(value))
     if len(seen) > _MOST_PARTS:

@@ -174,13 +174,22 @@ def argument_names(function: Any, args: tuple[Any, ...], options: dict[str, Any]
     return names + list(options)
 
 
-def record(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str]) -> Recording:
-    """Run `function` on stand-ins for `leaves`, arranged as `tree` (of its args and kwargs)."""
+def record(
+    function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str],
+    arrange: Callable[[Any], Any] | None = None,
+) -> Recording:  # fmt: skip
+    """Run `function` on stand-ins for `leaves`, arranged as `tree` (of its args and kwargs).
+
+    `arrange` checks what it returns, and puts it in the form that is recorded.
+    """
     with rarely_collecting():
-        return _recorded(function, leaves, tree, names)
+        return _recorded(function, leaves, tree, names, arrange)
 
 
-def _recorded(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str]) -> Recording:
+def _recorded(
+    function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, names: Sequence[str],
+    arrange: Callable[[Any], Any] | None,
+) -> Recording:  # fmt: skip
     recorder = Recorder()
     captures = Captures(recorder)
     recorder.captures = captures
@@ -208,7 +217,7 @@ def _recorded(function: Callable[..., Any], leaves: Sequence[Any], tree: Tree, n
                 " at every call",
                 hint="change a copy: params = dict(params)",
             )
-        values, result_tree = flatten(result)
+        values, result_tree = flatten(result if arrange is None else arrange(result))
         result_tree = result_tree.of_kinds(captures.original_of)
         outputs = tuple(_output(recorder, v, path) for v, path in zip(values, result_tree.paths(), strict=True))
     finally:

@@ -154,7 +154,9 @@ class Recorder:
         if known:
             with np.errstate(all="ignore"):
                 value = op.evaluate(*[a.value for a in atoms if isinstance(a, Const)], **params)
-            return tuple(Traced(self, Const(v)) for v in value) if op.outputs > 1 else Traced(self, Const(value))
+            return (
+                tuple(Traced(self, Const(v)) for v in value) if op.count(**params) > 1 else Traced(self, Const(value))
+            )
         if op.aligned:
             self._align(atoms, where)
         outputs = self.emit(op, tuple(atoms), params, where)
@@ -280,7 +282,7 @@ class Recorder:
                 args = [values[a] if isinstance(a, Var) else a.value for a in e.inputs]
                 with np.errstate(all="ignore"):
                     result = e.op.evaluate(*args, **e.params)
-                values.update(zip(e.outputs, result if e.op.outputs > 1 else (result,), strict=True))
+                values.update(zip(e.outputs, result if len(e.outputs) > 1 else (result,), strict=True))
         return np.array(values[atom])
 
     def _between(self, var: Var) -> set[Var]:

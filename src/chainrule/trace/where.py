@@ -4,34 +4,41 @@ from __future__ import annotations
 
 import ast
 import linecache
+import os
 import sys
-import sysconfig
-from functools import lru_cache
-from pathlib import Path
+from functools import cache, lru_cache
 from types import CodeType
 from typing import NamedTuple
 
 import numpy as np
-import scipy
 
 from ..ir import Where
 
-OURS = str(Path(__file__).resolve().parent.parent)
-_LIBRARIES = (OURS, str(Path(np.__file__).parent), str(Path(scipy.__file__).parent))
-_PYTHON = tuple({sysconfig.get_paths()["stdlib"], sysconfig.get_paths()["platstdlib"]})
+OURS = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+
+
+@cache
+def _libraries() -> tuple[str, ...]:
+    from importlib.util import find_spec
+
+    scipy = find_spec("scipy")  # found, not imported
+    return (OURS, *(os.path.dirname(file) for file in (np.__file__, scipy and scipy.origin) if file))
 
 
 @lru_cache(maxsize=4096)
 def is_library(filename: str) -> bool:
     """Whether a file is ours, NumPy's or SciPy's."""
-    return filename.startswith(_LIBRARIES) or filename.endswith(".pyx")
+    return filename.startswith(_libraries()) or filename.endswith(".pyx")
 
 
 @lru_cache(maxsize=4096)
 def is_python(filename: str) -> bool:
     """Whether a file belongs to Python's standard library."""
-    installed = {"site-packages", "dist-packages"} & set(Path(filename).parts)
-    return filename.startswith(("<frozen", *_PYTHON)) and not installed
+    import sysconfig
+
+    own = sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")
+    installed = {"site-packages", "dist-packages"} & set(filename.split(os.sep))
+    return filename.startswith(("<frozen", *own)) and not installed
 
 
 def _is_foreign(filename: str) -> bool:
@@ -91,7 +98,7 @@ def line_text(where: Where) -> str:
 
 
 def short_file(place: Place) -> str:
-    return Path(place.file).name if not place.file.startswith("<") else place.file
+    return os.path.basename(place.file) if not place.file.startswith("<") else place.file
 
 
 def describe(where: Where) -> str:

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 from ..ir import Atom, Const, Program, Var
 from ..ops.contraction import Spec, canonical, contract
-from ..trace.recorder import Recorder
+from ..trace.recorder import Recorder, Traced
 
 
-def batch(program: Program, mapped: Sequence[bool], size: int) -> Program:
-    """The Program on rows: inputs that are `mapped`, and all outputs, have a leading axis of length `size`."""
+def batch(program: Program, mapped: Sequence[bool], size: int, results: Sequence[bool] | None = None) -> Program:
+    """The Program on rows: inputs that are `mapped`, and all outputs, have a leading axis of length `size`.
+
+    With `results`, only those outputs have it; they must be all that change with a mapped input.
+    """
     recorder = Recorder(quiet=True)
     rows: dict[Atom, Atom] = {}  # what has a leading axis, and what it became
     plain: dict[Var, Atom] = {}
@@ -40,6 +43,15 @@ def batch(program: Program, mapped: Sequence[bool], size: int) -> Program:
             found = recorder.emit(e.op, tuple([read(a) for a in e.inputs]), dict(e.params), e.where)
             plain.update(zip(e.outputs, found, strict=True))
             continue
+        if e.op.rows is not None:
+            atoms = tuple([rows[a] if h else read(a) for a, h in zip(e.inputs, has, strict=True)])
+            start = len(recorder.equations)
+            values, flags = e.op.rows([Traced(recorder, a) for a in atoms], has, size, **e.params)
+            for made in recorder.equations[start:]:
+                made.where = e.where
+            for v, y, flag in zip(e.outputs, values, flags, strict=True):
+                (rows if flag else plain)[v] = recorder.atom(y)
+            continue
         params = e.op.batched(dict(e.params), has)
         if params is not None:
             atoms = tuple([rows[a] if h else read(a) for a, h in zip(e.inputs, has, strict=True)])
@@ -50,5 +62,7 @@ def batch(program: Program, mapped: Sequence[bool], size: int) -> Program:
             atoms = tuple([a if n else lifted(a) for a, n in zip(e.inputs, numbers, strict=True)])
         found = recorder.emit(e.op, atoms, params, e.where)
         rows.update(zip(e.outputs, found, strict=True))
-    outputs = tuple([lifted(a) for a in program.outputs])  # may still write equations
+    if results is None:
+        results = (True,) * len(program.outputs)
+    outputs = tuple([lifted(a) if r else read(a) for a, r in zip(program.outputs, results, strict=True)])
     return Program(tuple(inputs), tuple(recorder.equations), outputs, f"{program.name}_rows")

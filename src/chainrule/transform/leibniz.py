@@ -364,7 +364,7 @@ def _value_at(body: Program, limit: Value, thetas: Sequence[Value]) -> Any:
     for e in program.equations:
         args = [known[a] if isinstance(a, Var) else a.value for a in e.inputs]
         result = apply(e.op, *args, **e.params)
-        known.update(zip(e.outputs, result if e.op.outputs > 1 else (result,), strict=True))
+        known.update(zip(e.outputs, result if len(e.outputs) > 1 else (result,), strict=True))
     (output,) = program.outputs
     y = known[output] if isinstance(output, Var) else output.value
     core = body.outputs[0].type.shape

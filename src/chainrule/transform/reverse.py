@@ -10,7 +10,7 @@ import numpy as np
 from ..ir import ArrayType, Atom, Const, Equation, Program, Var, Where
 from ..ops.arithmetic import add, where
 from ..trace.collecting import rarely_collecting
-from ..trace.recorder import Recorder
+from ..trace.recorder import Recorder, Traced
 from .forward import Derived, spread
 from .rules import Rule, pullback, splice
 
@@ -37,6 +37,7 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
 
 
 def _reversed(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None] | None) -> Derived:
+    program = _prepared(program, wanted)
     recorder = Recorder(quiet=True)
     recorder.equations = list(program.equations)
     active = reached_from(program, wanted)
@@ -79,6 +80,28 @@ def _reversed(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | No
         Program((*program.inputs, *extra), tuple(recorder.equations), tuple(outputs), f"{program.name}_reverse"),
         tuple(present),
     )
+
+
+def _prepared(program: Program, wanted: Sequence[int]) -> Program:
+    """The same Program, where loops keep what the sweep backwards will ask for."""
+    if all([e.op.prepared is None for e in program.equations]):
+        return program
+    active = reached_from(program, wanted)
+    recorder = Recorder(quiet=True)
+    new: dict[Atom, Atom] = {}
+    for e in program.equations:
+        inputs = tuple([new.get(a, a) for a in e.inputs])
+        if e.op.prepared is None or active.isdisjoint(e.outputs):
+            recorder.equations.append(Equation(e.op, inputs, e.outputs, e.params, e.where))
+            continue
+        start = len(recorder.equations)
+        found = e.op.prepared([Traced(recorder, a) for a in inputs], **e.params)
+        for made in recorder.equations[start:]:
+            made.where = e.where
+        for v, y in zip(e.outputs, found, strict=True):
+            new[v] = recorder.atom(y)
+    outputs = tuple([new.get(a, a) for a in program.outputs])
+    return Program(program.inputs, tuple(recorder.equations), outputs, program.name)
 
 
 def _pull(recorder: Recorder, e: Equation, given: Sequence[Atom | None], wanted: tuple[int, ...]) -> list[Atom | None]:

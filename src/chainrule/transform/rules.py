@@ -73,6 +73,22 @@ def pullback(
     return _pullback(op, *_types(op, inputs, outputs), given, wanted, tuple(params.items()))
 
 
+def together(op: Op, inputs: Sequence[Atom], active: Flags, params: Any) -> Rule:
+    """(inputs, tangents of the active inputs) -> outputs, then their tangents: of an op that computes both at once."""
+    return _together(op, tuple([a.type for a in inputs]), active, tuple(params.items()))
+
+
+@lru_cache(maxsize=1024)
+def _together(op: Op, ins: Types, active: Flags, params: Any) -> Rule:
+    assert op.together is not None
+    recorder = Recorder(quiet=True)
+    xs = [recorder.input(t) for t in ins]
+    ts = [recorder.input(t._replace(weak=False)) if a else None for t, a in zip(ins, active, strict=True)]
+    outputs, tangents = op.together(ts, xs, **dict(params))
+    types = op.types(*ins, **dict(params))
+    return _rule(recorder, [*xs, *(t for t in ts if t is not None)], [*outputs, *tangents], [*types, *types])
+
+
 @lru_cache(maxsize=8192)
 def _pushforward(op: Op, ins: Any, outs: Any, active: Flags, params: Any) -> Rule:
     recorder = Recorder(quiet=True)

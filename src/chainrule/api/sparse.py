@@ -1,0 +1,296 @@
+"""Jacobians and Hessians as sparse matrices: the pattern once, then only the entries, at every call."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from ..analyze import colouring
+from ..analyze.sparsity import Pattern, pattern
+from ..errors import ArgumentError
+from ..ir import Program
+from ..trace.recorder import Traced
+from ..trace.tree import Tree, flatten
+from ..transform.forward import Derived, forward
+from ..transform.reverse import reverse
+from ..transform.smooth import smooth
+from ..transform.sparse import Entries, Sweep, compressed, reseeded
+from .call import Call, Function, Wrt
+from .matrices import derivatives_only, gradient, refuse_integers
+from .planned import Reading, spliced, transformed
+
+Array = np.ndarray[Any, Any]
+KEPT = 8  # patterns of one recording: one for each of several arrays of indices
+BACKWARD = 1.5  # what a product in reverse mode costs, in forward mode ones
+
+
+class Block(NamedTuple):
+    """The matrix of one result and one argument: which of the Program's outputs has its entries; None: it is empty."""
+
+    output: int | None
+    matrix: Any
+
+    def filled(self, outputs: Sequence[Array]) -> Any:
+        """A matrix of its own with these entries. SciPy's constructor would check the pattern again at every call."""
+        made: Any = object.__new__(csr_array)
+        data = self.matrix.data.copy() if self.output is None else outputs[self.output]
+        made.__dict__ = {**self.matrix.__dict__, "data": data}
+        return made
+
+
+@dataclass(frozen=True, eq=False)
+class Matrices:
+    """The matrices of one recording, as long as the inputs in `asked` have these values."""
+
+    program: Program  # its outputs are their entries
+    blocks: list[list[Block]]
+    asked: dict[int, Array]
+
+    def fits(self, inputs: Sequence[Any]) -> bool:
+        return all([np.array_equal(inputs[i], x) for i, x in self.asked.items()])
+
+
+@dataclass(frozen=True, eq=False)
+class Arranged:
+    """The same in the structure that the caller gets: it comes with its entries, as the one key of a dict."""
+
+    matrices: Matrices
+    blocks: list[Block]
+    tree: Tree
+
+    def filled(self, outputs: Sequence[Array]) -> Any:
+        if self.tree.kind is None:
+            return self.blocks[0].filled(outputs)
+        return self.tree.build([block.filled(outputs) for block in self.blocks])
+
+
+Make = Callable[[Program, tuple[int, ...], Sequence[Any]], Matrices]
+Rows = list[list[int]]
+
+
+def jacobian(f: Function, wrt: Wrt) -> Function:
+    """The transformation with `sparse=True`."""
+    return _function(
+        f, wrt, "jacobian", refuse_integers, _jacobian_matrices,
+        lambda call, rows: call.recording.result.build([call.arranged(row) for row in rows]),
+    )  # fmt: skip
+
+
+def hessian(f: Function, wrt: Wrt) -> Function:
+    """The transformation with `sparse=True`."""
+    return _function(
+        f, wrt, "hessian", lambda call: call.scalar("a Hessian"), _hessian_matrices,
+        lambda call, rows: call.arranged([call.arranged(row) for row in rows]),
+    )  # fmt: skip
+
+
+def _function(
+    f: Function, wrt: Wrt, what: str, check: Callable[[Call], None], make: Make, arrange: Callable[[Call, Rows], Any]
+) -> Function:
+    def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
+        call = Call(f, args, options, wrt)
+        check(call)
+        found = _arranged(call, what, make, arrange)
+        return Reading(
+            call.recording, (what, found), lambda inputs: {found: spliced(found.matrices.program, inputs)},
+            call.leaves, None if found.matrices.asked else call.given_as(args, options),
+        )  # fmt: skip
+
+    entries = transformed(f, (f"sparse {what}", repr(wrt)), read)
+
+    @functools.wraps(f)
+    def matrix(*args: Any, **options: Any) -> Any:
+        ((found, outputs),) = entries(*args, **options).items()
+        return found.filled(outputs)
+
+    return matrix
+
+
+def _arranged(call: Call, what: str, make: Make, arrange: Callable[[Call, Rows], Any]) -> Arranged:
+    """The matrices for the call's values: known, or made."""
+    inputs = call.inputs
+    if any(isinstance(x, Traced) for x in inputs):
+        raise ArgumentError(
+            f"a sparse {what} is a SciPy matrix, which can't be recorded: it is computed inside of another recorded"
+            " function",
+            hint="leave sparse=True out, or multiply by jvp, vjp or hvp: no matrix is formed then",
+        )
+    derived = call.recording.derived
+    known: list[Arranged] = derived.setdefault((f"sparse {what}", call.wanted, call.single), [])
+    found = next((a for a in known if a.matrices.fits(inputs)), None)
+    if found is None:
+        matrices = make(smooth(call.program), call.wanted, inputs)
+        blocks = [block for row in matrices.blocks for block in row]
+        numbers = np.arange(len(blocks)).reshape(len(matrices.blocks), -1).tolist()
+        order, tree = flatten(arrange(call, numbers))
+        found = Arranged(matrices, [blocks[k] for k in order], tree)
+        known.insert(0, found)
+        for old in known[KEPT:]:
+            derived.pop((what, old), None)
+        del known[KEPT:]
+    return found
+
+
+# --- what is computed ------------------------------------------------------------------------------------------------
+
+
+class _Layout:
+    """Arrays laid end to end, as the rows or the columns of a matrix."""
+
+    def __init__(self, types: Sequence[Any]) -> None:
+        self.sizes = [t.size for t in types]
+        self.stretches = list(pairwise(np.cumsum([0, *self.sizes]).tolist()))
+        self.total = sum(self.sizes)
+        self.array = np.repeat(np.arange(len(types)), self.sizes)  # of each row, which array it belongs to
+        self.within = np.concatenate([np.arange(n) for n in self.sizes]) if types else np.zeros(0, np.intp)
+
+    def split(self, colours: Array) -> list[Array]:
+        return [colours[low:high] for low, high in self.stretches]
+
+
+def _jacobian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Matrices:
+    outs, ins = _Layout([a.type for a in program.outputs]), _Layout([program.inputs[i].type for i in wanted])
+    onward = derivatives_only(forward(program, wanted))
+    whole, read = _whole(onward, inputs, ins, outs)
+    by_columns = colouring.columns(whole, ins.sizes)
+    assert by_columns is not None
+    count = int(by_columns.max(initial=-1)) + 1
+    fewest = int(np.bincount(whole.indices, minlength=1).max()) if whole.nnz else 0
+    by_rows = None
+    if fewest * BACKWARD < count:
+        by_rows = colouring.columns(whole.T.tocsr(), outs.sizes, (count - 1) / BACKWARD)
+    i, j = _coordinates(whole)
+    if by_rows is None:
+        sweeps = [_forward_sweep(onward.program, len(inputs), read, by_columns)]
+        source, place = outs.array[i], by_columns[j] * np.take(outs.sizes, outs.array[i]) + outs.within[i]
+        found = onward.present
+    else:
+        back = derivatives_only(reverse(program, wanted))
+        sweeps = [Sweep(back.program, outs.split(by_rows), int(by_rows.max(initial=-1)) + 1)]
+        source, place = ins.array[j], by_rows[i] * np.take(ins.sizes, ins.array[j]) + ins.within[j]
+        found = back.present
+    return _matrices(program, whole, sweeps, [(0, k) for k in found], source, place, outs, ins, read.asked)
+
+
+def _hessian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Matrices:
+    first = gradient(program, wanted)
+    second = derivatives_only(forward(first.program, wanted))
+    present = tuple([None if k is None else second.present[k] for k in first.present])
+    layout = _Layout([program.inputs[i].type for i in wanted])
+    whole, read = _whole(Derived(second.program, present), inputs, layout, layout)
+    whole = _symmetric(whole, np.array([k is not None for k in present], bool)[layout.array])
+    colours = colouring.star(whole, layout.sizes)
+    i, j = _coordinates(whole)
+    # of an entry and its mirror image one is read, for both: that below the diagonal if it stands alone in its row
+    numbers = csr_array((np.arange(whole.nnz), whole.indices, whole.indptr), shape=whole.shape)
+    below = np.where(i >= j, numbers.data, numbers.T.tocsr().data)
+    clear = colouring.alone(whole, colours)[below]
+    row, column = np.maximum(i, j), np.minimum(i, j)
+    if not clear.all():
+        row, column = np.where(clear, row, column), np.where(clear, column, row)
+    place = colours[column] * np.take(layout.sizes, layout.array[row]) + layout.within[row]
+    sweeps = [_forward_sweep(second.program, len(inputs), read, colours)]
+    return _matrices(
+        program, whole, sweeps, [(0, k) for k in present], layout.array[row], place, layout, layout, read.asked
+    )
+
+
+def _forward_sweep(program: Program, given: int, read: Pattern, colours: Array) -> Sweep:
+    """Where tangents are only moved, colours can be: the moving is done now, and not at every call."""
+    coloured = np.append(colours, -1)
+    seeds = [coloured[rows.ravel() - 1] for rows in read.moved.values()]
+    return Sweep(reseeded(program, given, tuple(read.moved)), seeds, int(colours.max(initial=-1)) + 1)
+
+
+def _whole(found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layout) -> tuple[Any, Pattern]:
+    """The pattern of all matrices together: those side by side that belong to one result."""
+    given = len(inputs)
+    read = pattern(found.program, range(given, given + len(columns.sizes)), inputs)
+    parts = [
+        csr_array((n, columns.total), dtype=bool) if k is None else read.matrices[k]
+        for k, n in zip(found.present, rows.sizes, strict=True)
+    ]
+    indptr, at = [np.zeros(1, np.int64)], 0
+    for p in parts:
+        indptr.append(p.indptr[1:].astype(np.int64) + at)
+        at += p.nnz
+    indices = np.concatenate([p.indices for p in parts]) if parts else np.zeros(0, np.intp)
+    data = np.ones(len(indices), bool)
+    return csr_array((data, indices, np.concatenate(indptr)), shape=(rows.total, columns.total)), read
+
+
+def _symmetric(whole: Any, kept: Array) -> Any:
+    """The pattern with its mirror image; without the rows (and columns) of arrays whose derivative is zero by rule."""
+    mirrored = whole.T.tocsr()
+    same = np.array_equal(whole.indptr, mirrored.indptr) and np.array_equal(whole.indices, mirrored.indices)
+    both = whole if same else whole + mirrored
+    if not kept.all():
+        i, j = _coordinates(both)
+        some = kept[i] & kept[j]
+        both = csr_array((np.ones(int(some.sum()), bool), (i[some], j[some])), shape=both.shape)
+    both.sort_indices()
+    return both
+
+
+def _coordinates(whole: Any) -> tuple[Array, Array]:
+    return np.repeat(np.arange(whole.shape[0]), np.diff(whole.indptr)), whole.indices.astype(np.intp)
+
+
+def _matrices(
+    program: Program, whole: Any, sweeps: Sequence[Sweep], outputs: Sequence[tuple[int, int | None]], source: Array,
+    place: Array, rows: _Layout, columns: _Layout, asked: dict[int, Array],
+) -> Matrices:  # fmt: skip
+    """Entry k of the whole is element `place[k]` of the sweeps' output number `source[k]`, taken flat."""
+    blocks: list[list[Block]] = []
+    matrices: list[Entries] = []
+    j = whole.indices
+    for low, high in rows.stretches:
+        row = []
+        first, last = whole.indptr[low], whole.indptr[high]
+        indptr = whole.indptr[low : high + 1] - first
+        for left, right in columns.stretches:
+            chosen: Any = slice(first, last)
+            if len(columns.stretches) > 1:
+                inside = (j[first:last] >= left) & (j[first:last] < right)
+                chosen = first + np.flatnonzero(inside)
+                indptr = np.concatenate([[0], np.cumsum(inside)])[whole.indptr[low : high + 1] - first]
+            template = _template(j[chosen] - left, indptr, (high - low, right - left))
+            entries = _entries(source[chosen], place[chosen], outputs, sweeps)
+            row.append(Block(len(matrices) if entries else None, template))
+            if entries:
+                matrices.append(entries)
+        blocks.append(row)
+    return Matrices(compressed(program, sweeps, matrices), blocks, asked)
+
+
+def _entries(
+    source: Array, place: Array, outputs: Sequence[tuple[int, int | None]], sweeps: Sequence[Sweep]
+) -> Entries | None:
+    """Where to find entries; the outputs that are needed are laid end to end."""
+    if not len(source):
+        return None
+    if len(outputs) == 1 and outputs[0][1] is not None:
+        return Entries(((outputs[0][0], outputs[0][1]),), place)
+    used = np.unique(source).tolist()
+    starts, at, found = np.zeros(len(outputs), np.intp), 0, []
+    for k in used:
+        sweep, output = outputs[k]
+        assert output is not None
+        starts[k] = at
+        at += sweeps[sweep].width * sweeps[sweep].program.outputs[output].type.size
+        found.append((sweep, output))
+    return Entries(tuple(found), starts[source] + place)
+
+
+def _template(columns: Array, indptr: Array, shape: tuple[int, int]) -> Any:
+    """The pattern, to be shared by all results: nobody may write into it."""
+    made = csr_array((np.zeros(len(columns)), columns, indptr), shape=shape)
+    made.sum_duplicates()  # there are none: it finds out that columns are in order
+    made.indices.flags.writeable = made.indptr.flags.writeable = False
+    return made

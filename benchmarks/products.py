@@ -1,4 +1,4 @@
-"""Products of matrices inside kernels: a network's gradient as one kernel, beside the same by hand in NumPy.
+"""Products, solves and factors inside kernels: gradients as one kernel, beside the same by hand in NumPy.
 
 OPENBLAS_NUM_THREADS=1 python -m benchmarks.products
 """
@@ -13,8 +13,6 @@ from typing import Any
 import numpy as np
 
 import chainrule as cr
-from chainrule.native.run import Mixed
-from chainrule.transform.simplify import simplify
 
 from .timing import Table, machine
 
@@ -57,22 +55,44 @@ def data(kind: str, rows: int = 128) -> tuple[Any, ...]:
     return tuple(v.astype(kind) for v in (*p, x, t))
 
 
-def kernel(f: Callable[..., Any], *args: Any) -> Run:
-    """The whole of a function as native code, results in new arrays."""
-    mixed = Mixed(simplify(cr.trace(f, *args)))
-    assert len(mixed.parts) == 1, "it is more than one kernel"
-    return lambda: mixed(args)
+def likelihood(m, s, x):
+    """Of rows of x under N(m, s), times -1, without the constant."""
+    low = np.linalg.cholesky(s)
+    z = np.linalg.solve(low, (x - m).T)
+    return 0.5 * np.sum(z * z) + len(x) * np.sum(np.log(np.diag(low)))
+
+
+def likelihood_by_hand(m, s, x):
+    """Its gradient in m and s: S⁻¹ (n S - D Dᵀ) S⁻¹ / 2, by one inverse; of s what lies on and below the diagonal."""
+    d = (x - m).T
+    inverse = np.linalg.inv(s)
+    y = inverse @ d
+    g = 0.5 * (len(x) * inverse - y @ y.T)
+    return -y.sum(axis=1), np.tril(g) + np.tril(g, -1)
+
+
+def samples(n: int, rows: int) -> tuple[Any, ...]:
+    rng = np.random.default_rng(3)
+    a = rng.normal(size=(n, n))
+    return rng.normal(size=n), a @ a.T / n + np.eye(n), rng.normal(size=(rows, n))
 
 
 def tables() -> Iterator[Table]:
     rows = []
     for kind in ("f8", "f4"):
         args = data(kind)
-        run = kernel(cr.grad(network, wrt=(0, 1, 2, 3)), *args)
-        for ours, theirs in zip(run(), by_hand(*args), strict=True):
-            np.testing.assert_allclose(ours, theirs, atol=1e-10 if kind == "f8" else 1e-4)
-        rows.append((f"784-128-10, 128 rows, {kind}", _beside(run, lambda args=args: by_hand(*args))))
-    yield Table("Gradient of a network", "ms; the ratio is the median of pairs", ["kernel", "by hand", "ratio"], rows)
+        times = _compared(cr.grad(network, wrt=(0, 1, 2, 3)), by_hand, args, 1e-10 if kind == "f8" else 1e-4)
+        rows.append((f"network 784-128-10, 128 rows, {kind}", times))
+    for n, count in ((10, 1000), (100, 1000), (500, 500)):
+        times = _compared(cr.grad(likelihood, wrt=(0, 1)), likelihood_by_hand, samples(n, count), 1e-8)
+        rows.append((f"likelihood of {count} rows of {n}", times))
+    yield Table("A gradient", "ms; the ratio is the median of pairs", ["kernel", "by hand", "ratio"], rows)
+
+
+def _compared(f: Callable[..., Any], g: Callable[..., Any], args: tuple[Any, ...], close: float) -> list[float]:
+    for ours, theirs in zip(f(*args), g(*args), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=close * np.abs(theirs).max())
+    return _beside(lambda: f(*args), lambda: g(*args))
 
 
 def _beside(one: Run, other: Run, tries: int = 60) -> list[float]:

@@ -37,6 +37,16 @@ def log_tail(z):
     return mp.mpf(2) / 5 + 2 * z / 7 if z <= mp.mpf(10) ** -20 else (log_rest(z) - mp.mpf(2) / 3) / z
 
 
+def atan_rest(z):
+    u = mp.sqrt(z)
+    return -mp.mpf(1) / 3 + z / 5 if z <= NEAR else (mp.atan(u) / u - 1) / z
+
+
+def asin_rest(z):
+    u = mp.sqrt(z)
+    return mp.mpf(1) / 6 + 3 * z / 40 if z <= NEAR else (mp.asin(u) / u - 1) / z
+
+
 def erf_near(z):
     x = mp.sqrt(z)
     return 2 / mp.sqrt(mp.pi) * (1 - z / 3) - 1 if z <= NEAR else mp.erf(x) / x - 1
@@ -56,6 +66,8 @@ def fits():
         "exp": (exp_rest, -half, half, 9), "expm1": (exp_rest, -half, half, 10), "sin": (sin_rest, 0, angle, 6),
         "cos": (cos_rest, 0, angle, 6), "sinh": (sinh_rest, 0, 1, 7), "log": (log_rest, 0, ratio, 7),
         "log tail": (log_tail, 0, ratio, 8), "erf near": (erf_near, 0, 1, 11),
+        "atan": (atan_rest, 0, (mp.sqrt(2) - 1) ** 2 * mp.mpf("1.001"), 10),
+        "asin": (asin_rest, 0, mp.mpf("0.25"), 12),
         "erf far": (erf_far, -mp.mpf(1) / 3, mp.mpf(1) / 2, 19),
     }  # fmt: skip
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.execute import Executable
+from chainrule.native import compiler, tiers
 from chainrule.native import straight as lines
-from chainrule.native import tiers
 from chainrule.native.foreign import Foreign
 from chainrule.native.lower import lowered
 from chainrule.native.parts import LONG, cut, is_straight
@@ -311,6 +311,19 @@ def test_long_programs_go_straight_by_themselves():
     assert isinstance(compiled(program).code, Tiered)
     close(compiled(program)([x]), Executable(program)([x]), 12)
     assert not is_straight(traced(cr.value_and_grad(chain(3)), x).equations)
+
+
+def test_straight_code_is_kept_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+    x = np.array([0.3, 0.2, 0.5])
+    program = traced(cr.value_and_grad(chain(300)), x)
+    first = compiled(program)([x])
+    with monkeypatch.context() as patch:
+        patch.setattr(compiler, "straight_code", lambda program: pytest.fail("it is compiled again"))
+        run = compiled(program)
+        identical(run([x]), first)
+    run.code.improve()  # its text is written again
+    identical(run([x]), first)
 
 
 def test_numbers_and_arrays_are_cut_apart():

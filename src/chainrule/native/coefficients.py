@@ -139,6 +139,44 @@ COEFFICIENTS = {
             ],
         )
     ),
+    "atan": tuple(
+        map(
+            float.fromhex,
+            [
+                "-0x1.5555555555555p-2",
+                "0x1.999999999933dp-3",
+                "-0x1.24924924355d5p-3",
+                "0x1.c71c7184c32bfp-4",
+                "-0x1.745d0b153ffadp-4",
+                "0x1.3b126143b5cbcp-4",
+                "-0x1.10fa5ee9ab25cp-4",
+                "0x1.dfe49b2919c4ep-5",
+                "-0x1.a090d1950d2b4p-5",
+                "0x1.41495cefb6c73p-5",
+                "-0x1.39f38ad451ea6p-6",
+            ],
+        )
+    ),
+    "asin": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.5555555555556p-3",
+                "0x1.3333333332ecap-4",
+                "0x1.6db6db6e31f13p-5",
+                "0x1.f1c71c1db0623p-6",
+                "0x1.6e8bb1c8209a2p-6",
+                "0x1.1c4d35cf95421p-6",
+                "0x1.c9cf07674736ap-7",
+                "0x1.782651caa6547p-7",
+                "0x1.52420b04b37bep-7",
+                "0x1.65a9c4dfcf8b2p-8",
+                "0x1.1d189408314eep-6",
+                "-0x1.e6aaa8a0a04ccp-7",
+                "0x1.d72b2bc8155f8p-6",
+            ],
+        )
+    ),
     "erf far": tuple(
         map(
             float.fromhex,

@@ -181,9 +181,9 @@ FORMULAS: dict[str, Formula] = {
     "xlogy": _in_doubles(_xlogy),
     "convert": _convert,
     **{
-        name: _in_doubles(vm.FORMULAS[name])
-        for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tan", "sinh", "cosh",
-                     "tanh", "sigmoid", "erf")
+        name: _in_doubles(f)
+        for name, f in vm.FORMULAS.items()
+        if name not in ("power", "sqrt")
     },
 }  # fmt: skip
 

@@ -21,6 +21,7 @@ from .reductions import Reductions, Stages
 from .schedule import Classes, Item, Loop, loops_in, nodes_in
 
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
+_HERE = -1  # the place of what is in a register in this round of a loop, and no longer
 _STATEMENTS = 256  # … and statements
 
 
@@ -63,6 +64,7 @@ class Kernel(Reductions):
                         self._buffer(r.source, "constant", r.source.type.dtype.name, r.source.type.shape)
                 elif r.source in self.lowered.made and isinstance(step, Node):
                     users.setdefault(r.source, []).append(step)
+        lanes = {loop.counter for loop, kind in self.kinds.items() if kind == "lanes"}
         outputs = [r.source for r in self.lowered.outputs]
         for v in outputs:
             self._buffer(v, "output", v.type.dtype.name, v.type.shape)
@@ -99,8 +101,12 @@ class Kernel(Reductions):
                 if self.kinds[loop] != "written out"
             ]
             read_at = [i for k in dims for i in self._positions(node, users.get(node.out, ()), k)]
-            always = not any(self.classes.of(c) in counted for i in read_at for c in i.counters())
+            always = not any(
+                any(self.classes.of(c) in counted for c in i.counters()) or any(i.loaded()) for i in read_at
+            )
             if dims and not always:
+                fixed = {c for c in fixed if c not in lanes}  # one place for each lane
+                dims = tuple(k for k, c in enumerate(node.own) if self.classes.of(c) not in fixed and c.size != 1)
                 self.dims[node.out] = dims
                 self._buffer(node.out, "temporary", node.out.type.dtype.name, tuple(node.own[k].size for k in dims))
 
@@ -203,7 +209,7 @@ class Kernel(Reductions):
             if count is not None and isinstance(count.value, int) and not count.lanes:
                 sizes.append([count.value])
             elif count is not None or c.size == 1:
-                sizes.append([0])
+                sizes.append([0 if c.size == 1 else _HERE])
             else:
                 sizes.append(list(range(c.size)))
         yield from product(*sizes)
@@ -235,7 +241,8 @@ class Kernel(Reductions):
         found = []
         for c in node.own:
             count = self.counts.get(self.classes.of(c))
-            found.append(count.value if count is not None and isinstance(count.value, int) else 0)
+            here = 0 if c.size == 1 else _HERE
+            found.append(count.value if count is not None and isinstance(count.value, int) else here)
         return tuple(found)
 
     def _computed(self, node: Node, code: Lanes) -> Value:
@@ -364,7 +371,7 @@ class Kernel(Reductions):
             term = i.terms[0][0] if len(i.terms) == 1 and i.terms[0][1] == 1 and not i.constant else None
             if not isinstance(term, Counter) or self.classes.of(term) is not self.classes.of(c) or count is None:
                 return None
-            found.append(0)
+            found.append(_HERE)
         return tuple(found)
 
     # --- the whole ---------------------------------------------------------------------------------------------------

@@ -45,7 +45,7 @@ class Loaded(NamedTuple):
     read: Read
 
     def __repr__(self) -> str:
-        return f"[{self.read}]"
+        return f"{getattr(self.read.source, 'name', '') or 'positions'}[{', '.join(map(str, self.read.at))}]"
 
 
 Term = Counter | Quotient | Loaded

@@ -186,14 +186,13 @@ def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
             outs, read = (", ".join(lowered.names.get(v, "·") for v in vs) for vs in (item.outs, item.sources))
             lines.append(f"{indent}{outs} = {item.equation.op}({read})")
         else:
-            sign, op = "+=" if item.reduced else "=", item.equation.op if item.equation else "copy"
+            sign, op = "+=" if item.reduced or item.onto else "=", item.equation.op if item.equation else "copy"
             lines.append(f"{indent}{_element(item.out, lowered, item)} {sign} {op}({_reads(item, lowered)})")
     return "\n".join(lines)
 
 
 def _element(v: Var, lowered: Lowered, node: Node) -> str:
-    at = ", ".join(map(repr, node.own))
-    name = lowered.names.get(v, "·")
+    at, name = ", ".join(map(str, node.place)), lowered.names.get(v, "·")
     return f"{name}[{at}]" if at else name
 
 

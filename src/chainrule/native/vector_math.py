@@ -1,8 +1,9 @@
 """Elementary functions on lanes, without branches: argument reduction, a polynomial, and care for the last digit.
 
-Each formula takes lanes of doubles and gives the function within 1.5 units in the last place, with every special value
-that NumPy gives. Single precision is computed in double. Where a digit would be lost, a value is carried as a sum of
-two (`high`, `low`), the second far below the last digit of the first.
+Each formula takes lanes of doubles and gives the function within 1.5 units in the last place (arctan, arctan2, cbrt and
+the inverse hyperbolic ones: 2.5), with every special value that NumPy gives. Single precision is computed in double.
+Where a digit would be lost, a value is carried as a sum of two (`high`, `low`), the second far below the last digit of
+the first.
 
 Tang, "Table-driven implementation of the exponential function", 1989; Sun's fdlibm (Ng, 1993) for the logarithms;
 Cody & Waite, "Software Manual for the Elementary Functions", 1980, for reductions; Dekker, 1971, and Muller et al.,
@@ -300,6 +301,110 @@ def tan(code: Lanes, x: Value) -> Value:
     return code.rarely(~(abs(x) < _FAR), y, "tan", x)
 
 
+# --- inverse functions ------------------------------------------------------------------------------------------------
+
+_TAN_PI_8 = 2.0**0.5 - 1.0
+_PI = (2 * HALF_PI[0], 2 * HALF_PI[1])
+
+
+def _angle(code: Lanes, above: Value, below: Value) -> Two:
+    """The angle from 0 to π/2 whose tangent is a quotient: the nearest of 0, π/4 and π/2, and a rest."""
+    small, middle = above <= below * _TAN_PI_8, above * _TAN_PI_8 < below
+    n = code.where(small, above, code.where(middle, above - below, -below))
+    d = code.where(small, below, code.where(middle, above + below, above))
+    u = n / d
+    z = u * u
+    rest = code.fma(code.polynomial(z, C["atan"]), z * u, u)
+    high = code.where(small, 0.0, code.where(middle, HALF_PI[0] / 2, HALF_PI[0]))
+    low = code.where(small, 0.0, code.where(middle, HALF_PI[1] / 2, HALF_PI[1]))
+    return high, low + rest
+
+
+def arctan(code: Lanes, x: Value) -> Value:
+    high, low = _angle(code, abs(x), code.number(1.0))
+    return (high + low).copysign(x)
+
+
+def arctan2(code: Lanes, y: Value, x: Value) -> Value:
+    a, b = abs(y), abs(x)
+    both = (a.equals(inf) & b.equals(inf)) | (a.equals(0.0) & b.equals(0.0))
+    a, b = code.where(both, code.where(a > 0.0, 1.0, 0.0), a), code.where(both, 1.0, b)
+    scale = code.where((a > 2.0**1000) | (b > 2.0**1000), 2.0**-60, 1.0)
+    high, low = _angle(code, a * scale, b * scale)
+    left = x.bits() < 0
+    high = code.where(left, _PI[0] - high, high)
+    low = code.where(left, _PI[1] - low, low)
+    found = (high + low).copysign(y)
+    return code.where(x.is_nan() | y.is_nan(), x + y, found)
+
+
+def _arcsin_rest(code: Lanes, z: Value, s: Value) -> Value:
+    """arcsin(s) - s, for z = s² ≤ 1/4."""
+    return code.polynomial(z, C["asin"]) * z * s
+
+
+def _far_root(code: Lanes, size: Value) -> tuple[Value, Value, Value]:
+    """z = (1 - |x|) / 2, its root, and what the root's rounding lost."""
+    z = (1.0 - size) * 0.5
+    s = z.sqrt()
+    return z, s, code.where(z.equals(0.0), 0.0, code.fma(-s, s, z) / (s + s))
+
+
+def arcsin(code: Lanes, x: Value) -> Value:
+    """Beyond 1/2: π/2 - 2 arcsin √((1 - |x|) / 2)."""
+    size = abs(x)
+    near = size + _arcsin_rest(code, size * size, size)
+    z, s, lost = _far_root(code, size)
+    far = (HALF_PI[0] - (s + s)) - (2.0 * (lost + _arcsin_rest(code, z, s)) - HALF_PI[1])
+    return code.where(size <= 0.5, near, far).copysign(x)
+
+
+def arccos(code: Lanes, x: Value) -> Value:
+    size = abs(x)
+    near = HALF_PI[0] - (x - (HALF_PI[1] - _arcsin_rest(code, x * x, x)))
+    z, s, lost = _far_root(code, size)
+    rest = lost + _arcsin_rest(code, z, s)
+    right = 2.0 * (s + rest)
+    left = (_PI[0] - (s + s)) - (rest + rest - _PI[1])
+    return code.where(size <= 0.5, near, code.where(x < 0.0, left, right))
+
+
+def arcsinh(code: Lanes, x: Value) -> Value:
+    """log(t + √(t² + 1)) with t = |x|, as log1p of what keeps its digits near 0."""
+    size = abs(x)
+    t = code.where(size > 2.0**28, 1.0, size)
+    square = t * t
+    near = log1p(code, t + square / (1.0 + (1.0 + square).sqrt()))
+    far = log_(code, size) + log(2)
+    return code.where(size > 2.0**28, far, code.where(size < 2.0**-28, size, near)).copysign(x)
+
+
+def arccosh(code: Lanes, x: Value) -> Value:
+    w = code.where(x > 2.0**28, 1.0, x) - 1.0
+    near = log1p(code, w + code.fma(w, w, w + w).sqrt())
+    return code.where(x < 1.0, nan, code.where(x > 2.0**28, log_(code, x) + log(2), near))
+
+
+def arctanh(code: Lanes, x: Value) -> Value:
+    size = abs(x)
+    y = 0.5 * log1p(code, (size + size) / (1.0 - size))
+    return code.where(size < 2.0**-28, x, y.copysign(x))
+
+
+def cbrt(code: Lanes, x: Value) -> Value:
+    """exp(log|x| / 3), and a step of Newton's."""
+    size = abs(x)
+    small = size < 2.0**-900
+    m = code.where(small, size * 2.0**300, size)
+    y = exp(code, _log(code, m) * (1.0 / 3.0))
+    square, lost = _two_product(code, y, y)
+    cube, rest = _two_product(code, y, square)
+    off = (cube - m) + code.fma(y, lost, rest)
+    y = y - off / (3.0 * square)
+    y = code.where(small, y * 2.0**-100, y).copysign(x)
+    return code.where((size > 0.0) & (size < inf), y, x)
+
+
 # --- powers, the error function ---------------------------------------------------------------------------------------
 
 
@@ -376,5 +481,6 @@ def sqrt(code: Lanes, x: Value) -> Value:
 FORMULAS: dict[str, Callable[..., Value]] = {
     "exp": exp, "exp2": exp2, "expm1": expm1, "log": log_, "log2": log2, "log10": log10, "log1p": log1p, "sin": sin,
     "cos": cos, "tan": tan, "sinh": sinh, "cosh": cosh, "tanh": tanh, "sigmoid": sigmoid, "power": power, "erf": erf,
-    "sqrt": sqrt,
+    "sqrt": sqrt, "arctan": arctan, "arctan2": arctan2, "arcsin": arcsin, "arccos": arccos, "arcsinh": arcsinh,
+    "arccosh": arccosh, "arctanh": arctanh, "cbrt": cbrt,
 }  # fmt: skip

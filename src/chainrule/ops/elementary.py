@@ -13,7 +13,7 @@ import numpy as np
 from ..later import scipy
 from . import enclosures
 from .arithmetic import converted
-from .native import c_function, formula
+from .native import formula
 from .notation import ROOT, Notation, call
 from .op import Value, elementwise, spelled
 from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
@@ -34,7 +34,7 @@ cbrt = elementwise(
     notation=Notation("root", "cbrt", r"\sqrt[3]", "∛"), rule="power",
     antiderivative=lambda x, y: 3 * x * y / 4,
     increasing=True,
-    native=c_function("cbrt", "libm"),
+    native=formula("cbrt"),
 )  # fmt: skip
 exp = elementwise(
     np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential",
@@ -127,14 +127,14 @@ arcsin = elementwise(
     notation=call("arcsin", r"\arcsin"), rule="inverse trigonometric", textbook=lambda x, y: 1 / np.sqrt(1 - x**2),
     antiderivative=lambda x, y: x * y + np.sqrt(1 - x**2),
     ends=True,
-    native=c_function("asin", "libm"),
+    native=formula("arcsin"),
 )  # fmt: skip
 arccos = elementwise(
     np.arccos, lambda x, y: -1 / np.sqrt((1 - x) * (1 + x)), domain=OPEN_UNIT, image=Interval(0, pi),
     notation=call("arccos", r"\arccos"), rule="inverse trigonometric", textbook=lambda x, y: -1 / np.sqrt(1 - x**2),
     antiderivative=lambda x, y: x * y - np.sqrt(1 - x**2),
     ends=True,
-    native=c_function("acos", "libm"),
+    native=formula("arccos"),
 )  # fmt: skip
 arctan = elementwise(
     np.arctan,
@@ -143,7 +143,7 @@ arctan = elementwise(
     notation=call("arctan", r"\arctan"),
     rule="inverse trigonometric",
     antiderivative=lambda x, y: x * y - np.log(1 + x**2) / 2,
-    native=c_function("atan", "libm"),
+    native=formula("arctan"),
 )
 
 
@@ -159,7 +159,7 @@ arctan2 = elementwise(
     switch=lambda x, y: (
         x, np.arctan(x / y) - np.where(y < 0, pi, 0.0), np.arctan(x / y) + np.where(y < 0, pi, 0.0)
     ),
-    native=c_function("atan2", "libm"),
+    native=formula("arctan2"),
 )  # fmt: skip
 
 # --- hyperbolic -----------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ arcsinh = elementwise(
     np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / np.sqrt(x**2 + 1),
     antiderivative=lambda x, y: x * y - np.sqrt(x**2 + 1),
-    native=c_function("asinh", "libm"),
+    native=formula("arcsinh"),
 )  # fmt: skip
 arccosh = elementwise(
     np.arccosh, lambda x, y: 1 / (np.sqrt(x - 1) * np.sqrt(x + 1)),
@@ -196,7 +196,7 @@ arccosh = elementwise(
     textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
     antiderivative=lambda x, y: x * y - np.sqrt(x**2 - 1),
     ends=True,
-    native=c_function("acosh", "libm"),
+    native=formula("arccosh"),
 )  # fmt: skip
 arctanh = elementwise(
     np.arctanh,
@@ -208,7 +208,7 @@ arctanh = elementwise(
     textbook=lambda x, y: 1 / (1 - x**2),
     antiderivative=lambda x, y: x * y + np.log(1 - x**2) / 2,
     ends=True,
-    native=c_function("atanh", "libm"),
+    native=formula("arctanh"),
 )
 
 # --- angles ---------------------------------------------------------------------------------------------------------

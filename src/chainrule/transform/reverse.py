@@ -33,11 +33,10 @@ def reverse(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None
     floating takes none.
     """
     with rarely_collecting():
-        return _reversed(program, wanted, seeds)
+        return _reversed(_prepared(program, wanted), wanted, seeds)
 
 
 def _reversed(program: Program, wanted: Sequence[int], seeds: Sequence[Atom | None] | None) -> Derived:
-    program = _prepared(program, wanted)
     recorder = Recorder(quiet=True)
     recorder.equations = list(program.equations)
     active = reached_from(program, wanted)

@@ -588,7 +588,7 @@ def test_an_integral_of_a_loop_and_a_loop_of_integrals():
     assert np.isclose(cr.grad(f)(2.0), 3 * 4 / 4)
     g = lambda a: cr.scan(lambda c, t: (c + cr.integrate(lambda x: a * x * t, 0, 1), None), 0.0, np.array([1.0, 2.0]))[
         0
-    ]  # noqa: E731
+    ]
     assert np.isclose(g(3.0), 4.5) and np.isclose(cr.grad(g)(3.0), 1.5)
 
 

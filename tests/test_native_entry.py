@@ -6,7 +6,7 @@ import sys
 import numpy as np
 
 from chainrule.native import entry
-from chainrule.native.entry_text import (
+from chainrule.native.descriptor import (
     ARGUMENT,
     ARGUMENTS,
     ARRAY,

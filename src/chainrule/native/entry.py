@@ -5,7 +5,7 @@ the function: fetches the leaves of the arguments, compares their types and shap
 find changed, makes the outputs, calls the kernel, and builds the result. Where nothing fits, and while a function is
 being recorded, it calls the slow path, a Python function, with the same arguments; that one casts, compiles, or raises.
 
-A descriptor is an array of 64-bit numbers (addresses are numbers, too); its fields are listed in entry_text.py.
+A descriptor is an array of 64-bit numbers (addresses are numbers, too); its fields are listed in descriptor.py.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import numpy as np
 
 from ..trace.record import recordings_under_way
 from .cache import Compiled, cached
-from .entry_text import DICTIONARY, FIRST, KEPT, READ_FLAGS, SIZE, SLOW, VECTORCALL, WEAK, entry_text
+from .descriptor import DICTIONARY, FIRST, KEPT, READ_FLAGS, SIZE, SLOW, VECTORCALL, WEAK
+from .entry_text import entry_text
 from .llvm import load, object_code
 
 _PYTHON = (

@@ -28,7 +28,7 @@ from ..trace.outside import (
     members_of,
 )  # fmt: skip
 from ..trace.tree import Tree, parts_of
-from . import entry_text as t
+from . import descriptor as t
 from .entry import CELL, TYPE, enter, function_fields, is_full
 from .run import Stretch
 

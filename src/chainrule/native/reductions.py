@@ -1,8 +1,8 @@
 """Sums and extremes: in registers where they can, else in memory; long sums in blocks, so that few roundings add up.
 
 After every `_BLOCK` rounds of a loop, what was added up in them goes to a sum of two, of which the second catches what
-the first loses: a sum of n numbers is off by some `_BLOCK` roundings, whatever n (Neumaier, 1974; pairwise summation
-by 128 is no better). The order is fixed, so that every run gives the same bits.
+the first loses: a sum of n numbers is off by at most some 20 roundings, whatever n (Neumaier, 1974; NumPy's pairwise
+sum by 19 and the binary logarithm of n / 128). The order is fixed, so that every run gives the same bits.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .lower import Node
 from .memory import Buffer, Count, Memory, Scope
 from .schedule import Loop, nodes_in
 
-_BLOCK = 32
+_BLOCK = 16
 
 Key = tuple[Var, tuple[int, ...]]  # an array, and the numbers at which its written-out axes stand
 Sums = dict[Any, Value]

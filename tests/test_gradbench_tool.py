@@ -115,6 +115,17 @@ def test_an_unknown_eval_and_a_failure_are_answered_and_the_conversation_goes_on
     assert fine["output"] == 6.0
 
 
+VALUES = {"hello": "square", "kmeans": "cost", "gmm": "objective", "ba": "objective", "ht": "objective"}
+VALUES |= {"lstm": "objective", "lse": "primal", "llsq": "primal", "ode": "primal", "det": "primal"}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_compiled_objective_computes_what_the_function_does(name):
+    timed = functions(name)[VALUES[name]]
+    args = timed.prepare(INPUTS[name])
+    np.testing.assert_allclose(timed.run(*args), timed.run.__wrapped__(*args), rtol=1e-12, atol=1e-13)
+
+
 @pytest.mark.parametrize("name", GRADIENTS)
 def test_gradients_are_the_slopes_of_the_objective(name):
     value, derivative, moved = GRADIENTS[name]

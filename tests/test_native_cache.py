@@ -129,7 +129,7 @@ SECOND = """
     w, X = np.array([0.5, -1.0]), np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
     f = cr.value_and_grad(lambda w, X: np.sum(np.tanh(X @ w) ** 2 * np.array([1.0, 2.0, 3.0])))
     print(f(w, X), f(w + 1, X))
-    print(len(compiled), "chainrule.native.compiler" in sys.modules, "chainrule.native.emit" in sys.modules)
+    print(len(compiled), "chainrule.native.compiler" in sys.modules, "chainrule.native.lower" in sys.modules)
 """
 
 

@@ -11,6 +11,7 @@ import chainrule as cr
 from chainrule.execute import Executable
 from chainrule.ir import ArrayType, Equation, Program, Var
 from chainrule.native import elementwise
+from chainrule.native.indices import Counter, Index, index
 from chainrule.native.lower import lowered
 from chainrule.native.run import Mixed, Stretch
 from chainrule.native.schedule import scheduled, shown, together
@@ -180,3 +181,29 @@ def test_a_spoiled_formula_is_seen(monkeypatch):
     monkeypatch.setitem(elementwise.FORMULAS, "tanh", lambda code, x: x * (1 + 1e-9))
     with pytest.raises(AssertionError, match=r"assert"):
         test_an_elementwise_op_is_numpys(OPS["tanh"], "f8")
+
+
+def test_a_reshape_of_axes_that_were_moved_finds_its_elements():
+    def below(entries):
+        matrices = np.zeros((2, 3, 3))
+        matrices[:, [1, 2, 2], [0, 0, 1]] = entries
+        return matrices.reshape(6, 3)
+
+    entries = np.arange(1.0, 7.0).reshape(2, 3)
+    np.testing.assert_array_equal(cr.compile(below)(entries), below(entries))
+
+
+@given(st.lists(st.tuples(st.integers(1, 7), st.integers(-40, 40)), min_size=1, max_size=3), st.integers(1, 12))
+def test_a_quotient_of_an_index_rounds_down_also_where_parts_of_it_are_negative(parts, by):
+    counters = [Counter(n) for n, _ in parts]
+    at = sum((index(c) * f for c, (_, f) in zip(counters, parts, strict=True)), Index((), 500))
+
+    def value(i, counts):
+        known = {c: n for c, n in zip(counters, counts, strict=True)}
+        terms = (f * (known[t] if isinstance(t, Counter) else value(t.of, counts) // t.by) for t, f in i.terms)
+        return i.constant + sum(terms)
+
+    for counts in np.ndindex(*(n for n, _ in parts)):
+        assert value(at // by, counts) == value(at, counts) // by
+        assert value(at % by, counts) == value(at, counts) % by
+    assert all(f >= 0 for term, _ in (at // by).terms if not isinstance(term, Counter) for _, f in term.of.terms)

@@ -221,7 +221,13 @@ class Program:
         head = f"{self.name}({', '.join(f'{names[v]}: {v.type}' for v in self.inputs)}):"
         tail = f"  return {', '.join(map(show, self.outputs))}"
         body = [f"{left.ljust(width)}  # {right}" if right else left for left, right in lines]
-        return "\n".join([head, *body, tail])
+        inner = [f"  where {p.text(place)}".replace("\n", "\n  ") for p in self.held()]
+        return "\n".join([head, *body, tail, *inner])
+
+    def held(self) -> list[Program]:
+        """The Programs that stand in parameters: steps of loops, branches, integrands."""
+        found = [getattr(v, "program", None) for e in self.equations for v in e.params.values()]
+        return list({id(p): p for p in found if isinstance(p, Program)}.values())
 
 
 def without_dead_code(program: Program) -> Program:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import ArgumentError, ChainruleError, DtypeError, ShapeError
-from ..execute import derived, inputs_of, recording_of
+from ..execute import Runner, derived, executable, inputs_of, recording_of
 from ..ir import ArrayType, Const, Program, Var
 from ..numeric import loops as _run
 from ..ops.arithmetic import convert, strong
@@ -293,6 +294,29 @@ def _shown(tree: Tree) -> str:
     return "None" if tree.kind is Nothing else f"a {tree.kind.__name__} of {len(tree.children)}"
 
 
+def _computed(recording: Recording, key: Hashable, values: Sequence[Any], write: Callable[..., Any]) -> list[Any]:
+    """What `write` writes of these values: into the recording under way, or, of arrays, as a Program that is run.
+
+    The Program is kept with the recording of the step.
+    """
+    if any(isinstance(v, Traced) for v in values):
+        return _owned(write(values), values)
+    runner = recording.derived.get(key)
+    if runner is None:
+        recorder = Recorder(quiet=True)
+        inputs = [recorder.input(ArrayType(np.shape(v), np.asarray(v).dtype)) for v in values]
+        outputs = tuple(recorder.atom(y) for y in write(inputs))
+        program = Program(tuple(x.variable for x in inputs), tuple(recorder.equations), outputs, recording.program.name)
+        runner = recording.derived[key] = _runner(program)
+    return list(runner(values))
+
+
+@lru_cache(maxsize=64)
+def _runner(program: Program) -> Runner:
+    """What runs a Program: of steps that are written anew at every call, and are the same, one is compiled."""
+    return executable(program)
+
+
 def _owned(found: Sequence[Any], given: Sequence[Any]) -> list[Any]:
     """Results with memory of their own; numbers as NumPy scalars."""
     own: list[Any] = []
@@ -318,11 +342,14 @@ def _scan(f: Any, init: Any, xs: Any, length: Any, reverse: Any) -> Any:
     carry = Carry(init, "init")
     step = carry.step(f, (init, tree.build(first)), first, _pair, "the step of scan")
     arrays = [x for x in rows if not isinstance(x, Static)]
-    found = scanned(
-        Body(step.program), step.outside, carry.leaves, arrays, length=n, backwards=bool(reverse), cut=True
-    )  # fmt: skip
-    found = _owned(found, [*carry.leaves, *arrays])
-    at = len(carry.places)
+    fixed, at, backwards = len(step.outside), len(carry.places), bool(reverse)
+
+    def write(values: Sequence[Any]) -> list[Any]:
+        parts = values[:fixed], values[fixed : fixed + at], values[fixed + at :]
+        return scanned(Body(step.program), *parts, length=n, backwards=backwards, cut=True)
+
+    values = [*step.outside, *carry.leaves, *arrays]
+    found = _computed(step.recording, ("scan", n, backwards), values, write)
     return _build(carry.tree, found[:at]), _build(step.result.children[1], found[at:])
 
 
@@ -371,7 +398,13 @@ def _while_loop(test: Any, f: Any, init: Any, max_steps: Any) -> Any:
         if isinstance(max_steps, (bool, np.bool_)) or not hasattr(max_steps, "__index__"):
             raise ArgumentError(f"max_steps is a whole number, not {max_steps!r}")
         loop, leaves = _counted(loop, operator.index(max_steps)), [*leaves, np.int64(0)]
-    found = _owned(looped(loop, [*step.outside, *asked.outside], leaves), leaves)
+    fixed = loop.fixed
+
+    def write(values: Sequence[Any]) -> list[Any]:
+        return looped(loop, values[:fixed], values[fixed:])
+
+    values = [*step.outside, *asked.outside, *leaves]
+    found = _computed(step.recording, ("while", max_steps, t), values, write)
     return _build(carry.tree, found[: len(carry.places)])
 
 

@@ -227,7 +227,7 @@ class Code:
         self.fail_if(self.load(found, "i1"))
 
     def _bytes(self, count: int | str, kind: str) -> str:
-        size = BITS[kind] // 8
+        size = max(1, BITS[kind] // 8)
         return str(count * size) if isinstance(count, int) else self.named(f"mul i64 {count}, {size}")
 
     # --- control ------------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from .elementwise import has_formula
 from .emit import Kernel
 from .lanes import KINDS
 from .llvm import object_code, target
+from .loops import steps_have_a_form
 from .lower import lowered
 from .parts import LOOPS, NUMPY, STRAIGHT, Turns, cut, is_straight
 from .schedule import scheduled, together
@@ -82,6 +83,8 @@ def native(e: Equation) -> bool:
     """Whether an equation has a native form."""
     how = e.op.native
     if how is None or (how.how in ("formula", "function") and not has_formula(e)):
+        return False
+    if how.how == "routine" and not steps_have_a_form(e):
         return False
     return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
 

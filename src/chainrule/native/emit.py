@@ -378,8 +378,11 @@ class Kernel(Reductions):
 
     def module(self) -> str:
         """The module's text."""
+        return "\n".join([*self.text.declared.values(), *self.text.helpers.values(), self.function()])
+
+    def function(self) -> str:
+        """The text of the kernel alone, without what it calls."""
         lines = [
-            *self.text.declared.values(), *self.text.helpers.values(),
             f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{", "entry:", "  %status = alloca i32",
             "  store i32 0, ptr %status",
         ]  # fmt: skip

@@ -78,8 +78,10 @@ class Index:
         """Rounded down, for what is not negative."""
         if by == 1:
             return self
-        whole = Index(tuple((t, f // by) for t, f in self.terms if f % by == 0), self.constant // by)
-        rest = Index(tuple((t, f) for t, f in self.terms if f % by), self.constant % by)
+        whole = Index(tuple((t, f // by) for t, f in self.terms if f // by), self.constant // by)
+        rest = Index(
+            tuple((t, f % by) for t, f in self.terms if f % by), self.constant % by
+        )  # nothing negative is left
         if not rest.terms or rest.largest() < by:  # it never reaches the next multiple
             return whole
         return whole + Index(((Quotient(rest, by), 1),))

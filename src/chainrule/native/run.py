@@ -56,6 +56,11 @@ class Stretch:
         for n, array in self.constants.items():
             self._addresses[n] = array.ctypes.data
 
+    @property
+    def is_straight(self) -> bool:
+        """Whether it is straight-line code, without loops."""
+        return isinstance(self.code, Tiered)
+
     @cached_property
     def text(self) -> str:
         """The LLVM IR."""

@@ -22,6 +22,7 @@ from ..ir import ArrayType, Atom, Const, Equation, Program, Var, without_dead_co
 from .arithmetic import add, multiply
 from .control import Body, algorithm
 from .elementary import sin
+from .native import routine
 from .notation import call
 from .op import OPS, General, register
 
@@ -234,26 +235,28 @@ scan = General(
     "scan", algorithm("scan"), _scan_types, pullback=algorithm("scan pullback"),
     results=lambda body, **rest: len(body.program.outputs), together=algorithm("scan together"),
     prepared=algorithm("scan prepared"), rows=algorithm("scan rows"), trimmed=_trim_scan,
-    notation=call("scan"), rule="chain rule, step by step",
+    notation=call("scan"), native=routine("scan"), rule="chain rule, step by step",
     cost=lambda *types, body, length, **rest: length * body.flops(), examples=_scan_examples,
 )  # fmt: skip
 while_loop = General(
     "while_loop", algorithm("while"), _while_types, pullback=algorithm("while pullback"),
     results=lambda body, **rest: len(body.program.outputs), together=algorithm("while together"),
-    rows=algorithm("while rows"), trimmed=_trim_while, notation=call("while_loop"), rule="chain rule, step by step",
+    rows=algorithm("while rows"), trimmed=_trim_while, notation=call("while_loop"), native=routine("while_loop"),
+    rule="chain rule, step by step",
     # of one step: how many there are, nobody knows
     cost=lambda *types, test, body, fixed: test.flops() + body.flops(), examples=_while_examples,
 )  # fmt: skip
 while_loop_pullback = General(
     "while_loop_pullback", algorithm("while back"), _while_pullback_types, algorithm("while back pushforward"),
     algorithm("while back pullback"), results=lambda asked, **rest: len(asked), rows=algorithm("while back rows"),
-    trimmed=_trim_while_pullback, notation=call("while_loop_pullback"), rule="chain rule, step by step",
+    trimmed=_trim_while_pullback, notation=call("while_loop_pullback"),
+    native=routine("while_loop_pullback"), rule="chain rule, step by step",
     cost=lambda *types, test, body, **rest: test.flops() + 4 * body.flops(), examples=_while_pullback_examples,
 )  # fmt: skip
 cond = General(
     "cond", algorithm("cond"), _cond_types, pullback=algorithm("cond pullback"),
     results=lambda yes, no: len(yes.program.outputs), together=algorithm("cond together"), rows=algorithm("cond rows"),
-    trimmed=_trim_cond, notation=call("cond"), rule="cases",
+    trimmed=_trim_cond, notation=call("cond"), native=routine("cond"), rule="cases",
     cost=lambda *types, yes, no: max(yes.flops(), no.flops()), examples=_cond_examples,
 )  # fmt: skip
 for _op in (scan, while_loop, while_loop_pullback, cond):

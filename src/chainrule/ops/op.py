@@ -11,8 +11,7 @@ record it, and in any floating dtype. Ops act on trailing core axes and map over
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, nan
@@ -23,6 +22,7 @@ import numpy as np
 from ..errors import DtypeError, ShapeError
 from ..ir import ArrayType
 from ..later import LaterFunction
+from .meanings import by_function as by_function
 from .native import Native
 from .notation import Notation
 from .sets import REALS, Interval
@@ -155,53 +155,6 @@ def apply(op: Op, *args: Value, **params: Any) -> Any:
 
 # --- what NumPy functions mean on stand-ins -------------------------------------------------------------------------
 
-Rule = Callable[..., Any]
-
-
-class Meanings(dict[Any, Rule]):
-    """np.tanh -> how to apply it. A function that is imported later is entered by name, and found once it is there."""
-
-    def __init__(self) -> None:
-        self._later: dict[str, dict[LaterFunction, Rule]] = {}
-
-    def __setitem__(self, function: Any, rule: Rule) -> None:
-        if isinstance(function, LaterFunction):
-            self._later.setdefault(function.__module__, {})[function] = rule
-        else:
-            super().__setitem__(function, rule)
-
-    def __missing__(self, function: Any) -> Rule:
-        if function in self:
-            return super().__getitem__(function)
-        raise KeyError(function)
-
-    def __contains__(self, function: object) -> bool:
-        if super().__contains__(function):
-            return True
-        self._enter()
-        return super().__contains__(function)
-
-    def get(self, function: Any, default: Any = None) -> Any:
-        try:
-            return self[function]
-        except KeyError:
-            return default
-
-    def __iter__(self) -> Iterator[Any]:
-        self._enter()
-        return super().__iter__()
-
-    def _enter(self) -> None:
-        """Enter what has been imported by now, by whomever."""
-        for module, rules in self._later.items():
-            for function, rule in list(rules.items()) if module in sys.modules else ():
-                found = getattr(sys.modules[module], function.__name__, None)
-                if found is not None:  # it is None while the module is being imported
-                    self[found] = rule
-                    rules.pop(function, None)
-
-
-by_function = Meanings()
 OPS: dict[str, Op] = {}
 
 

@@ -341,4 +341,6 @@ def name_variables(program: Program) -> Program:
         goes_on = after is not None and after.where == e.where and e.output in after.inputs and after.op is not e.op
         if not goes_on:
             e.output.name = assigned_name(e.where)
+    for held in program.held():
+        name_variables(held)
     return program

@@ -5,12 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir import Equation, Program, Var
+from ..ops.control import Body
 from .cache import Compiled
 from .elementwise import has_formula
 from .emit import Kernel
 from .lanes import KINDS
 from .llvm import object_code, target
-from .loops import steps_have_a_form
+from .loop_pullback import back_of, slots_of
+from .loops import step_of
 from .lower import lowered
 from .schedule import scheduled, together
 
@@ -56,9 +58,19 @@ def native(e: Equation) -> bool:
     how = e.op.native
     if how is None or (how.how in ("formula", "function") and not has_formula(e)):
         return False
-    if how.how == "routine" and not steps_have_a_form(e):
+    if how.how == "routine" and not _steps_have_a_form(e):
         return False
     return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
+
+
+def _steps_have_a_form(e: Equation) -> bool:
+    """Whether whatever Programs an equation holds have a native form."""
+    bodies = [v for v in e.params.values() if isinstance(v, Body)]
+    if "seeded" in e.params:
+        bodies.append(back_of(e).body)
+        if not slots_of(e):
+            return False
+    return all(step_of(body) is not None for body in bodies)
 
 
 def turns(program: Program) -> list[tuple[bool, list[int]]]:

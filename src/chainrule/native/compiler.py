@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..ir import Equation, Program, Var
@@ -14,15 +16,20 @@ from .llvm import object_code, target
 from .loop_pullback import back_of, slots_of
 from .loops import step_of
 from .lower import lowered
+from .parts import LOOPS, NUMPY, STRAIGHT, Turns, cut, is_straight
 from .schedule import scheduled, together
+from .straight import straight
+from .tiers import Module, joined
 
 
 def plan(program: Program) -> Compiled:
     """Which equations become native code in which turn, and whether one kernel is the whole Program."""
     found = turns(program)
-    atoms = (*program.inputs, *program.outputs)
-    empty = any(a.type.size == 0 or a.type.dtype.name not in KINDS for a in atoms)
-    return Compiled(b"", {"turns": found, "whole": not empty and [kind for kind, _ in found] == [True]})
+    whole = len(found) == 1 and found[0][0] != NUMPY
+    if whole:
+        atoms = (*program.inputs, *program.outputs)
+        whole = not any(a.type.size == 0 or a.type.dtype.name not in KINDS for a in atoms)
+    return Compiled(b"", {"turns": found, "whole": whole})
 
 
 def kernel(program: Program) -> Compiled:
@@ -40,6 +47,27 @@ def kernel(program: Program) -> Compiled:
         "places": len(places) + (1 if made.scratch else 0),
     }
     return Compiled(code, facts, tuple(map(np.ascontiguousarray, constants.values())))
+
+
+def straight_code(program: Program) -> Compiled:
+    """The same, as straight-line code without loops."""
+    made = straight(program)
+    ins, kept, outs = len(program.inputs), len(made.constants), len(program.outputs)
+    facts = {
+        "inputs": list(range(ins)),
+        "constants": list(range(ins, ins + kept)),
+        "outputs": list(range(ins + kept, ins + kept + outs)),
+        "scratch": made.scratch,
+        "places": ins + kept + outs + (1 if made.scratch else 0),
+        "instructions": made.instructions,
+    }
+    code = joined(made.modules)
+    return Compiled(code.code, {**code.facts, **facts}, made.constants)
+
+
+def modules(program: Program) -> Sequence[Module]:
+    """The text of straight-line code."""
+    return straight(program).modules
 
 
 def text(program: Program) -> str:
@@ -73,8 +101,21 @@ def _steps_have_a_form(e: Equation) -> bool:
     return all(step_of(body) is not None for body in bodies)
 
 
-def turns(program: Program) -> list[tuple[bool, list[int]]]:
-    """Numbers of equations in turns of native and other ones, as few turns as there can be."""
+def turns(program: Program) -> Turns:
+    """Numbers of equations in turns of native and other ones, as few turns as there can be; long ones are cut."""
+    if is_straight(program.equations):  # looked at first, for this is quick
+        return [(STRAIGHT, list(range(len(program.equations))))]
+    number = {id(e): n for n, e in enumerate(program.equations)}
+    found: Turns = []
+    for kind, numbers in _turns(program):
+        equations = [program.equations[n] for n in numbers]
+        for part in cut(equations) if kind else [equations]:
+            how = STRAIGHT if kind and is_straight(part) else LOOPS if kind else NUMPY
+            found.append((how, [number[id(e)] for e in part]))
+    return found
+
+
+def _turns(program: Program) -> list[tuple[bool, list[int]]]:
     turn: dict[Var, int] = {}
     parts: dict[int, list[int]] = {}
     for n, e in enumerate(program.equations):

@@ -86,7 +86,7 @@ def _part(runner: Runner, values: Sequence[Any]) -> Part:
     flops = sum(e.op.flops([a.type for a in e.inputs], [v.type for v in e.outputs], **e.params) for e in p.equations)
     moved = sum(a.type.size * a.type.dtype.itemsize for a in (*p.inputs, *p.outputs))
     seconds = _least(lambda: runner(values))
-    if isinstance(runner, Stretch):
+    if isinstance(runner, Stretch) and not runner.is_straight:
         moved += sum(array.nbytes for array in runner.constants.values())
         return Part("kernel", _clocked(runner, values), flops, moved, runner.scratch, seconds, runner.text)
     lines = p.text().split("\n")[1:-1]

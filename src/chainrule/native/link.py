@@ -30,6 +30,7 @@ from ..trace.outside import (
 from ..trace.tree import Tree, parts_of
 from . import descriptor as t
 from .entry import CELL, TYPE, enter, function_fields, is_full
+from .fences import standing
 from .run import Stretch
 
 _LONG = 20_000  # flops: about 10 µs, after which other threads are let run
@@ -50,7 +51,7 @@ class Unreachable(Exception):
 
 def link(made: Any, call: Invocation, stretch: Stretch, result: Tree) -> None:
     """Let `made` take further calls like this one to the kernel itself, if it can."""
-    if is_full(made):
+    if is_full(made) or standing():
         return
     try:
         _Linker(call, stretch, result).enter(made)

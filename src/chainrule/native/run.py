@@ -30,10 +30,11 @@ class Stretch:
     """Native code of a Program: `kernel` is called with the addresses of what it reads and writes.
 
     `inputs`, `outputs` and `constants` say at which places of those addresses they are; the last is of `scratch` bytes.
+    Where there are loops in pieces, the number of `threads` stands among the addresses at `threads_at`.
     """
 
-    def __init__(self, program: Program, key: bytes | None = None) -> None:
-        """Its machine code is kept under this key."""
+    def __init__(self, program: Program, key: bytes | None = None, threads: int = 1) -> None:
+        """Its machine code, the same for any number of threads, is kept under this key."""
         made = cached(named(b"kernel", key), lambda: _compiler().kernel(program))
         self.program = program
         self.inputs: list[int] = made.facts["inputs"]
@@ -41,12 +42,15 @@ class Stretch:
         self.constants = dict(zip(made.facts["constants"], made.arrays, strict=True))
         self.scratch: int = made.facts["scratch"]
         self.places: int = made.facts["places"]
+        self.threads, self.threads_at = threads, made.facts["threads"]
         self._loaded = load(made.code, ["kernel"], addresses(frozenset(made.facts["symbols"])))
         self.kernel = self._loaded["kernel"]
         self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
         self._addresses = np.zeros(self.places, np.uintp)
         for n, array in self.constants.items():
             self._addresses[n] = array.ctypes.data
+        if self.threads_at is not None:
+            self._addresses[self.threads_at] = threads
 
     @cached_property
     def text(self) -> str:
@@ -69,8 +73,8 @@ class Stretch:
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
 
-def compiled(program: Program) -> Runner:
-    """The Program, simplified before, as native code as far as it goes."""
+def compiled(program: Program, threads: int = 1) -> Runner:
+    """The Program, simplified before, as native code as far as it goes; long loops on so many threads."""
     if (straight := _straight(program)) is not None:
         return straight
     key = key_of_program(program)
@@ -79,10 +83,10 @@ def compiled(program: Program) -> Runner:
         return Executable(program)
     if plan["whole"] and len(_cut(program.equations)) == 1:
         try:
-            return Stretch(program, key)
+            return Stretch(program, key, threads)
         except Foreign:  # each equation has a native form, and these together have none yet
             return Executable(program)
-    return Mixed(program, plan["turns"])
+    return Mixed(program, plan["turns"], threads)
 
 
 def _straight(program: Program) -> Runner | None:
@@ -112,9 +116,9 @@ def _cut(equations: Sequence[Equation]) -> list[list[Equation]]:
     return cut(list(equations))
 
 
-def _stretch(program: Program) -> Runner:
+def _stretch(program: Program, threads: int) -> Runner:
     """One kernel: with loops, or of straight-line code."""
-    return _straight(program) or Stretch(program, key_of_program(program))
+    return _straight(program) or Stretch(program, key_of_program(program), threads)
 
 
 def _compiler() -> Any:
@@ -128,8 +132,8 @@ def _compiler() -> Any:
 class Mixed:
     """A Program as stretches of native code and of NumPy."""
 
-    def __init__(self, program: Program, turns: Turns | None = None) -> None:
-        self.program = program
+    def __init__(self, program: Program, turns: Turns | None = None, threads: int = 1) -> None:
+        self.program, self.threads = program, threads
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
         outputs = program.outputs
         self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
@@ -150,7 +154,7 @@ class Mixed:
         part = Program(inputs, tuple(equations), outputs)
         run: Runner
         try:
-            run = _stretch(part) if kind else Executable(part)
+            run = _stretch(part, self.threads) if kind else Executable(part)
         except Foreign:  # each equation has a native form, and these together have none yet
             run = Executable(part)
         self.parts.append((run, inputs, outputs))

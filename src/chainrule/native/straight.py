@@ -232,6 +232,7 @@ class StraightStretch:
         self.outputs = list(range(ins + kept, ins + kept + outs))
         self.scratch = self.code.scratch
         self.places = ins + kept + outs + (1 if self.scratch else 0)
+        self.threads, self.threads_at = 1, None
 
     @property
     def text(self) -> str:

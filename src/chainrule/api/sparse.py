@@ -74,24 +74,30 @@ Make = Callable[[Program, tuple[int, ...], Sequence[Any]], Matrices]
 Rows = list[list[int]]
 
 
-def jacobian(f: Function, wrt: Wrt) -> Function:
+def jacobian(f: Function, wrt: Wrt, threads: int) -> Function:
     """The transformation with `sparse=True`."""
     return _function(
         f, wrt, "jacobian", refuse_integers, _jacobian_matrices,
-        lambda call, rows: call.recording.result.build([call.arranged(row) for row in rows]),
+        lambda call, rows: call.recording.result.build([call.arranged(row) for row in rows]), threads,
     )  # fmt: skip
 
 
-def hessian(f: Function, wrt: Wrt) -> Function:
+def hessian(f: Function, wrt: Wrt, threads: int) -> Function:
     """The transformation with `sparse=True`."""
     return _function(
         f, wrt, "hessian", lambda call: call.scalar("a Hessian"), _hessian_matrices,
-        lambda call, rows: call.arranged([call.arranged(row) for row in rows]),
+        lambda call, rows: call.arranged([call.arranged(row) for row in rows]), threads,
     )  # fmt: skip
 
 
 def _function(
-    f: Function, wrt: Wrt, what: str, check: Callable[[Call], None], make: Make, arrange: Callable[[Call, Rows], Any]
+    f: Function,
+    wrt: Wrt,
+    what: str,
+    check: Callable[[Call], None],
+    make: Make,
+    arrange: Callable[[Call, Rows], Any],
+    threads: int,
 ) -> Function:
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         call = Call(f, args, options, wrt)
@@ -102,7 +108,7 @@ def _function(
             call.leaves, None if found.matrices.asked else call.given_as(args, options),
         )  # fmt: skip
 
-    entries = transformed(f, (f"sparse {what}", repr(wrt)), read)
+    entries = transformed(f, (f"sparse {what}", repr(wrt)), read, threads)
 
     @functools.wraps(f)
     def matrix(*args: Any, **options: Any) -> Any:

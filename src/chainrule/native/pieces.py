@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from math import prod
 from typing import Any
 
 from .indices import Counter, Index
-from .lanes import Lanes, Value
+from .lanes import BITS, Lanes, Value
 from .lower import Node
 from .memory import Buffer, Scope
 from .reductions import BLOCK, Key, Reductions, Sums, added, rounded, start_of
@@ -25,6 +26,7 @@ _PIECE = 50_000  # … that a piece has at least
 _MOST = 64  # pieces of a loop
 _ROOM = 4 << 20  # bytes that the pieces of a loop may have for themselves
 _FLOP, _CALL = 0.25, 15  # ns of an operation on lanes; how many times more a function of C takes
+_SPEED = 10  # bytes of memory in a ns
 _LINE = 64  # bytes: of a cache line, and of the widest register
 
 
@@ -64,7 +66,7 @@ class Pieces(Reductions):
     def _cut(self, loop: Loop) -> Cut | None:
         """How a loop is cut, if there is enough to do in it and its rounds don't need each other."""
         nodes = list(nodes_in(loop))
-        time = sum(map(_time, nodes))
+        time = max(sum(map(_time, nodes)), self._bytes(nodes) / _SPEED)
         if time < _CUT or self.kinds[loop] == "written out" or not all(self._apart(n, loop) for n in nodes):
             return None
         own: dict[int, int] = {}
@@ -85,6 +87,17 @@ class Pieces(Reductions):
         size = -(-rounds // (most * BLOCK)) * BLOCK * step
         count = -(-rounds * step // size)
         return Cut(loop, size, count, own, sums, combined, stride) if count > 1 else None
+
+    def _bytes(self, nodes: Sequence[Node]) -> int:
+        """About how much memory they read and write."""
+        found: dict[Buffer, int] = {}
+        for node in nodes:
+            for what in (node.out, *(r.source for r in node.needs)):
+                if what in self.home:
+                    b = self.home[what]
+                    once = prod(c.size for c in node.counters) * max(1, BITS[b.kind] // 8)
+                    found[b] = max(found.get(b, 0), min(once, b.bytes))
+        return sum(found.values())
 
     def _apart(self, node: Node, loop: Loop) -> bool:
         """Whether rounds write different elements, or what is combined; in any order."""
@@ -143,11 +156,12 @@ class Pieces(Reductions):
         self.pieces.append("\n".join([
             f"define internal void {name}(ptr %context, i64 %piece) nounwind {{", "entry:",
             "  %status = alloca i32", "  store i32 0, ptr %status", "  %bufs = load ptr, ptr %context",
-            *self._addresses(cut.own if cut.stride else {}), *self._own_memory(cut), *_taken(given),
+            *self._addresses(cut.own), *self._own_memory(cut), *_taken(given),
             f"  %from = mul i64 %piece, {cut.size}", f"  %most = add i64 %from, {cut.size}",
             f"  %short = icmp ult i64 %most, {end}", f"  %to = select i1 %short, i64 %most, i64 {end}",
             *lines, "  %ends = load i32, ptr %status", f"  %all.p = getelementptr i8, ptr %context, i64 {_LINE}",
-            "  %all = load ptr, ptr %all.p", "  %was = atomicrmw or ptr %all, i32 %ends monotonic", "  ret void", "}", "",
+            "  %all = load ptr, ptr %all.p", "  %was = atomicrmw or ptr %all, i32 %ends monotonic",
+            "  ret void", "}", "",
         ]))  # fmt: skip
         return name, given
 
@@ -171,9 +185,7 @@ class Pieces(Reductions):
             text.lines.append(f"  store {kind} {what}, ptr %to{mark}.{n}, align 8")
         text.imported.add("pool.run")
         text.declared["pool.run"] = 'declare void @"pool.run"(ptr, ptr, i64, i64)'
-        text.lines.append(
-            f'  call void @"pool.run"(ptr {name}, ptr %context{mark}, i64 {cut.pieces}, i64 %threads.n)'
-        )
+        text.lines.append(f'  call void @"pool.run"(ptr {name}, ptr %context{mark}, i64 {cut.pieces}, i64 %threads.n)')
 
     # --- what the pieces made, together -------------------------------------------------------------------------------
 
@@ -246,9 +258,7 @@ def _taken(given: Sequence[tuple[Value, Value]]) -> list[str]:
 def _time(node: Node) -> float:
     """About how many ns an array takes."""
     e = node.equation
-    work = 1.0
-    for c in node.counters:
-        work *= c.size
+    work: float = prod(c.size for c in node.counters)
     if e is not None:
         work = max(work, e.op.flops([a.type for a in e.inputs], [v.type for v in e.outputs], **e.params))
         if e.op.native is not None and e.op.native.how == "function":

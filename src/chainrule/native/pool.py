@@ -20,7 +20,8 @@ from .llvm import load, object_code
 @functools.cache
 def address() -> int:
     """Where `run` is in this process."""
-    made = cached(b"pool", lambda: Compiled(object_code(_SERIAL + (_pool() if has_threads() else _ALONE))))
+    key, run = (b"pool", _pool()) if has_threads() else (b"no pool", _ALONE)
+    made = cached(key, lambda: Compiled(object_code(_SERIAL + run)))
     loaded = load(made.code, ["run"])
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(loaded.library))  # threads sleep in it until the process ends
     return loaded["run"]

@@ -2,8 +2,9 @@
 
 `run(piece, context, pieces, threads)` calls piece(context, k) for every k below `pieces`, each once, in any order; the
 caller takes part, and all is done when it returns. One caller at a time has the pool; whoever finds it taken does its
-pieces alone. Threads that have nothing to do sleep. A forked child has none of its parent's threads: it finds that the
-pool belongs to another process, and makes its own. Where there are no POSIX threads, the caller does everything.
+pieces alone. Threads that have nothing to do look out for some µs, since another loop often follows, and then sleep. A
+forked child has none of its parent's threads: it finds that the pool belongs to another process, and makes its own.
+Where there are no POSIX threads, the caller does everything.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import signal
 
 from .cache import Compiled, cached
 from .llvm import load, object_code
+
+
+_LOOKS = 20_000  # of a thread that waits, before it sleeps: some 10 µs
 
 
 @functools.cache
@@ -68,8 +72,8 @@ def _pool() -> str:
 @piece = internal global ptr null
 @context = internal global ptr null
 @pieces = internal global i64 0
-@places = internal global i64 0
-@active = internal global i64 0
+@places = internal global i64 0, align 64
+@active = internal global i64 0, align 64
 @next = internal global i64 0, align 64
 declare i32 @getpid()
 declare i32 @pthread_mutex_init(ptr, ptr)
@@ -99,6 +103,23 @@ done:
   ret void
 }}
 
+; look at a number until it is 0 (or, with `wanted`, until it is not), but not for long
+define internal void @glance(ptr %at, i1 %wanted) noinline nounwind {{
+begin:
+  br label %look
+look:
+  %n = phi i64 [ 0, %begin ], [ %n1, %look ]
+  %n1 = add i64 %n, 1
+  %x = load atomic i64, ptr %at monotonic, align 8
+  %is = icmp ne i64 %x, 0
+  %met = icmp eq i1 %is, %wanted
+  %late = icmp eq i64 %n1, {_LOOKS}
+  %stop = or i1 %met, %late
+  br i1 %stop, label %done, label %look
+done:
+  ret void
+}}
+
 ; what a thread does until the process ends
 define internal ptr @helper(ptr %none) nounwind {{
 begin:
@@ -113,10 +134,10 @@ sleep:
   br label %look
 join:
   %fewer = sub i64 %places, 1
-  store i64 %fewer, ptr @places
+  store atomic i64 %fewer, ptr @places monotonic, align 8
   %before = load i64, ptr @active
   %more = add i64 %before, 1
-  store i64 %more, ptr @active
+  store atomic i64 %more, ptr @active monotonic, align 8
   %piece = load ptr, ptr @piece
   %context = load ptr, ptr @context
   %pieces = load i64, ptr @pieces
@@ -125,11 +146,16 @@ join:
   %l1 = call i32 @pthread_mutex_lock(ptr @mutex)
   %now = load i64, ptr @active
   %left = sub i64 %now, 1
-  store i64 %left, ptr @active
+  store atomic i64 %left, ptr @active monotonic, align 8
+  %u1 = call i32 @pthread_mutex_unlock(ptr @mutex)
   %last = icmp eq i64 %left, 0
-  br i1 %last, label %tell, label %look
+  br i1 %last, label %tell, label %linger
 tell:
   %s0 = call i32 @pthread_cond_signal(ptr @done)
+  br label %linger
+linger:
+  call void @glance(ptr @places, i1 true)
+  %l2 = call i32 @pthread_mutex_lock(ptr @mutex)
   br label %look
 }}
 
@@ -205,13 +231,16 @@ open:
   store ptr %piece, ptr @piece
   store ptr %context, ptr @context
   store i64 %pieces, ptr @pieces
-  store i64 %wanted, ptr @places
   store atomic i64 0, ptr @next release, align 8
-  %b = call i32 @pthread_cond_broadcast(ptr @wake)
+  store atomic i64 %wanted, ptr @places monotonic, align 8
   %u0 = call i32 @pthread_mutex_unlock(ptr @mutex)
+  %b = call i32 @pthread_cond_broadcast(ptr @wake)
   call void @work(ptr %piece, ptr %context, i64 %pieces)
   %l1 = call i32 @pthread_mutex_lock(ptr @mutex)
-  store i64 0, ptr @places
+  store atomic i64 0, ptr @places monotonic, align 8
+  %u2 = call i32 @pthread_mutex_unlock(ptr @mutex)
+  call void @glance(ptr @active, i1 false)
+  %l2 = call i32 @pthread_mutex_lock(ptr @mutex)
   br label %others
 others:
   %active = load i64, ptr @active

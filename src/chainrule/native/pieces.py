@@ -82,7 +82,7 @@ class Pieces(Reductions):
         step = self.width if self.kinds[loop] == "lanes" else 1
         rounds = loop.counter.size // step
         most = min(_MOST, int(time // _PIECE), _ROOM // max(stride, 1))
-        if most < 2:
+        if most < 2 or not rounds:
             return None
         size = -(-rounds // (most * BLOCK)) * BLOCK * step
         count = -(-rounds * step // size)

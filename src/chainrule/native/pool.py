@@ -17,7 +17,6 @@ import signal
 from .cache import Compiled, cached
 from .llvm import load, object_code
 
-
 _LOOKS = 20_000  # of a thread that waits, before it sleeps: some 10 µs
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..execute import derived, evaluate, executable
 from ..ir import Const
+from ..ops.control import integral
 from ..trace.tree import flatten
 from ..transform.forward import forward
 from ..transform.reverse import reverse
@@ -51,13 +52,27 @@ def _value_and_gradient(call: Call, inputs: list[Any]) -> list[Any]:
     return [outputs[0], *filled(found, outputs, call.types())]
 
 
+def with_the_value(call: Call) -> Reading | None:
+    """The gradient, where the value may not exist: an integral that diverges says so when it is computed."""
+    if not any(e.op is integral for e in call.program.equations):
+        return None
+
+    def compute(inputs: list[Any]) -> Any:
+        value, *gradient = _value_and_gradient(call, inputs)
+        return value, call.arranged(gradient)
+
+    key = ("value and gradient", call.wanted, call.single)
+    return Reading(call.recording, key, compute, call.leaves, None, finish=lambda both: both[1])
+
+
 def _of_a_scalar(f: Function, wrt: Wrt, name: str, compute: Callable[[Call, list[Any]], Any], threads: int) -> Function:
     """A function of the gradient of one number."""
 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         return call_reading(
-            f, args, options, wrt, lambda c: (name, c.wanted, c.single), compute, lambda c: c.scalar("a gradient")
-        )
+            f, args, options, wrt, lambda c: (name, c.wanted, c.single), compute, lambda c: c.scalar("a gradient"),
+            with_the_value if name == "gradient" else lambda c: None,
+        )  # fmt: skip
 
     return transformed(f, (name, repr(wrt)), read, threads)
 

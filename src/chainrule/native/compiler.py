@@ -21,6 +21,8 @@ from .schedule import scheduled, together
 from .straight import straight
 from .tiers import Module, joined
 
+LONG_TEXT, HUGE_TEXT = 4_000, 25_000  # lines of a kernel: beyond the first LLVM optimizes little, beyond the second not
+
 
 def plan(program: Program) -> Compiled:
     """Which equations become native code in which turn, and whether one kernel is the whole Program."""
@@ -37,7 +39,8 @@ def kernel(program: Program) -> Compiled:
     made = _kernel(program)
     places = {what: n for n, (what, _) in enumerate(made.given)}
     constants = {n: what.value for n, (what, b) in enumerate(made.given) if b.role == "constant"}  # type: ignore[attr-defined]
-    code = object_code(made.module())
+    text = made.module()
+    code = object_code(text, _effort(text))
     facts = {
         "inputs": [places[v] for v in program.inputs],
         "outputs": [places[r.source] for r in made.lowered.outputs],
@@ -48,6 +51,12 @@ def kernel(program: Program) -> Compiled:
         "places": len(places) + bool(made.cuts) + bool(made.scratch),
     }
     return Compiled(code, facts, tuple(map(np.ascontiguousarray, constants.values())))
+
+
+def _effort(text: str) -> int:
+    """How hard LLVM may try: what it takes grows faster than the text."""
+    lines = text.count("\n")
+    return 2 if lines < LONG_TEXT else 1 if lines < HUGE_TEXT else 0
 
 
 def straight_code(program: Program) -> Compiled:

@@ -17,7 +17,7 @@ from .indices import Counter, Index, Quotient, Read, Within
 from .lanes import KINDS, Lanes, Text, Value
 from .lower import Lowered, Node
 from .memory import Buffer, Count, Scope
-from .pieces import Cut, Pieces
+from .pieces import Pieces
 from .reductions import Stages
 from .schedule import Classes, Item, Loop, loops_in, nodes_in
 
@@ -137,19 +137,10 @@ class Kernel(Pieces):
                 needed[b.number].append(when[what[0]])
         own = [b for b in self.buffers if b.role == "temporary"]
         lives = [Life(b.bytes, min(needed[b.number]), max(needed[b.number])) for b in own]
-        lives += [Life(c.bytes, n, n) for n, item in enumerate(self.items) for c in self._cuts_at(item)]
+        lives += [Life(cut.bytes, n, n) for cut in self.cuts.values() for n in [self.items.index(cut.loop)]]
         starts, self.scratch = arranged(lives)
         self.starts = {b.number: start for b, start in zip(own, starts, strict=False)}
         self.areas = dict(zip(self.cuts, starts[len(own) :], strict=True))
-
-    def _cuts_at(self, item: Item) -> Iterator[Cut]:
-        if isinstance(item, Loop) and item in self.cuts:
-            yield self.cuts[item]
-
-    @property
-    def given(self) -> list[tuple[object, Buffer]]:
-        """What the kernel is given addresses of, in their order; after them, that of its scratch memory."""
-        return [(what, b) for what, b in self.home.items() if b.role != "temporary"]
 
     def _buffer(self, what: object, role: str, dtype: str, shape: tuple[int, ...]) -> None:
         self.home[what] = Buffer(len(self.buffers), role, KINDS[dtype], tuple(shape))
@@ -280,9 +271,9 @@ class Kernel(Pieces):
         """Of several elements, the last that is there; 0 where none is."""
         value: Value | None = None
         for r in reads:
-            if any(self._always(w) is False for w in r.when):
+            if any(self._always(w) is False for w in r.presence):
                 continue
-            there = self._there(tuple(w for w in r.when if self._always(w) is not True), code)
+            there = self._there(tuple(w for w in r.presence if self._always(w) is not True), code)
             new = self._read(r, code)
             value = new if value is None or there is None else code.where(there, new, value)
         return code.number(0, KINDS[reads[0].source.type.dtype.name]) if value is None else value
@@ -404,21 +395,3 @@ class Kernel(Pieces):
             lines.append("  %threads.n = ptrtoint ptr %threads to i64")
         lines += [*self.text.first, *self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
         return "\n".join(lines)
-
-    def _addresses(self, own: dict[int, int]) -> list[str]:
-        """The addresses of all memory, but for what a piece has of its own."""
-        given = [f"%b{b.number}" for _, b in self.given if b.number not in own]
-        numbers = [n for n, (_, b) in enumerate(self.given) if b.number not in own]
-        lines = []
-        for n, name in [*zip(numbers, given, strict=True), *self._further]:
-            lines.append(f"  %at{n} = getelementptr ptr, ptr %bufs, i64 {n}")
-            lines.append(f"  {name} = load ptr, ptr %at{n}")
-        return lines + [
-            f"  %b{n} = getelementptr i8, ptr %scratch, i64 {start}" for n, start in self.starts.items() if n not in own
-        ]
-
-    @property
-    def _further(self) -> list[tuple[int, str]]:
-        """What stands in the table after all arrays."""
-        names = [*["%threads"] * bool(self.cuts), *["%scratch"] * bool(self.scratch)]
-        return list(enumerate(names, len(self.given)))

@@ -55,7 +55,32 @@ class Pieces(Reductions):
     cuts: dict[Loop, Cut]
     areas: dict[Loop, int]  # where in scratch memory what the pieces have for themselves lies
     pieces: list[str]  # their text
-    _addresses: Callable[[dict[int, int]], list[str]]
+    starts: dict[int, int]  # numbers of temporary buffers, and where in scratch memory they lie
+
+    # --- what a kernel is given --------------------------------------------------------------------------------------
+
+    @property
+    def given(self) -> list[tuple[object, Buffer]]:
+        """What the kernel is given addresses of, in their order; after them, that of its scratch memory."""
+        return [(what, b) for what, b in self.home.items() if b.role != "temporary"]
+
+    def _addresses(self, own: dict[int, int]) -> list[str]:
+        """The addresses of all memory, but for what a piece has of its own."""
+        given = [f"%b{b.number}" for _, b in self.given if b.number not in own]
+        numbers = [n for n, (_, b) in enumerate(self.given) if b.number not in own]
+        lines = []
+        for n, name in [*zip(numbers, given, strict=True), *self._further]:
+            lines.append(f"  %at{n} = getelementptr ptr, ptr %bufs, i64 {n}")
+            lines.append(f"  {name} = load ptr, ptr %at{n}")
+        return lines + [
+            f"  %b{n} = getelementptr i8, ptr %scratch, i64 {start}" for n, start in self.starts.items() if n not in own
+        ]
+
+    @property
+    def _further(self) -> list[tuple[int, str]]:
+        """What stands in the table after all arrays."""
+        names = [*["%threads"] * bool(self.cuts), *["%scratch"] * bool(self.scratch)]
+        return list(enumerate(names, len(self.given)))
 
     # --- which loops, and where --------------------------------------------------------------------------------------
 

@@ -55,6 +55,7 @@ class Pieces(Reductions):
     cuts: dict[Loop, Cut]
     areas: dict[Loop, int]  # where in scratch memory what the pieces have for themselves lies
     pieces: list[str]  # their text
+    scratch: int  # bytes
     starts: dict[int, int]  # numbers of temporary buffers, and where in scratch memory they lie
 
     # --- what a kernel is given --------------------------------------------------------------------------------------

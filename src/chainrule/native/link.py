@@ -246,6 +246,9 @@ class _Linker:
         buffers = [0] * stretch.places
         for n, array in stretch.constants.items():
             buffers[n] = array.ctypes.data
+        pieces = stretch.threads_at is not None
+        if stretch.threads_at is not None:
+            buffers[stretch.threads_at] = stretch.threads
         steps = self.steps(self.result)
         names = [self.keep(sys.intern(name)) for name in self.call.options]
         descriptor = np.zeros(t.WORDS, np.int64)
@@ -254,7 +257,7 @@ class _Linker:
             t.CHECK: self.check, t.NODES: len(self.rows), t.NODE_TABLE: self.table(*self.rows),
             t.OUTPUTS: len(outputs), t.OUTPUT_TABLE: self.table(*outputs), t.BUFFERS: len(buffers),
             t.BUFFER_TABLE: self.table(buffers), t.KERNEL: stretch.kernel, t.STEPS: len(steps),
-            t.STEP_TABLE: self.table(*steps), t.LONG: int(_is_long(program)), t.SCRATCH: stretch.scratch,
+            t.STEP_TABLE: self.table(*steps), t.LONG: int(pieces or _is_long(program)), t.SCRATCH: stretch.scratch,
         }.items():  # fmt: skip
             descriptor[place] = value
         enter(made, descriptor, self.kept)

@@ -35,7 +35,8 @@ class Value:
         if swap:
             left, right = right, left
         if self.kind in _FLOATS:
-            return self.code.line(f"{floating} {self.code.flags}{self.type} {left.text}, {right.text}", self.kind)
+            flags = "" if floating == "fdiv" else self.code.flags  # of which quotients have no use
+            return self.code.line(f"{floating} {flags}{self.type} {left.text}, {right.text}", self.kind)
         return self.code.line(f"{whole} {self.type} {left.text}, {right.text}", self.kind)
 
     @property
@@ -154,13 +155,21 @@ class Value:
         return self.code.intrinsic("copysign", self, sign)
 
 
+class Part(list[str]):
+    """Lines of a text; `known` has what was computed in them and holds from there on. This grows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[str, tuple[str, str]] = {}
+
+
 class Text:
     """The text of a function, as it grows; this changes. Loops are written from the inside: what does not change in a
     loop is appended before it while its body is being written.
     """
 
     def __init__(self, block: str = "entry") -> None:
-        self.parts: list[list[str]] = [[]]
+        self.parts = [Part()]
         self.blocks: list[str] = [block]  # the basic block at the end of each part
         self.first: list[str] = []  # what stands before everything else
         self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
@@ -170,7 +179,7 @@ class Text:
         self.count = 0
 
     @property
-    def lines(self) -> list[str]:
+    def lines(self) -> Part:
         return self.parts[-1]
 
     @property
@@ -181,10 +190,19 @@ class Text:
         self.count += 1
         return f"{prefix}{self.count}"
 
-    def label(self, name: str) -> None:
-        """From here on, lines belong to that basic block."""
+    def label(self, name: str, always: bool = False) -> None:
+        """From here on, lines belong to that basic block; `always`: whoever comes here has been through all before."""
         self.lines.append(f"{name}:")
         self.blocks[-1] = name
+        if not always:
+            self.lines.known.clear()
+
+    def known(self, instruction: str) -> tuple[str, str] | None:
+        """The name and kind of what such an instruction gave before, where that holds still."""
+        for part in reversed(self.parts):
+            if instruction in part.known:
+                return part.known[instruction]
+        return None
 
 
 class Lanes:
@@ -207,10 +225,17 @@ class Lanes:
     def type(self, kind: str) -> str:
         return _KINDS[kind] if self.width == 1 else f"<{self.width} x {_KINDS[kind]}>"
 
-    def line(self, instruction: str, kind: str) -> Value:
-        """Append an instruction, and name its result."""
-        name = f"%{self.target.fresh()}"
-        self.target.lines.append(f"  {name} = {instruction}")
+    def line(self, instruction: str, kind: str, pure: bool | None = None) -> Value:
+        """Append an instruction, and name its result; the same one is written once, if it always gives the same."""
+        target = self.target
+        if pure is None:
+            pure = not instruction.startswith(("call", "load", "phi"))
+        if pure and (found := target.known(instruction)):
+            return Value(*found, self)
+        name = f"%{target.fresh()}"
+        target.lines.append(f"  {name} = {instruction}")
+        if pure:
+            target.lines.known[instruction] = name, kind
         return Value(name, kind, self)
 
     def input(self, name: str, kind: str = "f64") -> Value:
@@ -230,7 +255,7 @@ class Lanes:
         types = ", ".join(a.type for a in args)
         self.target.declared[function] = f"declare {self.type(kind)} @{function}({types})"
         given = ", ".join(f"{a.type} {a.text}" for a in args)
-        return self.line(f"call {self.type(kind)} @{function}({given})", kind)
+        return self.line(f"call {self.type(kind)} @{function}({given})", kind, pure=function.startswith("llvm."))
 
     def fma(self, x: Any, y: Any, z: Any) -> Value:
         """x y + z, rounded once."""
@@ -269,7 +294,7 @@ class Lanes:
                 f"  br label %on{mark}",
             ]
         )
-        self.target.label(f"on{mark}")
+        self.target.label(f"on{mark}", always=True)
         return self.line(f"phi {kind} [ {y.text}, %{before} ], [ %slow{mark}, %rare{mark} ]", y.kind)
 
     def each(self, symbol: str, *xs: Value, flag: bool = False) -> Value:

@@ -23,6 +23,11 @@ def cos_rest(z):
     return mp.mpf(1) / 24 - z / 720 if z <= mp.mpf(10) ** -15 else (mp.cos(r) - 1 + z / 2) / (z * z)
 
 
+def cosh_rest(z):
+    r = mp.sqrt(z)
+    return mp.mpf(1) / 2 + z / 24 if z <= NEAR else (mp.cosh(r) - 1) / z
+
+
 def sinh_rest(z):
     r = mp.sqrt(z)
     return mp.mpf(1) / 6 + z / 120 if z <= NEAR else (mp.sinh(r) / r - 1) / z
@@ -64,7 +69,8 @@ def fits():
     ratio = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.001")
     return {
         "exp": (exp_rest, -half, half, 9), "expm1": (exp_rest, -half, half, 10), "sin": (sin_rest, 0, angle, 6),
-        "cos": (cos_rest, 0, angle, 6), "sinh": (sinh_rest, 0, 1, 7), "log": (log_rest, 0, ratio, 7),
+        "cos": (cos_rest, 0, angle, 6), "cosh rest": (cosh_rest, 0, half**2, 5), "sinh rest": (sinh_rest, 0, half**2, 4),
+        "log": (log_rest, 0, mp.mpf("0.0401"), 7),
         "log tail": (log_tail, 0, ratio, 8), "erf near": (erf_near, 0, 1, 11),
         "atan": (atan_rest, 0, (mp.sqrt(2) - 1) ** 2 * mp.mpf("1.001"), 10),
         "asin": (asin_rest, 0, mp.mpf("0.25"), 12),

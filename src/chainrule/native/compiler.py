@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..ir import Equation, Program, Var
@@ -12,7 +14,9 @@ from .lanes import KINDS
 from .llvm import object_code, target
 from .loops import steps_have_a_form
 from .lower import lowered
-from .schedule import scheduled, together
+from .schedule import Item, loops_in, scheduled, together
+
+_LONG = 16  # rounds of a loop
 
 
 def plan(program: Program) -> Compiled:
@@ -48,7 +52,15 @@ def text(program: Program) -> str:
 def _kernel(program: Program) -> Kernel:
     found = lowered(program)
     classes = together(found)
-    return Kernel(found, classes, scheduled(found, classes), target().width, "kernel")
+    items = scheduled(found, classes)
+    return Kernel(found, classes, items, _lanes(items), "kernel")
+
+
+def _lanes(items: Sequence[Item]) -> int:
+    """As many as two registers have, where a loop is long: what one waits for, the other has meanwhile."""
+    one = target().width
+    innermost = [loop.counter.size for loop in loops_in(items) if not any(loops_in(loop.body))]
+    return 2 * one if max(innermost, default=0) >= _LONG * one else one
 
 
 def native(e: Equation) -> bool:

@@ -6,7 +6,7 @@ Sums and products are instructions, the others formulas of vector_math.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
+from math import inf, log
 from typing import Any
 
 from ..ir import Equation
@@ -111,11 +111,11 @@ def _absolute(code: Lanes, x: Value) -> Value:
 
 
 def _logaddexp(code: Lanes, x: Value, y: Value) -> Value:
-    """max + log1p(exp(-|x - y|)); equal infinities are themselves."""
-    larger, gap = code.where(x >= y, x, y), x - y
-    found = larger + vm.log1p(code, vm.exp(code, -abs(gap)))
-    found = code.where(x.equals(y), x + 0.6931471805599453, found)
-    return code.where(x.is_nan() | y.is_nan(), x + y, found)
+    """max + log(1 + exp(-|x - y|)); equal infinities are themselves."""
+    larger = code.where(x >= y, x, y)
+    if x.text == code.number(0.0).text:
+        return larger + vm.softplus_rest(code, abs(y))
+    return code.where(x.equals(y), x + log(2), larger + vm.softplus_rest(code, abs(x - y)))
 
 
 def _hypot(code: Lanes, x: Value, y: Value) -> Value:

@@ -36,7 +36,9 @@ class Value:
             left, right = right, left
         if self.kind in _FLOATS:
             flags = "" if floating == "fdiv" else self.code.flags  # of which quotients have no use
-            return self.code.line(f"{floating} {flags}{self.type} {left.text}, {right.text}", self.kind)
+            told = f"{self.type} {left.text}, {right.text}"
+            exact = self.code.target.known(f"{floating} {told}") if flags else None  # does where more is allowed
+            return Value(*exact, self.code) if exact else self.code.line(f"{floating} {flags}{told}", self.kind)
         return self.code.line(f"{whole} {self.type} {left.text}, {right.text}", self.kind)
 
     @property
@@ -74,6 +76,10 @@ class Value:
         """With the sign."""
         return self._binary("", "ashr", other)
 
+    def down(self, bits: int) -> Value:
+        """Shifted to the right, without the sign."""
+        return self._binary("", "lshr", bits)
+
     def __and__(self, other: Any) -> Value:
         return self._binary("", "and", other)
 
@@ -92,6 +98,16 @@ class Value:
         return 0 - self
 
     def __abs__(self) -> Value:
+        """|-x| is written as |x|, and |y - x| as |x - y| where that is known."""
+        made, kind = self.code.target.made.get(self.text, ""), self.type
+        if made.startswith(sign := f"fneg {kind} "):
+            return abs(Value(made[len(sign) :], self.kind, self.code))
+        for minus in (f"fsub {kind} ", f"fsub contract {kind} "):
+            if made.startswith(minus):
+                x, y = made[len(minus) :].split(", ")
+                known = [self.code.target.known(f"{m} {kind} {y}, {x}") for m in ("fsub", "fsub contract")]
+                if mirrored := known[0] or known[1]:
+                    return self.code.intrinsic("fabs", Value(*mirrored, self.code))
         return self.code.intrinsic("fabs", self)
 
     def _compare(self, floating: str, whole: str, other: Any) -> Value:
@@ -170,6 +186,7 @@ class Text:
 
     def __init__(self, block: str = "entry") -> None:
         self.parts = [Part()]
+        self.made: dict[str, str] = {}  # by which instruction
         self.blocks: list[str] = [block]  # the basic block at the end of each part
         self.first: list[str] = []  # what stands before everything else
         self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
@@ -236,6 +253,7 @@ class Lanes:
         target.lines.append(f"  {name} = {instruction}")
         if pure:
             target.lines.known[instruction] = name, kind
+            target.made[name] = instruction
         return Value(name, kind, self)
 
     def input(self, name: str, kind: str = "f64") -> Value:
@@ -268,16 +286,18 @@ class Lanes:
         return self.line(f"select {condition.type} {condition.text}, {yes.type} {yes.text}, {no.type} {no.text}", kind)
 
     def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
-        """Σ cₖ xᵏ by pairs, pairs of pairs, …: few steps wait for each other (Estrin, 1960)."""
+        """Σ cₖ xᵏ by pairs, long ones by pairs of pairs, which do not wait for each other (Estrin, 1960), then by Horner."""
         terms = [self.number(c, x.kind) for c in coefficients]
         power = x
-        while len(terms) > 1:
+        for _ in range(1 if len(terms) <= 12 else 2):
             pairs = zip(terms[::2], terms[1::2], strict=False)
             odd = terms[-1:] if len(terms) % 2 else []
             terms = [self.fma(high, power, low) for low, high in pairs] + odd
-            if len(terms) > 1:
-                power = power * power
-        return terms[0]
+            power = power * power
+        total = terms[-1]
+        for term in reversed(terms[:-1]):
+            total = self.fma(total, power, term)
+        return total
 
     def rarely(self, condition: Value, y: Value, function: str, x: Value) -> Value:
         """y, or where the condition holds in any lane, the C library's function of x in every lane."""

@@ -187,6 +187,50 @@ COEFFICIENTS = {
             ],
         )
     ),
+    "single expm1": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.0000000000000p+0",
+                "0x1.000000288b44fp-1",
+                "0x1.555555675861fp-3",
+                "0x1.5554acaf47b8cp-5",
+                "0x1.1110c6242ab95p-7",
+                "0x1.6d7565c858406p-10",
+                "0x1.a15197f39bb88p-13",
+            ],
+        )
+    ),
+    "single sin": tuple(
+        map(
+            float.fromhex,
+            ["-0x1.555555545d0dap-3", "0x1.11110decc73fdp-7", "-0x1.a013a455bd213p-13", "0x1.6dbcfb4dee452p-19"],
+        )
+    ),
+    "single cos": tuple(
+        map(
+            float.fromhex,
+            [
+                "-0x1.fffffffffe677p-2",
+                "0x1.555555514b595p-5",
+                "-0x1.6c16bae0eeeadp-10",
+                "0x1.a01295104b6a7p-16",
+                "-0x1.24740198bcf0bp-22",
+            ],
+        )
+    ),
+    "single log": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.00000000160fap+1",
+                "0x1.555553a7d17b2p-1",
+                "0x1.999c34a76b719p-2",
+                "0x1.23ddc6b0923ccp-2",
+                "0x1.ee9973d4e49ddp-3",
+            ],
+        )
+    ),
     "erf far": tuple(
         map(
             float.fromhex,

@@ -11,18 +11,23 @@ from typing import Any
 
 from ..ir import Equation
 from . import externs
+from . import single_math as sm
 from . import vector_math as vm
 from .lanes import BITS, KINDS, WHOLE, Lanes, Value
 
 Formula = Callable[..., Value]
 
 
-def _in_doubles(formula: Formula) -> Formula:
-    """A formula for doubles, on lanes of any real kind; in it nothing is contracted that it does not say."""
+def _in_doubles(formula: Formula, single: Formula | None = None) -> Formula:
+    """A formula for doubles, on lanes of any real kind; in it nothing is contracted that it does not say.
+
+    `single` is one with as many digits as single precision has.
+    """
 
     def widened(code: Lanes, *xs: Value) -> Value:
         exact = Lanes(code.width, code.target)
-        y = formula(exact, *(Value(x.text, x.kind, exact).to("f64") for x in xs))
+        how = single if single is not None and xs[0].kind == "f32" else formula
+        y = how(exact, *(Value(x.text, x.kind, exact).to("f64") for x in xs))
         return Value(y.text, y.kind, code).to(xs[0].kind)
 
     return widened
@@ -177,11 +182,11 @@ FORMULAS: dict[str, Formula] = {
     "sign": _sign, "absolute": _absolute, "maximum": _maximum, "minimum": _minimum, "fmax": _fmax, "fmin": _fmin,
     "where": lambda code, c, x, y: code.where(_truth(c), x, y),
     "sqrt": lambda code, x: x.sqrt(),
-    "logaddexp": _in_doubles(_logaddexp),
+    "logaddexp": _in_doubles(_logaddexp, sm.FORMULAS["logaddexp"]),
     "xlogy": _in_doubles(_xlogy),
     "convert": _convert,
     **{
-        name: _in_doubles(f)
+        name: _in_doubles(f, sm.FORMULAS.get(name))
         for name, f in vm.FORMULAS.items()
         if name not in ("power", "sqrt")
     },

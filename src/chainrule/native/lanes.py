@@ -286,7 +286,7 @@ class Lanes:
         return self.line(f"select {condition.type} {condition.text}, {yes.type} {yes.text}, {no.type} {no.text}", kind)
 
     def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
-        """Σ cₖ xᵏ by pairs, long ones by pairs of pairs, which do not wait for each other (Estrin, 1960), then by Horner."""
+        """Σ cₖ xᵏ by pairs, of which none waits for another (Estrin, 1960), long ones by pairs of them; then Horner."""
         terms = [self.number(c, x.kind) for c in coefficients]
         power = x
         for _ in range(1 if len(terms) <= 12 else 2):

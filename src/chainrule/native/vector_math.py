@@ -193,13 +193,13 @@ def softplus_rest(code: Lanes, size: Value) -> Value:
 # --- logarithms -------------------------------------------------------------------------------------------------------
 
 
-def _exponent(bits: Value) -> tuple[Value, Value]:
+def exponent(bits: Value) -> tuple[Value, Value]:
     """Of x = 2ᵏ m, with m between √½ and √2: k with the bias, and m; for positive, finite and normal x."""
     moved = bits + ((_BIAS << _MANTISSA) - _SQRT_HALF)
     return moved.down(_MANTISSA), ((moved & (2**_MANTISSA - 1)) + _SQRT_HALF).as_float()
 
 
-def _whole(code: Lanes, k: Value, bias: Any) -> Value:
+def whole(code: Lanes, k: Value, bias: Any) -> Value:
     """A small whole number as a double, without the bias."""
     return (k | code.number(2.0**_MANTISSA).bits()).as_float() - bias
 
@@ -207,9 +207,9 @@ def _whole(code: Lanes, k: Value, bias: Any) -> Value:
 def _parts(code: Lanes, x: Value) -> tuple[Value, Value]:
     """x = 2ᵏ m with m between √½ and √2: k and m, for positive finite x."""
     subnormal = x < _SMALLEST
-    k, m = _exponent(code.where(subnormal, x * 2.0**54, x).bits())
+    k, m = exponent(code.where(subnormal, x * 2.0**54, x).bits())
     bias = 2.0**_MANTISSA + _BIAS
-    return _whole(code, k, code.where(subnormal, bias + 54.0, bias)), m
+    return whole(code, k, code.where(subnormal, bias + 54.0, bias)), m
 
 
 def _log_rest(code: Lanes, f: Value) -> Two:
@@ -220,14 +220,14 @@ def _log_rest(code: Lanes, f: Value) -> Two:
     return h, s * code.fma(z, code.polynomial(z, C["log"]), h)
 
 
-def _log_edges(code: Lanes, x: Value, y: Value) -> Value:
+def log_edges(code: Lanes, x: Value, y: Value) -> Value:
     """The logarithm at 0, ∞, NaN, and of what is negative."""
     y = code.where(x > 0.0, y, code.where(x.equals(0.0), -inf, nan))
     return code.where(x.equals(inf), x, y)
 
 
 def log_(code: Lanes, x: Value) -> Value:
-    return _log_edges(code, x, _log_of_normal(code, x))
+    return log_edges(code, x, _log_of_normal(code, x))
 
 
 def _log_of_normal(code: Lanes, x: Value) -> Value:
@@ -248,7 +248,7 @@ def _log_in_base(code: Lanes, x: Value, scale: tuple[float, ...], of_two: tuple[
     product, lost = _two_product(code, high, code.number(scale[0]))
     lost = lost + code.fma(high, scale[1], low * scale[0])
     whole, tail = _any_two_sum(k * of_two[0], product)
-    return _log_edges(code, x, whole + (tail + code.fma(k, of_two[1], lost)))
+    return log_edges(code, x, whole + (tail + code.fma(k, of_two[1], lost)))
 
 
 def log2(code: Lanes, x: Value) -> Value:
@@ -262,15 +262,15 @@ def log10(code: Lanes, x: Value) -> Value:
 def log1p(code: Lanes, x: Value) -> Value:
     """k log 2 + log(1 + f) with f = 2⁻ᵏ x + (2⁻ᵏ - 1), rounded once; k is that of 1 + x."""
     u = x + 1.0
-    exponent, _ = _exponent(u.bits())
-    scale = _power_of_two(2 * _BIAS + 2 - exponent)  # 4 · 2⁻ᵏ, which is a normal number
+    raised, _ = exponent(u.bits())
+    scale = _power_of_two(2 * _BIAS + 2 - raised)  # 4 · 2⁻ᵏ, which is a normal number
     fourth, less = x * 0.25, code.fma(scale, 0.25, -1.0)
     f = code.fma(fourth, scale, less)
     lost = code.fma(fourth, scale, less - f)
-    k = _whole(code, exponent, 2.0**_MANTISSA + _BIAS)
+    k = whole(code, raised, 2.0**_MANTISSA + _BIAS)
     h, rest = _log_rest(code, f)
     y = code.fma(k, LN2[0], f - (h - (code.fma(k, LN2[1], rest) + lost)))
-    return code.where(abs(x) < 2.0**-54, x, _log_edges(code, u, y))
+    return code.where(abs(x) < 2.0**-54, x, log_edges(code, u, y))
 
 
 # --- trigonometric ----------------------------------------------------------------------------------------------------

@@ -100,14 +100,10 @@ def _scaled(code: Lanes, bits: Value, n: Value, y: Value) -> Value:
     return y * _power_of_two(half) * _power_of_two(bits - half + _BIAS)
 
 
-def _exp(code: Lanes, x: Value) -> Value:
-    bits, n, r = _reduced(code, x)
+def exp(code: Lanes, x: Value) -> Value:
+    bits, n, r = _reduced(code, _clamp(code, x, -746.0, 710.0))
     high, low = _exp_of_rest(code, r)
     return _scaled(code, bits, n, high + low)
-
-
-def exp(code: Lanes, x: Value) -> Value:
-    return _exp(code, _clamp(code, x, -746.0, 710.0))
 
 
 def exp2(code: Lanes, x: Value) -> Value:
@@ -152,7 +148,10 @@ def _sinh_and_cosh(code: Lanes, size: Value) -> tuple[Two, Two]:
 
 def tanh(code: Lanes, x: Value) -> Value:
     sinh, cosh = _sinh_and_cosh(code, abs(x))
-    y = _quotient(code, _two_sum(*sinh), _two_sum(*cosh))
+    below = _two_sum(*cosh)
+    y = _quotient(code, sinh, below)
+    far = 1.0 / below[0]  # there 4 exp(-|x|), and tanh |x| is 1 - 2 exp(-2 |x|)
+    y = code.where(abs(x) > 17.0, code.fma(far * -0.125, far, 1.0), y)
     return code.where(abs(x) < 2.0**-54, x, y.copysign(x))
 
 
@@ -168,21 +167,25 @@ def sinh(code: Lanes, x: Value) -> Value:
     return code.where(abs(x) < 2.0**-54, x, (half + half).copysign(x))
 
 
-def _exp_of_less(code: Lanes, size: Value) -> Value:
-    """exp(-size), for size ≥ 0."""
-    return _exp(code, -code.where(size > 746.0, 746.0, size))
+def _exp_of_less(code: Lanes, size: Value) -> Two:
+    """exp(-size) as a sum of two, for size ≥ 0."""
+    bits, n, r = _reduced(code, -code.where(size > 746.0, 746.0, size))
+    high, low = _two_sum(*_exp_of_rest(code, r))
+    return _scaled(code, bits, n, high), _scaled(code, bits, n, low)
 
 
 def sigmoid(code: Lanes, x: Value) -> Value:
     """1 / (1 + e) or e / (1 + e) with e = exp(-|x|), which never overflows."""
-    e = _exp_of_less(code, abs(x))
-    above = code.where(x < 0.0, e, 1.0)
-    return _quotient(code, (above, code.number(-0.0)), _two_sum(code.number(1.0), e))
+    e, e_low = _exp_of_less(code, abs(x))
+    falling = x < 0.0
+    below, low = _two_sum(code.number(1.0), e)
+    above = code.where(falling, e, 1.0), code.where(falling, e_low, 0.0)
+    return _quotient(code, above, (below, low + e_low))
 
 
 def softplus_rest(code: Lanes, size: Value) -> Value:
     """log(1 + exp(-size)), for size ≥ 0: log(1 + e) where e ≤ 1/2, else log 2 + log(1 + (e - 1) / 2)."""
-    e = _exp_of_less(code, size)
+    e, _ = _exp_of_less(code, size)
     small = e <= 0.5
     f = code.where(small, e, code.fma(e, 0.5, -0.5))
     h, rest = _log_rest(code, f)

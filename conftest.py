@@ -1,9 +1,11 @@
-"""Examples in docstrings may say `np` without importing it, as everybody does. No machine code is kept between runs."""
+"""Examples in docstrings may say `np` and `cr`, as everybody does. No machine code is kept between runs."""
 
 import os
 
 import numpy as np
 import pytest
+
+import chainrule
 
 os.environ["CHAINRULE_CACHE_DIR"] = ""  # a test that spoils a formula must not meet code made of the right one
 
@@ -11,3 +13,4 @@ os.environ["CHAINRULE_CACHE_DIR"] = ""  # a test that spoils a formula must not 
 @pytest.fixture(autouse=True)
 def _np(doctest_namespace):
     doctest_namespace["np"] = np
+    doctest_namespace["cr"] = chainrule

@@ -17,8 +17,9 @@ import numpy as np
 import chainrule as cr
 from chainrule.ir import Const, Program
 from chainrule.native import llvm
-from chainrule.native.straight import StraightStretch, straight
-from chainrule.native.tiers import Tiered
+from chainrule.native.run import Stretch
+from chainrule.native.straight import straight
+from chainrule.native.tiers import Tiered, joined
 from chainrule.transform.reverse import reverse
 from chainrule.transform.simplify import simplify
 
@@ -94,7 +95,7 @@ def tables() -> Iterator[Table]:
         short = clock(lambda p=found: simplify(p))
         code = clock(lambda p=short: straight(p))
         clock(lambda code=code: [llvm.parsed(m.text, 0) for m in code.modules])
-        clock(lambda code=code: Tiered(code.modules))
+        clock(lambda code=code: Tiered(joined(code.modules), lambda: code.modules))
         record, back, simple, text, parse, both = clock.times
         spent = [record, back, simple, text, parse, both - parse, record + back + simple + text + both]
         rows.append((case.name, [*(t * 1e6 / case.ops for t in spent), calibration()]))
@@ -105,13 +106,13 @@ def tables() -> Iterator[Table]:
 
 
 def _calls(program: Program, case: Case) -> list[float]:
-    run = StraightStretch(program)
+    run = Stretch(program, straight=True)
     call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(run.kernel)
     arrays = [case.at, *run.constants.values(), *(np.empty(a.type.shape) for a in program.outputs)]
     arrays.append(np.empty(max(run.scratch, 1), np.uint8))
     given = (ctypes.c_void_p * len(arrays))(*(a.ctypes.data for a in arrays))
     first = seconds(lambda: call(given))
-    run.tiers.improve()
+    run.code.improve()  # type: ignore[union-attr]
     second = seconds(lambda: call(given))
-    n = run.code.instructions
+    n = straight(program).instructions
     return [n, run.scratch / 1e3, first * 1e6, first * 1e9 / n, second * 1e6]

@@ -154,6 +154,7 @@ def test_the_direction_of_k_means_leads_to_the_means():
 @pytest.mark.parametrize("in_triangles", [False, True])
 def test_the_jacobian_of_the_hand_holds_the_slopes_of_its_errors(in_triangles):
     given = inputs.ht(6, 4, in_triangles)
+    given["data"]["model"]["is_mirrored"] = in_triangles
     found = np.array(run("ht", "jacobian", given))
     columns = slopes(lambda g: run("ht", "objective", g), given, "theta").T
     if in_triangles:  # each error's slopes in its own two

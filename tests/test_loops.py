@@ -614,6 +614,18 @@ def test_an_integral_of_a_loop_and_a_loop_of_integrals():
     assert np.isclose(cr.grad(g)(3.0), 1.5)
 
 
+def test_jumps_inside_of_a_step_are_refused_where_an_integral_would_need_them():
+    def f(a):
+        def total(x):
+            return cr.scan(lambda c, _: (c + np.where(x < a, 1.0, 0.0), None), 0.0, length=2)[0]
+
+        return cr.integrate(total, 0, 1)
+
+    assert np.isclose(f(0.25), 0.5)
+    with pytest.raises(NoRuleError, match="scan jumps at places that depend on x and on a parameter"):
+        cr.grad(f)(0.25)
+
+
 # --- what is refused --------------------------------------------------------------------------------------------------
 
 REFUSED = {

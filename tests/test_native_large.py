@@ -14,14 +14,15 @@ from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.execute import Executable
+from chainrule.native import compiler, tiers
 from chainrule.native import straight as lines
-from chainrule.native import tiers
-from chainrule.native.lower import Foreign, lowered
+from chainrule.native.foreign import Foreign
+from chainrule.native.lower import lowered
 from chainrule.native.parts import LONG, cut, is_straight
-from chainrule.native.run import compiled
+from chainrule.native.run import Stretch, compiled
 from chainrule.native.scalars import expanded
 from chainrule.native.schedule import together
-from chainrule.native.straight import StraightStretch, straight
+from chainrule.native.straight import straight
 from chainrule.trace.collecting import rarely_collecting
 from chainrule.transform.simplify import simplify
 
@@ -51,6 +52,11 @@ def close(found, expected, digits):
         size = np.max(np.abs(z[np.isfinite(z)]), initial=1e-300)
         with np.errstate(invalid="ignore"):
             assert np.all((y == z) | np.isnan(z) | (np.abs(y - z) <= 10.0**-digits * size)), f"{y} is not {z}"
+
+
+def written_out(program):
+    """The Program as straight-line code, whatever its length."""
+    return Stretch(program, straight=True)
 
 
 def traced(f, *args):
@@ -95,7 +101,7 @@ def test_arithmetic_is_numpys_to_the_last_bit(steps, values):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         program = traced(recipe(ARITHMETIC, steps), x)
-        identical(StraightStretch(program)([x]), Executable(program)([x]))
+        identical(written_out(program)([x]), Executable(program)([x]))
 
 
 @settings(max_examples=40, deadline=None, derandomize=True)
@@ -106,7 +112,7 @@ def test_random_programs_and_their_gradients_are_numpys(steps, seed, kind):
     x = np.random.default_rng(seed).uniform(-1, 1, 3).astype(kind)
     f = recipe(SMOOTH, steps)
     program = traced(cr.value_and_grad(lambda x: f(x)[0] + 0.5 * f(x)[1]), x)
-    close(StraightStretch(program)([x]), Executable(program)([x]), 9 if kind == "f8" else 3)
+    close(written_out(program)([x]), Executable(program)([x]), 9 if kind == "f8" else 3)
 
 
 def chain(n):
@@ -138,19 +144,19 @@ def fan(n):
 def test_where_the_code_is_cut_changes_nothing(shape, lines_of_a_function, monkeypatch):
     x = np.array([0.3, 0.2, 0.5])
     program = traced(cr.value_and_grad(shape(30)), x)
-    whole = StraightStretch(program)([x])
+    whole = written_out(program)([x])
     close(whole, Executable(program)([x]), 12)
     monkeypatch.setattr(lines, "_LINES", lines_of_a_function)
     monkeypatch.setattr(lines, "_FUNCTIONS", 3)
-    identical(StraightStretch(program)([x]), whole)
+    identical(written_out(program)([x]), whole)
 
 
 @pytest.mark.parametrize("shape", [chain, fan])
 def test_ten_thousand_operations_run_in_functions_of_bounded_length(shape):
     x = np.array([0.3, 0.2, 0.5])
     program = traced(cr.value_and_grad(shape(2000)), x)
-    run = StraightStretch(program)
-    assert run.code.instructions > 8000
+    run = written_out(program)
+    assert straight(program).instructions > 8000
     assert max(len(part.splitlines()) for part in run.text.split("define ")) < 4000
     close(run([x]), Executable(program)([x]), 9)
 
@@ -165,12 +171,11 @@ def test_places_in_the_scratch_buffer_are_used_again():
 def test_every_effort_gives_the_same_bits():
     x = np.array([0.3, -0.2, 0.5])
     f = recipe(SMOOTH, ["sin", "power", "dot", "exp", "tanh", "log", "mix"] * 8)
-    code = straight(traced(cr.value_and_grad(lambda x: f(x)[0]), x))
-    assert " contract " not in "".join(m.text for m in code.modules)
-    run = StraightStretch(traced(cr.value_and_grad(lambda x: f(x)[0]), x))
+    run = written_out(traced(cr.value_and_grad(lambda x: f(x)[0]), x))
+    assert " contract " not in run.text
     first = run([x])
     for effort in (0, 1, 2, 3):
-        run.tiers.improve(effort)
+        run.code.improve(effort)
         identical(run([x]), first)
 
 
@@ -178,9 +183,9 @@ def test_what_is_called_often_is_compiled_again_in_the_background(monkeypatch):
     monkeypatch.setattr(tiers, "HOT", 40)
     monkeypatch.setattr(tiers, "_SECONDS", 0.01)
     x = np.array([0.3, 0.2, 0.5])
-    run = StraightStretch(traced(cr.value_and_grad(chain(200)), x))
+    run = written_out(traced(cr.value_and_grad(chain(200)), x))
     entry, first = run.kernel, run([x])
-    assert (run.tiers.effort, run.tiers.calls) == (0, 1)
+    assert (run.code.effort, run.code.calls) == (0, 1)
     found = []
     workers = [threading.Thread(target=lambda: found.extend(run([x]) for _ in range(50))) for _ in range(4)]
     for worker in workers:
@@ -188,9 +193,9 @@ def test_what_is_called_often_is_compiled_again_in_the_background(monkeypatch):
     for worker in workers:
         worker.join()
     until = time.monotonic() + 60
-    while run.tiers.effort == 0 and time.monotonic() < until:
+    while run.code.effort == 0 and time.monotonic() < until:
         time.sleep(0.02)
-    assert run.tiers.effort == 1
+    assert run.code.effort == 1
     assert run.kernel == entry
     for y in [*found, run([x])]:
         identical(y, first)
@@ -200,14 +205,14 @@ def test_leaving_while_code_is_compiled_again_is_no_crash():
     code = """
 import numpy as np, chainrule as cr
 from chainrule.native import tiers
-from chainrule.native.straight import StraightStretch
+from chainrule.native.run import Stretch
 from chainrule.transform.simplify import simplify
 tiers.HOT, tiers._SECONDS = 0, 0.001
 def f(x):
     for _ in range(1500):
         x = x * 1.01 + 0.1 / x
     return x
-run = StraightStretch(simplify(cr.trace(f, 0.5)))
+run = Stretch(simplify(cr.trace(f, 0.5)), straight=True)
 print(run([np.asarray(0.5)]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
@@ -226,7 +231,7 @@ def test_reading_an_element_costs_no_instruction():
     value, both = (straight(traced(g, x)) for g in (f, cr.value_and_grad(f)))
     assert value.instructions == 2 * 49
     assert both.instructions <= 6 * 49 + 50  # not 50 for each of 98 reads
-    close(StraightStretch(traced(cr.grad(f), x))([x]), [cr.grad(f)(x)], 14)
+    close(written_out(traced(cr.grad(f), x))([x]), [cr.grad(f)(x)], 14)
 
 
 def test_zeros_that_are_left_out_keep_their_signs():
@@ -239,9 +244,9 @@ def test_zeros_that_are_left_out_keep_their_signs():
         return z, z[:3] + y, -(y + 0.0), np.sum(z)
 
     program = traced(f, x)
-    identical(StraightStretch(program)([x]), Executable(program)([x]))
+    identical(written_out(program)([x]), Executable(program)([x]))
     gradient = traced(cr.grad(lambda x: x[0] * -0.0 + x[1] * 0.0 * x[0] - 0.0 * x[2]), x)
-    identical(StraightStretch(gradient)([x]), Executable(gradient)([x]))
+    identical(written_out(gradient)([x]), Executable(gradient)([x]))
 
 
 def test_large_constants_and_inputs_stay_in_memory():
@@ -253,10 +258,10 @@ def test_large_constants_and_inputs_stay_in_memory():
 
     program = traced(cr.value_and_grad(f), x)
     assert len(straight(program).constants) == 1
-    close(StraightStretch(program)([x]), Executable(program)([x]), 13)
+    close(written_out(program)([x]), Executable(program)([x]), 13)
     y = np.random.default_rng(1).normal(size=100_000)
     program = traced(lambda y: y[5] * y[99_999] + y[77_000], y)
-    close(StraightStretch(program)([y]), Executable(program)([y]), 15)
+    close(written_out(program)([y]), Executable(program)([y]), 15)
 
 
 def test_truths_and_whole_numbers_pass_between_functions(monkeypatch):
@@ -276,13 +281,13 @@ def test_truths_and_whole_numbers_pass_between_functions(monkeypatch):
         )
 
     program = traced(f, x, k, c)
-    identical(StraightStretch(program)([x, k, c]), Executable(program)([x, k, c]))
+    identical(written_out(program)([x, k, c]), Executable(program)([x, k, c]))
 
 
 def test_outputs_that_nobody_computes():
     x = np.array([0.3, -0.2, 0.5])
     program = traced(lambda x: (x, x[1], np.ones(3) * 2.0, x[::-1], x[0] * 0.5, x[0] * 0.5), x)
-    identical(StraightStretch(program)([x]), Executable(program)([x]))
+    identical(written_out(program)([x]), Executable(program)([x]))
 
 
 def test_reductions_running_sums_and_functions_of_c_are_written_out():
@@ -295,16 +300,30 @@ def test_reductions_running_sums_and_functions_of_c_are_written_out():
 
     for g in (f, cr.grad(lambda x: f(x)[0])):
         program = traced(g, x)
-        close(StraightStretch(program)([x]), Executable(program)([x]), 13)
+        close(written_out(program)([x]), Executable(program)([x]), 13)
 
 
 def test_long_programs_go_straight_by_themselves():
     x = np.array([0.3, 0.2, 0.5])
     program = traced(cr.value_and_grad(chain(300)), x)
     assert is_straight(program.equations)
-    assert isinstance(compiled(program), StraightStretch)
+    assert compiled(program).is_straight
     close(compiled(program)([x]), Executable(program)([x]), 12)
     assert not is_straight(traced(cr.value_and_grad(chain(3)), x).equations)
+    assert "straight-line code" in str(cr.grad(chain(300)).inspect(x))
+
+
+def test_straight_code_is_kept_on_disk(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHAINRULE_CACHE_DIR", str(tmp_path))
+    x = np.array([0.3, 0.2, 0.5])
+    program = traced(cr.value_and_grad(chain(300)), x)
+    first = compiled(program)([x])
+    with monkeypatch.context() as patch:
+        patch.setattr(compiler, "straight_code", lambda program: pytest.fail("it is compiled again"))
+        run = compiled(program)
+        identical(run([x]), first)
+    run.code.improve()  # its text is written again
+    identical(run([x]), first)
 
 
 def test_numbers_and_arrays_are_cut_apart():

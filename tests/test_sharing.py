@@ -216,3 +216,13 @@ def test_a_long_program_is_read_without_recursion():
     assert p == cr.trace(f, X)
     assert len(str(p)) > 100_000
     assert np.isfinite(cr.grad(f)(X)) or np.isinf(cr.grad(f)(X))
+
+
+def test_a_constant_that_is_repeated_for_rows_stays_one_for_those_without():
+    def both(x, rows):
+        zero = np.zeros(1)
+        return np.concatenate([zero, rows]), np.concatenate([zero, np.sin(x)])
+
+    program = cr.trace(both, np.ones(2), np.ones(2))
+    found = batch(program, [False, True], 4, [True, False])
+    assert [v.type.shape for v in found.outputs] == [(4, 3), (3,)]

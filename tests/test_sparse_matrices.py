@@ -17,9 +17,10 @@ from test_random_programs import cook, points, steps
 import chainrule as cr
 from chainrule import execute
 from chainrule.analyze import colouring
-from chainrule.api import sparse
+from chainrule.api import matrices, sparse
 from chainrule.api.call import Call
 from chainrule.errors import ArgumentError, DtypeError, ShapeError
+from chainrule.trace.tree import flatten
 
 
 def broyden(x):
@@ -410,3 +411,42 @@ def test_what_has_no_sparse_matrix_is_refused_in_words():
         cr.jacobian(broyden, sparse="csr")
     with pytest.raises(DtypeError, match="real numbers"):
         cr.jacobian(broyden, sparse=True)(np.arange(4))
+
+
+def local(p):
+    return {"u": np.sin(p["a"]).ravel() * p["b"], "v": p["b"][1:] - p["b"][:-1] ** 2, "w": np.ones(3)}
+
+
+def energy(p):
+    return np.sum(np.sin(p["a"]).ravel() * p["b"] ** 2) + np.mean(p["b"] ** 3)
+
+
+@pytest.mark.parametrize(("f", "matrix"), [(local, cr.jacobian), (energy, cr.hessian)], ids=["jacobian", "hessian"])
+def test_a_large_dense_matrix_of_few_entries_is_that_of_all_columns(f, matrix, monkeypatch):
+    rng = np.random.default_rng(0)
+    p = {"a": rng.normal(size=(10, 15)), "b": rng.normal(size=150)}
+    swept = []
+    monkeypatch.setattr(sparse._Filling, "__call__", spied(sparse._Filling.__call__, swept))
+    found, tree = flatten(matrix(f)(p))
+    assert len(swept) == len(found)
+    monkeypatch.setattr(matrices, "LARGE", 1 << 60)
+    expected, same = flatten(matrix(lambda p: f(p))(p))
+    assert len(swept) == len(found)
+    assert tree == same
+    for x, y in zip(found, expected, strict=True):
+        assert x.dtype == y.dtype
+        np.testing.assert_allclose(x, y, rtol=1e-13, atol=1e-15)
+
+
+def spied(call, calls):
+    def noted(*args):
+        calls.append(args)
+        return call(*args)
+
+    return noted
+
+
+def test_a_large_matrix_inside_of_a_recorded_function_is_a_part_of_it():
+    x = np.linspace(0, 1, 150)
+    total = cr.grad(lambda x: np.sum(cr.jacobian(lambda y: y**3)(x)))(x)
+    np.testing.assert_allclose(total, 6 * x)

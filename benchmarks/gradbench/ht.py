@@ -37,7 +37,7 @@ def turned_about(r):
 
 def posed(theta, hand):
     """The transform of each bone. Of a finger's three bones, the first turns about two axes."""
-    bones = len(hand["parents"])
+    bones = len(hand["base_relatives"])
     fingers = theta[6:].reshape(5, 4)
     x, z = np.zeros(bones), np.zeros(bones)
     first = 2 + 4 * np.arange(5)
@@ -45,10 +45,10 @@ def posed(theta, hand):
     local = np.tile(np.eye(4), (bones, 1, 1))
     local[:, :3, :3] = turned(x, np.zeros(bones), z)
     relative = hand["base_relatives"] @ local
-    absolute = []
-    for bone, parent in enumerate(hand["parents"]):
-        absolute.append(relative[bone] if parent < 0 else absolute[parent] @ relative[bone])
-    return np.stack(absolute) @ hand["inverse_base_absolutes"]
+    absolute = relative.copy()
+    for level, parents in hand["levels"]:
+        absolute[level] = absolute[parents] @ relative[level]
+    return absolute @ hand["inverse_base_absolutes"]
 
 
 def surface(theta, hand):
@@ -78,13 +78,23 @@ def moved(shift, us, hand):
     return misfit(shift[2:], us + shift[:2], hand)
 
 
+def levels(parents):
+    """Bones that are equally far from the root, and their parents: they can be placed at once."""
+    found, known = [], parents < 0
+    while not np.all(known):
+        level = np.flatnonzero(~known & known[parents])
+        found.append((level, parents[level]))
+        known[level] = True
+    return found
+
+
 def arguments(given):
     model, us = given["data"]["model"], array(given["us"])
     which, triangles = np.array(given["data"]["correspondences"]), np.array(model["triangles"])
     arrays = ("base_relatives", "inverse_base_absolutes", "base_positions", "weights")
     hand = {name: array(model[name]) for name in arrays} | {"points": array(given["data"]["points"])}
     hand["at"] = triangles[which] if len(us) else which
-    hand["parents"], hand["is_mirrored"] = tuple(model["parents"]), model["is_mirrored"]
+    hand["levels"], hand["is_mirrored"] = levels(np.array(model["parents"])), model["is_mirrored"]
     return array(given["theta"]), us, hand
 
 

@@ -47,20 +47,23 @@ def ba(n: int, m: int, p: int) -> Input:
 
 
 def ht(vertices: int, points: int, in_triangles: bool = True) -> Input:
-    """A hand of 22 bones, one after another, that no anatomist has seen."""
+    """A hand that no anatomist has seen: a wrist, five fingers of four bones, a forearm.
+
+    It is not mirrored: of a mirrored one, `manual` has a wrong derivative.
+    """
     rng, bones = np.random.default_rng(5), 22
     transforms = np.tile(np.eye(4), (2, bones, 1, 1))
     transforms[:, :, :3] += 0.3 * rng.normal(size=(2, bones, 3, 4))
     model = {
         "bone_count": bones,
         "bone_names": [f"bone {i}" for i in range(bones)],
-        "parents": [-1, *range(bones - 1)],
+        "parents": [-1, *(0 if bone % 4 == 1 else bone - 1 for bone in range(1, bones))],
         "base_relatives": transforms[0].tolist(),
         "inverse_base_absolutes": transforms[1].tolist(),
         "base_positions": np.hstack([rng.random((vertices, 3)), np.ones((vertices, 1))]).tolist(),
         "weights": rng.dirichlet(np.ones(bones), vertices).tolist(),
         "triangles": rng.permuted(np.tile(np.arange(vertices), (2 * vertices, 1)), axis=1)[:, :3].tolist(),
-        "is_mirrored": True,
+        "is_mirrored": False,
     }
     choices = len(model["triangles"]) if in_triangles else vertices
     correspondences = rng.integers(choices, size=points).tolist()

@@ -20,6 +20,8 @@ from ..transform.smooth import smooth
 from .call import Call, Function, Wrt, directions, filled, transformation
 from .planned import Reading, answer, call_reading, spliced, transformed, unit_rows
 
+LARGE = 1 << 14  # entries of a matrix of which it is asked whether most are zero by rule
+
 
 @transformation
 def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
@@ -36,8 +38,8 @@ def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
     at this point: `indices` and `indptr` are the same at every call, and read-only. Columns (or rows) that never meet
     are computed together. Raises ArgumentError inside of another recorded function, or where the matrix is too full.
 
-    >>> jacobian(lambda x: x[1:] - x[:-1] ** 2, sparse=True)(np.array([1.0, 0.0, 3.0])).data
-    array([-2.,  1., -0.,  1.])
+    >>> jacobian(lambda x: x[1:] - x[:-1] ** 2, sparse=True)(np.array([1.0, 0.5, 3.0])).data
+    array([-2.,  1., -1.,  1.])
 
     Curtis, Powell & Reid, "On the estimation of sparse Jacobian matrices", 1974.
     """
@@ -48,9 +50,17 @@ def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
         return call.recording.result.build([call.arranged(row) for row in _jacobian(call, inputs)])
 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
-        return call_reading(f, args, options, wrt, lambda c: ("jacobian", c.wanted, c.single), compute, refuse_integers)
+        return call_reading(
+            f, args, options, wrt, lambda c: ("jacobian", c.wanted, c.single), compute, refuse_integers,
+            lambda c: _sparse().dense_jacobian(c) if is_large(c, [a.type for a in c.program.outputs]) else None,
+        )  # fmt: skip
 
     return transformed(f, ("jacobian", repr(wrt)), read)
+
+
+def is_large(call: Call, outs: Sequence[Any]) -> bool:
+    """Whether it is worth asking if most of a matrix is zero by rule."""
+    return sum(t.size for t in outs) * sum(t.size for t in call.types()) >= LARGE
 
 
 def refuse_integers(call: Call) -> None:
@@ -170,8 +180,9 @@ def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         return call_reading(
-            f, args, options, wrt, lambda c: ("hessian", c.wanted, c.single), compute, lambda c: c.scalar("a Hessian")
-        )
+            f, args, options, wrt, lambda c: ("hessian", c.wanted, c.single), compute, lambda c: c.scalar("a Hessian"),
+            lambda c: _sparse().dense_hessian(c) if is_large(c, c.types()) else None,
+        )  # fmt: skip
 
     return transformed(f, ("hessian", repr(wrt)), read)
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ArgumentError
 from ..execute import Invocation, Runner, evaluate, executable, inputs_of, memo
 from ..ir import Const, Program, Var
-from ..native import function_object, link
+from ..native import function_object, inspected, link, low_level
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.structure import place
 from ..trace.collecting import rarely_collecting
@@ -46,6 +47,7 @@ class Reading:
     leaves: Sequence[Any]  # of the arguments, as the recording takes them
     given: tuple[tuple[Any, ...], dict[str, Any]] | None  # the call, if its leaves are those that the caller gave
     further: Sequence[tuple[int, Any]] = ()  # which leaf of the call, and its value
+    finish: Callable[[Any], Any] | None = None  # what is made of the result, where that is no Program's work
 
     @property
     def inputs(self) -> Values:
@@ -80,7 +82,13 @@ class Reading:
         """How a further call like this one finds its inputs without us; None where it can't."""
         recording = self.recording
         hidden: list[Capture | None] = [capture for capture, _ in recording.hidden]
-        if self.given is None or recording.asked or recording.conditions or not recording.cacheable:
+        if (
+            self.given is None
+            or self.finish is not None
+            or recording.asked
+            or recording.conditions
+            or not recording.cacheable
+        ):
             return None
         if any(isinstance(leaf, Traced) for leaf in self.leaves) or None in hidden:
             return None
@@ -148,6 +156,8 @@ def _made(f: Function, read: Read) -> Function:
         reading = read(args, options)
         plan = reading.plan()
         result = plan.result.build(evaluate(plan.runner, reading.inputs))
+        if reading.finish is not None:
+            return reading.finish(result)
         call = reading.invocation()
         target = made()
         if call is not None and target is not None:
@@ -155,7 +165,31 @@ def _made(f: Function, read: Read) -> Function:
         return result
 
     function, made = function_object(slowly, f)
+    function.inspect = functools.partial(_inspect, read)
+    function.low_level_callable = functools.partial(_low_level_callable, read)
     return function
+
+
+@public
+def _inspect(read: Read, *args: Any, **options: Any) -> Any:
+    """What a call with these arguments runs: kernels, their loops, what they cost, and where the time goes."""
+    reading = read(args, options)
+    values = reading.inputs
+    if any(isinstance(v, Traced) for v in values):
+        raise ArgumentError("inside a recorded function there is nothing to inspect yet")
+    return inspected(reading.plan().runner, values)
+
+
+@public
+def _low_level_callable(read: Read, *args: Any) -> Any:
+    """The function of real numbers as `scipy.LowLevelCallable`, for SciPy's quad and the like.
+
+    `args` are numbers like those to come; without any, one is taken. Arrays and numbers read from outside are those of
+    now.
+    """
+    numbers = [float(x) for x in args or (1.0,)]
+    reading = read(tuple(numbers), {})
+    return low_level(reading.plan().runner, range(len(reading.recording.dynamic)), reading.inputs)
 
 
 def call_reading(
@@ -166,10 +200,11 @@ def call_reading(
     key: Callable[[Call], Hashable],
     compute: Callable[[Call, Values], Any],
     check: Callable[[Call], None] = lambda call: None,
+    instead: Callable[[Call], Reading | None] = lambda call: None,
 ) -> Reading:
-    """A call that passes its arguments on to the function as they are."""
+    """A call that passes its arguments on to the function as they are; `instead` may have a better way."""
     call = Call(f, args, options, wrt)
     check(call)
-    return Reading(
+    return instead(call) or Reading(
         call.recording, key(call), lambda inputs: compute(call, inputs), call.leaves, call.given_as(args, options)
     )

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,11 +15,13 @@ from scipy.sparse import csr_array
 from ..analyze import colouring
 from ..analyze.sparsity import Pattern, pattern
 from ..errors import ArgumentError
-from ..ir import Program
+from ..ir import Equation, Program
+from ..ops.op import Linear
+from ..trace.record import current
 from ..trace.recorder import Traced
 from ..trace.tree import Tree, flatten
 from ..transform.forward import Derived, forward
-from ..transform.reverse import reverse
+from ..transform.reverse import reached_from, reverse
 from ..transform.smooth import smooth
 from ..transform.sparse import Entries, Sweep, compressed, reseeded
 from .call import Call, Function, Wrt
@@ -26,6 +29,8 @@ from .matrices import derivatives_only, gradient, refuse_integers
 from .planned import Reading, spliced, transformed
 
 Array = np.ndarray[Any, Any]
+LARGEST = 1 << 26  # entries of a dense matrix of which that is asked
+FEW = 16  # … and of so many, at most one may be another number, for only those to be computed
 KEPT = 8  # patterns of one recording: one for each of several arrays of indices
 BACKWARD = 1.5  # what a product in reverse mode costs, in forward mode ones
 
@@ -78,7 +83,7 @@ def jacobian(f: Function, wrt: Wrt) -> Function:
     """The transformation with `sparse=True`."""
     return _function(
         f, wrt, "jacobian", refuse_integers, _jacobian_matrices,
-        lambda call, rows: call.recording.result.build([call.arranged(row) for row in rows]),
+        _of_jacobian,
     )  # fmt: skip
 
 
@@ -86,7 +91,7 @@ def hessian(f: Function, wrt: Wrt) -> Function:
     """The transformation with `sparse=True`."""
     return _function(
         f, wrt, "hessian", lambda call: call.scalar("a Hessian"), _hessian_matrices,
-        lambda call, rows: call.arranged([call.arranged(row) for row in rows]),
+        _of_hessian,
     )  # fmt: skip
 
 
@@ -110,6 +115,82 @@ def _function(
         return found.filled(outputs)
 
     return matrix
+
+
+def dense_jacobian(call: Call) -> Reading | None:
+    """A large Jacobian of which little can be other than zero: only that is computed."""
+    return _dense(call, "jacobian", _jacobian_matrices, lambda rows: _of_jacobian(call, rows))
+
+
+def dense_hessian(call: Call) -> Reading | None:
+    """A large Hessian of which little can be other than zero."""
+    return _dense(call, "hessian", _hessian_matrices, lambda rows: _of_hessian(call, rows))
+
+
+def _of_jacobian(call: Call, rows: Any) -> Any:
+    return call.recording.result.build([call.arranged(row) for row in rows])
+
+
+def _of_hessian(call: Call, rows: Any) -> Any:
+    return call.arranged([call.arranged(row) for row in rows])
+
+
+def _dense(call: Call, what: str, make: Make, arrange: Callable[[Any], Any]) -> Reading | None:
+    ins = [t.shape for t in call.types()]
+    outs = [a.type.shape for a in call.program.outputs] if what == "jacobian" else ins
+    size = sum(map(prod, ins)) * sum(map(prod, outs))
+    known = call.recording.derived
+    if size > LARGEST or current() is not None or any(isinstance(x, Traced) for x in call.leaves):
+        return None
+    if ("local", call.wanted) not in known:
+        known["local", call.wanted] = _is_local(call)
+    if not known["local", call.wanted]:
+        return None
+    found = _arranged(call, what, make, lambda _, rows: arrange(rows))
+    if sum(b.matrix.nnz for b in found.blocks) * FEW > size:
+        return None
+    key = ("filled", found)
+    if key not in known:
+        numbers = np.arange(len(outs) * len(ins)).reshape(len(outs), len(ins)).tolist()
+        shapes = [outs[k // len(ins)] + ins[k % len(ins)] for k in flatten(arrange(numbers))[0]]
+        known[key] = [_Filling(b, shape) for b, shape in zip(found.blocks, shapes, strict=True)]
+    fillings = known[key]
+
+    def finish(result: Any) -> Any:
+        ((_, outputs),) = result.items()
+        return found.tree.build([filling(outputs) for filling in fillings])
+
+    return Reading(
+        call.recording, (what, found), lambda inputs: {found: spliced(found.matrices.program, inputs)}, call.leaves,
+        None, finish=finish,
+    )  # fmt: skip
+
+
+class _Filling:
+    """A matrix of zeros, but for the entries of a block."""
+
+    def __init__(self, block: Block, shape: tuple[int, ...]) -> None:
+        i, j = _coordinates(block.matrix)
+        self.block, self.shape, self.places = block, shape, i * block.matrix.shape[1] + j
+
+    def __call__(self, outputs: Sequence[Array]) -> Any:
+        data = self.block.matrix.data if self.block.output is None else outputs[self.block.output]
+        flat = np.zeros(prod(self.shape), data.dtype)
+        flat[self.places] = data
+        return flat.reshape(self.shape) if self.shape else flat[0]
+
+
+def _is_local(call: Call) -> bool:
+    """Whether tangents are only scaled, added and moved: then few of them meet, and patterns are found quickly."""
+    program = smooth(call.program)
+    moving = reached_from(program, call.wanted)
+    return all(_moves_or_scales(e) for e in program.equations if not moving.isdisjoint(e.outputs))
+
+
+def _moves_or_scales(e: Equation) -> bool:
+    if e.op.aligned or e.op.only_moves(**e.params):
+        return True
+    return (isinstance(e.op, Linear) and e.op.cost == 0) or (len(e.inputs) == 1 and e.outputs[0].type.shape == ())
 
 
 def _arranged(call: Call, what: str, make: Make, arrange: Callable[[Call, Rows], Any]) -> Arranged:

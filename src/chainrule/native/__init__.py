@@ -7,10 +7,11 @@ NumPy executor runs the same Programs, and one line in the log says why.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 import functools
 from typing import Any
 
+from ..errors import ArgumentError
 from ..execute import Executable, Invocation, Runner
 from ..ir import Program
 from ..later import imported, importing
@@ -80,6 +81,25 @@ def link(made: Any, call: Invocation, runner: Runner, result: Tree) -> None:
     with importing:
         from .link import link as enter
 
-    here = "chainrule.native"
-    if isinstance(runner, imported(f"{here}.run.Stretch", f"{here}.straight.StraightStretch")):
+    if isinstance(runner, imported("chainrule.native.run.Stretch")):
         enter(made, call, runner, result)
+
+
+def inspected(runner: Runner, values: Sequence[Any]) -> Any:
+    """What runs a Program, run on these values and looked at."""
+    if not available():
+        raise ArgumentError("there is nothing to inspect: Programs run on NumPy here", hint="pip install llvmlite")
+    with importing:
+        from .inspection import inspected as look
+
+    return look(runner, values)
+
+
+def low_level(runner: Runner, moving: Sequence[int], values: Sequence[Any]) -> Any:
+    """A Program of numbers as a function of C."""
+    if not isinstance(runner, imported("chainrule.native.run.Stretch")):
+        raise ArgumentError("the function has no machine code of its own", hint="f.inspect(…) says what runs on NumPy")
+    with importing:
+        from .low_level import low_level as make
+
+    return make(runner, moving, values)

@@ -7,24 +7,32 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..ir import Equation, Program, Var
+from ..ops.control import Body
 from .cache import Compiled
 from .elementwise import has_formula
 from .emit import Kernel
 from .lanes import KINDS
 from .llvm import object_code, target
-from .loops import steps_have_a_form
+from .loop_pullback import back_of, slots_of
+from .loops import step_of
 from .lower import lowered
+from .parts import LOOPS, NUMPY, STRAIGHT, Turns, cut, is_straight
 from .schedule import Item, loops_in, scheduled, together
+from .straight import straight
+from .tiers import Module, joined
 
-_LONG = 16  # rounds of a loop
+LONG_TEXT, HUGE_TEXT = 4_000, 25_000  # lines of a kernel: beyond the first LLVM optimizes little, beyond the second not
+_ROUNDS = 16  # of a long loop
 
 
 def plan(program: Program) -> Compiled:
     """Which equations become native code in which turn, and whether one kernel is the whole Program."""
     found = turns(program)
-    atoms = (*program.inputs, *program.outputs)
-    empty = any(a.type.size == 0 or a.type.dtype.name not in KINDS for a in atoms)
-    return Compiled(b"", {"turns": found, "whole": not empty and [kind for kind, _ in found] == [True]})
+    whole = len(found) == 1 and found[0][0] != NUMPY
+    if whole:
+        atoms = (*program.inputs, *program.outputs)
+        whole = not any(a.type.size == 0 or a.type.dtype.name not in KINDS for a in atoms)
+    return Compiled(b"", {"turns": found, "whole": whole})
 
 
 def kernel(program: Program) -> Compiled:
@@ -32,7 +40,8 @@ def kernel(program: Program) -> Compiled:
     made = _kernel(program)
     places = {what: n for n, (what, _) in enumerate(made.given)}
     constants = {n: what.value for n, (what, b) in enumerate(made.given) if b.role == "constant"}  # type: ignore[attr-defined]
-    code = object_code(made.module())
+    text = made.module()
+    code = object_code(text, _effort(text))
     facts = {
         "inputs": [places[v] for v in program.inputs],
         "outputs": [places[r.source] for r in made.lowered.outputs],
@@ -42,6 +51,33 @@ def kernel(program: Program) -> Compiled:
         "places": len(places) + (1 if made.scratch else 0),
     }
     return Compiled(code, facts, tuple(map(np.ascontiguousarray, constants.values())))
+
+
+def _effort(text: str) -> int:
+    """How hard LLVM may try: what it takes grows faster than the text."""
+    lines = text.count("\n")
+    return 2 if lines < LONG_TEXT else 1 if lines < HUGE_TEXT else 0
+
+
+def straight_code(program: Program) -> Compiled:
+    """The same, as straight-line code without loops."""
+    made = straight(program)
+    ins, kept, outs = len(program.inputs), len(made.constants), len(program.outputs)
+    facts = {
+        "inputs": list(range(ins)),
+        "constants": list(range(ins, ins + kept)),
+        "outputs": list(range(ins + kept, ins + kept + outs)),
+        "scratch": made.scratch,
+        "places": ins + kept + outs + (1 if made.scratch else 0),
+        "instructions": made.instructions,
+    }
+    code = joined(made.modules)
+    return Compiled(code.code, {**code.facts, **facts}, made.constants)
+
+
+def modules(program: Program) -> Sequence[Module]:
+    """The text of straight-line code."""
+    return straight(program).modules
 
 
 def text(program: Program) -> str:
@@ -60,7 +96,7 @@ def _lanes(items: Sequence[Item]) -> int:
     """As many as two registers have, where a loop is long: what one waits for, the other has meanwhile."""
     one = target().width
     innermost = [loop.counter.size for loop in loops_in(items) if not any(loops_in(loop.body))]
-    return 2 * one if max(innermost, default=0) >= _LONG * one else one
+    return 2 * one if max(innermost, default=0) >= _ROUNDS * one else one
 
 
 def native(e: Equation) -> bool:
@@ -68,13 +104,36 @@ def native(e: Equation) -> bool:
     how = e.op.native
     if how is None or (how.how in ("formula", "function") and not has_formula(e)):
         return False
-    if how.how == "routine" and not steps_have_a_form(e):
+    if how.how == "routine" and not _steps_have_a_form(e):
         return False
     return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
 
 
-def turns(program: Program) -> list[tuple[bool, list[int]]]:
-    """Numbers of equations in turns of native and other ones, as few turns as there can be."""
+def _steps_have_a_form(e: Equation) -> bool:
+    """Whether whatever Programs an equation holds have a native form."""
+    bodies = [v for v in e.params.values() if isinstance(v, Body)]
+    if "seeded" in e.params:
+        bodies.append(back_of(e).body)
+        if not slots_of(e):
+            return False
+    return all(step_of(body) is not None for body in bodies)
+
+
+def turns(program: Program) -> Turns:
+    """Numbers of equations in turns of native and other ones, as few turns as there can be; long ones are cut."""
+    if is_straight(program.equations):  # looked at first, for this is quick
+        return [(STRAIGHT, list(range(len(program.equations))))]
+    number = {id(e): n for n, e in enumerate(program.equations)}
+    found: Turns = []
+    for kind, numbers in _turns(program):
+        equations = [program.equations[n] for n in numbers]
+        for part in cut(equations) if kind else [equations]:
+            how = STRAIGHT if kind and is_straight(part) else LOOPS if kind else NUMPY
+            found.append((how, [number[id(e)] for e in part]))
+    return found
+
+
+def _turns(program: Program) -> list[tuple[bool, list[int]]]:
     turn: dict[Var, int] = {}
     parts: dict[int, list[int]] = {}
     for n, e in enumerate(program.equations):

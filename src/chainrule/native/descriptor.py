@@ -32,5 +32,6 @@ LEAF, TUPLE, LIST, DICT = range(4)
 
 READ_FLAGS = 0x101  # C_CONTIGUOUS, ALIGNED
 ON_STACK = 1 << 14  # bytes of scratch memory that are taken from the stack
+MOST_KEPT = 1 << 27  # bytes of scratch memory that are kept from one call to the next
 # of a function object, in bytes
 VECTORCALL, SLOW, FIRST, KEPT, DICTIONARY, WEAK, SIZE = 16, 24, 32, 40, 48, 56, 64

@@ -267,9 +267,9 @@ class Kernel(Reductions):
         """Of several elements, the last that is there; 0 where none is."""
         value: Value | None = None
         for r in reads:
-            if any(self._always(w) is False for w in r.when):
+            if any(self._always(w) is False for w in r.presence):
                 continue
-            there = self._there(tuple(w for w in r.when if self._always(w) is not True), code)
+            there = self._there(tuple(w for w in r.presence if self._always(w) is not True), code)
             new = self._read(r, code)
             value = new if value is None or there is None else code.where(there, new, value)
         return code.number(0, KINDS[reads[0].source.type.dtype.name]) if value is None else value

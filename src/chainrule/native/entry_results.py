@@ -85,7 +85,7 @@ onstack:
   %local = alloca i8, i64 %scratch, align 64
   br label %lend
 onheap:
-  %memory = call ptr @PyMem_RawMalloc(i64 %scratch)
+  %memory = call ptr @borrow(i64 %scratch)
   %poor = icmp eq ptr %memory, null
   br i1 %poor, label %toopoor, label %lend
 toopoor:
@@ -117,7 +117,7 @@ ran:
   %islent = icmp ne ptr %lent, null
   br i1 %islent, label %giveback, label %judge
 giveback:
-  call void @PyMem_RawFree(ptr %lent)
+  call void @giveback(ptr %lent)
   br label %judge
 judge:
   %good = icmp eq i32 %status, 0
@@ -246,4 +246,60 @@ give:
 }}
 declare ptr @llvm.stacksave.p0()
 declare void @llvm.stackrestore.p0(ptr)
+"""
+
+
+def memory_text() -> str:
+    """Scratch memory: a block that a call has given back is kept for the next, so that its pages need not be made anew.
+
+    There is at most one such block in the process, of at most `MOST_KEPT` bytes; its first word is its size.
+    """
+    return f"""
+@spare = internal global ptr null
+
+define internal ptr @borrow(i64 %size) noinline {{
+begin:
+  %old = atomicrmw xchg ptr @spare, ptr null acq_rel
+  %none = icmp eq ptr %old, null
+  br i1 %none, label %fresh, label %look
+look:
+  %have = load i64, ptr %old
+  %enough = icmp uge i64 %have, %size
+  br i1 %enough, label %use, label %small
+use:
+  %kept = getelementptr i8, ptr %old, i64 64
+  ret ptr %kept
+small:
+  call void @PyMem_RawFree(ptr %old)
+  br label %fresh
+fresh:
+  %total = add i64 %size, 64
+  %new = call ptr @PyMem_RawMalloc(i64 %total)
+  %poor = icmp eq ptr %new, null
+  br i1 %poor, label %sorry, label %made
+made:
+  store i64 %size, ptr %new
+  %room = getelementptr i8, ptr %new, i64 64
+  ret ptr %room
+sorry:
+  ret ptr null
+}}
+
+define internal void @giveback(ptr %room) noinline {{
+begin:
+  %block = getelementptr i8, ptr %room, i64 -64
+  %size = load i64, ptr %block
+  %large = icmp ugt i64 %size, {d.MOST_KEPT}
+  br i1 %large, label %free, label %keep
+keep:
+  %other = atomicrmw xchg ptr @spare, ptr %block acq_rel
+  %none = icmp eq ptr %other, null
+  br i1 %none, label %done, label %free
+free:
+  %gone = phi ptr [ %block, %begin ], [ %other, %keep ]
+  call void @PyMem_RawFree(ptr %gone)
+  br label %done
+done:
+  ret void
+}}
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from . import descriptor as d
 from .entry_arguments import arguments_text
-from .entry_results import results_text
+from .entry_results import memory_text, results_text
 from .entry_words import field, offset, visit
 
 
@@ -131,6 +131,7 @@ mismatch:
 
 {arguments_text()}
 {results_text()}
+{memory_text()}
 ; count references to what is read: while others run, they may let go of it
 define internal void @hold(ptr %how, i64 %nodes, ptr %nodetable, ptr %objects) noinline {{
 begin:

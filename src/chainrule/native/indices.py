@@ -165,11 +165,20 @@ class Within(NamedTuple):
 
 
 class Read(NamedTuple):
-    """An element of an array: at these positions; zero where a condition fails."""
+    """An element of an array: at these positions; zero where a condition fails.
+
+    Where one of the last `own` conditions fails it is not there at all: an assembly then takes another.
+    """
 
     source: Any  # a Var or a Const
     at: tuple[Index, ...]
     when: tuple[Within, ...] = ()
+    own: int = 0
+
+    @property
+    def presence(self) -> tuple[Within, ...]:
+        """The conditions under which it is there, be it zero."""
+        return self.when[len(self.when) - self.own :]
 
     def counters(self) -> set[Counter]:
         found: set[Counter] = set()
@@ -184,4 +193,6 @@ class Read(NamedTuple):
             yield from i.loaded()
 
     def renamed(self, names: dict[Counter, Index]) -> Read:
-        return Read(self.source, tuple(i.renamed(names) for i in self.at), tuple(w.renamed(names) for w in self.when))
+        return Read(
+            self.source, tuple(i.renamed(names) for i in self.at), tuple(w.renamed(names) for w in self.when), self.own
+        )

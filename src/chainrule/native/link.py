@@ -10,7 +10,7 @@ import gc
 import sys
 from collections.abc import Sequence
 from types import FunctionType, MethodType, ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,9 +34,6 @@ from .run import Stretch
 
 _LONG = 20_000  # flops: about 10 µs, after which other threads are let run
 
-if TYPE_CHECKING:  # it needs the compiler, which may not be needed
-    from .straight import StraightStretch
-
 
 class Where(NamedTuple):
     """How an object is found, in what, under which key, and as which entry of a dict."""
@@ -51,7 +48,7 @@ class Unreachable(Exception):
     """Something that the entry can't find its way to: the call stays with Python."""
 
 
-def link(made: Any, call: Invocation, stretch: Stretch | StraightStretch, result: Tree) -> None:
+def link(made: Any, call: Invocation, stretch: Stretch, result: Tree) -> None:
     """Let `made` take further calls like this one to the kernel itself, if it can."""
     if is_full(made):
         return
@@ -64,7 +61,7 @@ def link(made: Any, call: Invocation, stretch: Stretch | StraightStretch, result
 class _Linker:
     """Tables of one descriptor as they grow. It changes."""
 
-    def __init__(self, call: Invocation, stretch: Stretch | StraightStretch, result: Tree) -> None:
+    def __init__(self, call: Invocation, stretch: Stretch, result: Tree) -> None:
         self.rows: list[list[int]] = []
         self.known: dict[tuple[int, ...], int] = {}
         self.kept: list[Any] = [stretch]  # whatever addresses are held of

@@ -253,7 +253,7 @@ def _assembled(e: Equation, read: Reader) -> Iterator[Node]:
     reads = []
     for a, (inner, when) in zip(e.inputs, PARTS[e.op.native.name](at, e), strict=True):
         below = read(a, inner)
-        reads.append(Read(below.source, below.at, (*below.when, *when)))
+        reads.append(Read(below.source, below.at, (*below.when, *when), len(when)))
     yield Node(e.output, counters, tuple(reads), e)
 
 

@@ -13,6 +13,8 @@ from ..ir import Equation, Var
 from ..ops.contraction import Spec, contract
 from .scalars import has_scalar_form, only_moves
 
+NUMPY, LOOPS, STRAIGHT = "numpy", "loops", "straight"  # how a stretch of equations runs
+Turns = list[tuple[str, list[int]]]  # how, and which equations
 LONG = 300  # equations: shorter programs are left to loops, which keep what they make in registers as well
 _NUMBERS = 8  # elements of an array, on average, that are worth no loop
 _MANY = 64  # … at most

@@ -20,10 +20,10 @@ from .cache import cached
 from .externs import addresses
 from .foreign import Foreign
 from .key import key_of_program, named
-from .llvm import load
+from .llvm import Loaded, load
+from .tiers import Tiered
 
-_LONG = 300  # equations: only longer programs are cut, or written out without loops
-Turns = list[tuple[bool, list[int]]]  # whether native code, and which equations
+Turns = list[tuple[str, list[int]]]  # how equations run ("straight", "loops", "numpy"), and which
 
 
 class Stretch:
@@ -32,26 +32,41 @@ class Stretch:
     `inputs`, `outputs` and `constants` say at which places of those addresses they are; the last is of `scratch` bytes.
     """
 
-    def __init__(self, program: Program, key: bytes | None = None) -> None:
-        """Its machine code is kept under this key."""
-        made = cached(named(b"kernel", key), lambda: _compiler().kernel(program))
+    def __init__(self, program: Program, key: bytes | None = None, straight: bool = False) -> None:
+        """Its machine code, with loops or without, is kept under this key."""
+        if straight:
+            made = cached(named(b"straight", key), lambda: _compiler().straight_code(program))
+        else:
+            made = cached(named(b"kernel", key), lambda: _compiler().kernel(program))
         self.program = program
         self.inputs: list[int] = made.facts["inputs"]
         self.outputs: list[int] = made.facts["outputs"]
         self.constants = dict(zip(made.facts["constants"], made.arrays, strict=True))
         self.scratch: int = made.facts["scratch"]
         self.places: int = made.facts["places"]
-        self._loaded = load(made.code, ["kernel"], addresses(frozenset(made.facts["symbols"])))
-        self.kernel = self._loaded["kernel"]
+        self.code: Loaded | Tiered
+        if straight:
+            self.code = Tiered(made, lambda: _compiler().modules(program))
+            self.kernel = self.code.entry
+        else:
+            self.code = load(made.code, ["kernel"], addresses(frozenset(made.facts["symbols"])))
+            self.kernel = self.code["kernel"]
         self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
         self._addresses = np.zeros(self.places, np.uintp)
         for n, array in self.constants.items():
             self._addresses[n] = array.ctypes.data
 
+    @property
+    def is_straight(self) -> bool:
+        """Whether it is straight-line code, without loops."""
+        return isinstance(self.code, Tiered)
+
     @cached_property
     def text(self) -> str:
         """The LLVM IR."""
-        return _compiler().text(self.program)
+        if isinstance(self.code, Tiered):
+            return "\n".join(m.text for m in _compiler().modules(self.program))
+        return str(_compiler().text(self.program))
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         types = [v.type.dtype for v in self.program.inputs]
@@ -71,50 +86,23 @@ class Stretch:
 
 def compiled(program: Program) -> Runner:
     """The Program, simplified before, as native code as far as it goes."""
-    if (straight := _straight(program)) is not None:
-        return straight
     key = key_of_program(program)
     plan = cached(named(b"plan", key), lambda: _compiler().plan(program)).facts
-    if not any(native for native, _ in plan["turns"]):
+    if all(how == "numpy" for how, _ in plan["turns"]):
         return Executable(program)
-    if plan["whole"] and len(_cut(program.equations)) == 1:
-        try:
-            return Stretch(program, key)
-        except Foreign:  # each equation has a native form, and these together have none yet
-            return Executable(program)
+    if plan["whole"]:
+        return _runner(program, key, plan["turns"][0][0])
     return Mixed(program, plan["turns"])
 
 
-def _straight(program: Program) -> Runner | None:
-    """Long programs of numbers, without loops."""
-    if len(program.equations) <= _LONG:
-        return None
-    with importing:
-        from .parts import is_straight
-        from .straight import StraightStretch
-
-    atoms = (*program.inputs, *program.outputs)
-    if any(a.type.size == 0 for a in atoms) or not is_straight(program.equations):
-        return None
-    try:
-        return StraightStretch(program)
-    except Foreign:  # there is an op that needs loops
-        return None
-
-
-def _cut(equations: Sequence[Equation]) -> list[list[Equation]]:
-    """Native equations in stretches of a length that a compiler likes."""
-    if len(equations) <= _LONG:
-        return [list(equations)]
-    with importing:
-        from .parts import cut
-
-    return cut(list(equations))
-
-
-def _stretch(program: Program) -> Runner:
-    """One kernel: with loops, or of straight-line code."""
-    return _straight(program) or Stretch(program, key_of_program(program))
+def _runner(program: Program, key: bytes | None, how: str) -> Runner:
+    """What runs a stretch, as the plan says; each equation has a native form, and some together have none yet."""
+    for straight in (True, False) if how == "straight" else (False,) if how == "loops" else ():
+        try:
+            return Stretch(program, key, straight)
+        except Foreign:
+            continue
+    return Executable(program)
 
 
 def _compiler() -> Any:
@@ -133,27 +121,15 @@ class Mixed:
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
         outputs = program.outputs
         self._shared = {a for a in outputs if not isinstance(a, Var) or outputs.count(a) > 1 or a in program.inputs}
-        pieces = []
-        for native, numbers in turns or _compiler().turns(program):
-            equations = [program.equations[n] for n in numbers]
-            pieces += [(native, p) for p in (_cut(equations) if native else [equations])]
-        given = []
-        for _, equations in pieces:
-            made = {v for e in equations for v in e.outputs}
-            given.append(tuple(dict.fromkeys([a for e in equations for a in e.inputs if _read(a, made)])))
-        wanted = {*program.outputs, *(v for inputs in given for v in inputs)}
-        for (kind, equations), inputs in zip(pieces, given, strict=True):
-            self._add(kind, equations, inputs, wanted)
-
-    def _add(self, kind: bool, equations: list[Equation], inputs: tuple[Any, ...], wanted: set[Atom]) -> None:
-        outputs = tuple(v for e in equations for v in e.outputs if v in wanted)
-        part = Program(inputs, tuple(equations), outputs)
-        run: Runner
-        try:
-            run = _stretch(part) if kind else Executable(part)
-        except Foreign:  # each equation has a native form, and these together have none yet
-            run = Executable(part)
-        self.parts.append((run, inputs, outputs))
+        pieces = [
+            (how, [program.equations[n] for n in numbers]) for how, numbers in turns or _compiler().turns(program)
+        ]
+        given = [_read(equations) for _, equations in pieces]
+        wanted = {*outputs, *(v for inputs in given for v in inputs)}
+        for (how, equations), inputs in zip(pieces, given, strict=True):
+            made = tuple([v for e in equations for v in e.outputs if v in wanted])
+            part = Program(inputs, tuple(equations), made)
+            self.parts.append((_runner(part, key_of_program(part), how), inputs, made))
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         known: dict[Atom, Any] = dict(zip(self.program.inputs, values, strict=True))
@@ -169,5 +145,7 @@ class Mixed:
         return tuple(found)
 
 
-def _read(a: Atom, made: set[Var]) -> bool:
-    return isinstance(a, Var) and a not in made
+def _read(equations: list[Equation]) -> tuple[Var, ...]:
+    """What equations read and don't make."""
+    made = {v for e in equations for v in e.outputs}
+    return tuple(dict.fromkeys([a for e in equations for a in e.inputs if isinstance(a, Var) and a not in made]))

@@ -22,8 +22,8 @@ from ..ops.contraction import Spec, contract
 from ..ops.indexing import gather, scatter_set
 from ..ops.structure import place, reshape, update
 from . import expand
+from .foreign import Foreign
 from .lanes import KINDS, literal
-from .lower import Foreign
 from .templates import Template, combination, formula
 
 _KIND_OF = {np.dtype(name): kind for name, kind in KINDS.items()}  # a dtype's name is slow to ask for

@@ -7,7 +7,6 @@ buffer, whose places are used again once nobody reads them any more.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +16,11 @@ import numpy as np
 from ..ir import Const, Program
 from ..trace.collecting import rarely_collecting
 from .scalars import Code, expanded
-from .templates import Template
-from .tiers import Module, Tiered
+from .templates import Template, formulas
+from .tiers import Module
 
 _LINES = 500  # instructions of one function, about
 _FUNCTIONS = 64  # of one module
-_SHORT = 400  # so few instructions are compiled with all effort at once
 _TYPES = {"f64": "double", "f32": "float", "i64": "i64", "i32": "i32", "i1": "i1"}
 _Instruction = tuple[int, Template, tuple[int, ...]]
 
@@ -82,6 +80,9 @@ class _Writer:
                 defined += names
                 parts, group = [], []
         modules.append(self._kernel(defined))
+        needs = sorted({name for m in modules for name in m.needs if name not in defined})
+        if needs:
+            modules.insert(0, formulas(needs))
         constants = tuple([np.ascontiguousarray(b.source.value) for b in self.constants])  # type: ignore[union-attr]
         return Straight(tuple(modules), constants, 8 * self.slots, sum(map(len, self.chunks)))
 
@@ -215,34 +216,3 @@ def _cut(instructions: list[_Instruction]) -> list[list[_Instruction]]:
         chunks[-1].append(instruction)
         room -= instruction[1].lines
     return chunks
-
-
-class StraightStretch:
-    """Straight-line native code of a Program, with the attributes of a Stretch."""
-
-    def __init__(self, program: Program) -> None:
-        self.program = program
-        self.code = straight(program)
-        self.tiers = Tiered(self.code.modules, 0 if self.code.instructions > _SHORT else 2)
-        self.kernel = self.tiers.entry
-        self._call = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(self.kernel)
-        ins, kept, outs = len(program.inputs), len(self.code.constants), len(program.outputs)
-        self.inputs = list(range(ins))
-        self.constants = dict(zip(range(ins, ins + kept), self.code.constants, strict=True))
-        self.outputs = list(range(ins + kept, ins + kept + outs))
-        self.scratch = self.code.scratch
-        self.places = ins + kept + outs + (1 if self.scratch else 0)
-
-    @property
-    def text(self) -> str:
-        return "\n".join(m.text for m in self.code.modules)
-
-    def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        types = [v.type.dtype for v in self.program.inputs]
-        arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, types, strict=True)]
-        outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.program.outputs]
-        given = [*arrays, *self.constants.values(), *outputs]
-        if self.scratch:
-            given.append(np.empty(self.scratch, np.uint8))
-        self._call((ctypes.c_void_p * len(given))(*(a.ctypes.data for a in given)))
-        return tuple(y[()] if y.ndim == 0 else y for y in outputs)

@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ..ir import ArrayType, Equation, Var
 from ..ops.op import Op
-from . import externs
 from .elementwise import FORMULAS, formula_of, has_formula
+from .foreign import Foreign
 from .lanes import Lanes, Value
-from .llvm import Loaded, load, object_code
-from .lower import Foreign
+from .tiers import Module
 
 _INLINE = 4  # instructions of a formula that is written where it is used
 
@@ -95,18 +94,13 @@ class _Body(NamedTuple):
 
 
 _bodies: dict[str, _Body] = {}
-_loaded: dict[str, Loaded] = {}
 
 
-def addresses(functions: Iterable[str]) -> dict[str, int]:
-    """Where the long formulas are: each is compiled once, with all effort, and kept."""
-    wanted = sorted(set(functions))
-    missing = [name for name in wanted if name not in _loaded]
-    if missing:
-        bodies = [_bodies[name] for name in missing]
-        declared = dict.fromkeys(line for b in bodies for line in b.declared)
-        helpers = {name: helper for b in bodies for name, helper in b.helpers.items()}
-        text = "\n".join([*declared, *helpers.values(), *(b.text for b in bodies)])
-        imported = externs.addresses(frozenset(symbol for b in bodies for symbol in b.imported))
-        _loaded.update(dict.fromkeys(missing, load(object_code(text), missing, imported)))
-    return {name: _loaded[name][name] for name in wanted}
+def formulas(names: Sequence[str]) -> Module:
+    """The functions that templates call; compiled with all effort from the start, for they are where the time goes."""
+    bodies = [_bodies[name] for name in names]
+    declared = dict.fromkeys(line for b in bodies for line in b.declared)
+    helpers = {name: helper for b in bodies for name, helper in b.helpers.items()}
+    text = "\n".join([*declared, *helpers.values(), *(b.text for b in bodies)])
+    symbols = {symbol for b in bodies for symbol in b.imported}
+    return Module(text, tuple(names), (), tuple(sorted(symbols)), effort=2)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import atexit
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from .cache import Compiled
+from .externs import addresses
 from .llvm import Loaded, load, object_code
-from .templates import addresses
 
 HOT = 20_000  # calls; a second compilation costs some thousands, and saves a tenth of each
 _SECONDS = 1.0  # between two looks at what is hot
@@ -35,27 +36,49 @@ define i32 @entry(ptr %bufs) nounwind {
 
 @dataclass(frozen=True)
 class Module:
-    """Text, and the names that it defines for others and needs from them."""
+    """Text, the names that it defines for others and needs from them, and the functions of C that it calls."""
 
     text: str
     defines: tuple[str, ...]
-    needs: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    effort: int | None = None  # with which it is always compiled
+
+    def compiled(self, effort: int) -> Compiled:
+        """Machine code, and the names."""
+        names = {"defines": self.defines, "needs": self.needs, "symbols": self.symbols}
+        return Compiled(object_code(self.text, effort if self.effort is None else self.effort), names)
+
+
+def joined(modules: Sequence[Module], effort: int = 0) -> Compiled:
+    """Machine code of several modules, one after the other."""
+    made = [m.compiled(effort) for m in modules]
+    return Compiled(b"".join(m.code for m in made), {"modules": [{"size": len(m.code), **m.facts} for m in made]})
+
+
+def _parts(made: Compiled) -> Iterator[Compiled]:
+    start = 0
+    for facts in made.facts["modules"]:
+        yield Compiled(made.code[start : start + facts["size"]], facts)
+        start += facts["size"]
 
 
 class Tiered:
-    """The function `kernel` of some modules, at the address `entry`. It changes when better code is there."""
+    """The function `kernel` of some modules, at the address `entry`. It changes when better code is there.
 
-    def __init__(self, modules: Sequence[Module], effort: int = 0) -> None:
-        self.modules = modules
-        self.effort = effort
+    `modules` writes their text again, which is not kept.
+    """
+
+    def __init__(self, made: Compiled, modules: Callable[[], Sequence[Module]]) -> None:
+        self._modules = modules
+        self.effort = 0
         self._cell = np.zeros(2, np.uint64)  # the address of the best code; how often it was called
-        self._kept: list[list[Loaded]] = []  # all of them: some thread may be running the first one still
-        self.improve(effort)
-        own = load(object_code(_ENTRY, 2), ["entry"], {"cell": self._cell.ctypes.data})
-        self._kept.append([own])
-        self.entry = own["entry"]
-        if effort == 0:
-            _watch(self)
+        self._kept: list[Loaded] = []  # all of them: some thread may be running the first one still
+        self._load(_parts(made))
+        entry = load(object_code(_ENTRY, 2), ["entry"], {"cell": self._cell.ctypes.data})
+        self._kept.append(entry)
+        self.entry = entry["entry"]
+        _watch(self)
 
     @property
     def calls(self) -> int:
@@ -63,19 +86,22 @@ class Tiered:
 
     def improve(self, effort: int = 1) -> None:
         """Compile anew, and let later calls run that."""
+        if self._load(m.compiled(effort) for m in self._modules()):
+            self.effort = effort
+
+    def _load(self, parts: Iterable[Compiled]) -> bool:
+        """Whether it came to an end before the process does."""
         known: dict[str, int] = {}
-        found = []
-        for m in self.modules:
+        for part in parts:
             if _leaving.is_set():
-                return
-            missing = [name for name in m.needs if name not in known]
-            known |= addresses(missing) if missing else {}
-            loaded = load(object_code(m.text, effort), m.defines, {name: known[name] for name in m.needs})
-            known |= {name: loaded[name] for name in m.defines}
-            found.append(loaded)
-        self._kept.append(found)
-        self.effort = effort
-        self._cell[0] = found[-1]["kernel"]
+                return False
+            needed = {name: known[name] for name in part.facts["needs"]}
+            needed |= addresses(frozenset(part.facts["symbols"]))
+            loaded = load(part.code, part.facts["defines"], needed)
+            known |= {name: loaded[name] for name in part.facts["defines"]}
+            self._kept.append(loaded)
+        self._cell[0] = known["kernel"]
+        return True
 
 
 _watched: weakref.WeakSet[Tiered] = weakref.WeakSet()

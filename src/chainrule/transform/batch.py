@@ -38,7 +38,7 @@ def batch(program: Program, mapped: Sequence[bool], size: int, results: Sequence
         return rows[a]
 
     for e in program.equations:
-        has = tuple([a in rows and not (isinstance(a, Var) and a in plain) for a in e.inputs])
+        has = tuple([isinstance(a, Var) and a in rows and a not in plain for a in e.inputs])
         if not any(has):
             found = recorder.emit(e.op, tuple([read(a) for a in e.inputs]), dict(e.params), e.where)
             plain.update(zip(e.outputs, found, strict=True))

@@ -167,9 +167,23 @@ def _refuse_unknown(e: Equation, made_by: dict[Var, Equation]) -> None:
             "a second derivative through jumps that move, of an integral within an integral, is not known",
             hint="integrate over the jump by hand, or smooth it",
         )
+    if e.op.rows is not None and any(_may_jump(held) for held in Program((), (e,), ()).held()):
+        raise _refusal(e)
     unknown = e.op.switch is None and not any(v.type.differentiable for v in e.outputs)
     if unknown or (e.op in _EQUALITY and any(_selected(a, made_by) for a in e.inputs)):
         raise _refusal(e)
+
+
+def _may_jump(program: Program) -> bool:
+    """Whether anything in the step of a loop, or in a branch, jumps: at which step it does, nobody can tell."""
+    recorder = Recorder(quiet=True)
+    for e in program.equations:
+        if e.op.switch is None:
+            if not any(v.type.differentiable for v in e.outputs):
+                return True
+        elif len(e.op.switch(*[Traced(recorder, a) for a in e.inputs], **e.params)) == 3:
+            return True
+    return any(_may_jump(held) for held in program.held())
 
 
 def _refusal(e: Equation) -> NoRuleError:

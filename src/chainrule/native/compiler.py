@@ -10,19 +10,18 @@ from ..ir import Equation, Program, Var
 from ..ops.control import Body
 from .cache import Compiled
 from .elementwise import has_formula
-from .emit import Kernel
+from .emit import Kernel, lanes
 from .lanes import KINDS
-from .llvm import object_code, target
+from .llvm import object_code
 from .loop_pullback import back_of, slots_of
 from .loops import step_of
 from .lower import lowered
 from .parts import LOOPS, NUMPY, STRAIGHT, Turns, cut, is_straight
-from .schedule import Item, loops_in, scheduled, together
+from .schedule import scheduled, together
 from .straight import straight
 from .tiers import Module, joined
 
 LONG_TEXT, HUGE_TEXT = 4_000, 25_000  # lines of a kernel: beyond the first LLVM optimizes little, beyond the second not
-_ROUNDS = 16  # of a long loop
 
 
 def plan(program: Program) -> Compiled:
@@ -89,14 +88,7 @@ def _kernel(program: Program) -> Kernel:
     found = lowered(program)
     classes = together(found)
     items = scheduled(found, classes)
-    return Kernel(found, classes, items, _lanes(items), "kernel")
-
-
-def _lanes(items: Sequence[Item]) -> int:
-    """As many as two registers have, where a loop is long: what one waits for, the other has meanwhile."""
-    one = target().width
-    innermost = [loop.counter.size for loop in loops_in(items) if not any(loops_in(loop.body))]
-    return 2 * one if max(innermost, default=0) >= _ROUNDS * one else one
+    return Kernel(found, classes, items, lanes(items), "kernel")
 
 
 def native(e: Equation) -> bool:

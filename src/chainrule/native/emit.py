@@ -15,6 +15,7 @@ from .calls import Call, Code
 from .elementwise import formula_of
 from .indices import Counter, Index, Quotient, Read, Within
 from .lanes import KINDS, Lanes, Text, Value
+from .llvm import target
 from .lower import Lowered, Node
 from .memory import Buffer, Count, Scope
 from .reductions import Reductions, Stages
@@ -23,6 +24,14 @@ from .schedule import Classes, Item, Loop, loops_in, nodes_in
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
 _HERE = -1  # the place of what is in a register in this round of a loop, and no longer
 _STATEMENTS = 256  # … and statements
+_ROUNDS = 16  # of a long loop
+
+
+def lanes(items: Sequence[Item]) -> int:
+    """As many as two registers have, where a loop is long: while one waits for a result, the other goes on."""
+    one = target().width
+    innermost = [loop.counter.size for loop in loops_in(items) if not any(loops_in(loop.body))]
+    return 2 * one if max(innermost, default=0) >= _ROUNDS * one else one
 
 
 class Kernel(Reductions):

@@ -26,7 +26,7 @@ def _reduced(code: Lanes, x: Value) -> tuple[Value, Value]:
 
 
 def _clamped(code: Lanes, x: Value) -> Value:
-    x = code.where(x > 90.0, 90.0, x)
+    x = code.where(x > 105.0, 105.0, x)
     return code.where(x < -105.0, -105.0, x)
 
 
@@ -47,7 +47,7 @@ def expm1(code: Lanes, x: Value) -> Value:
 def tanh(code: Lanes, x: Value) -> Value:
     """e / (e + 2) with e = exp(2 |x|) - 1."""
     size = abs(x)
-    size = code.where(size > 10.0, 10.0, size)
+    size = code.where(size > 12.0, 12.0, size)
     e = _expm1(code, size + size)
     return (e / (e + 2.0)).copysign(x)
 

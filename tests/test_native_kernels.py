@@ -207,10 +207,11 @@ def test_parts_are_put_together_along_any_axis(axis, size):
         same(Mixed(program)((x, y, z)), Executable(program)((x, y, z)), 12)
 
 
-def test_long_loops_run_on_two_registers():
-    width = target().width
-    for n, lanes in ((width * 16, 2 * width), (width * 16 - 1, width)):
-        assert f"load <{lanes} x double>" in kernel_text(np.exp, np.ones(n))
+@pytest.mark.parametrize(("shape", "registers"), [((4096,), 2), ((4095,), 1), ((64, 64), 2), ((63, 64), 1)])
+def test_two_registers_are_used_where_there_is_much_to_do(shape, registers):
+    lanes = registers * target().width
+    text = kernel_text(lambda x, y: np.sum(np.sqrt(x), axis=-1) * y, np.ones(shape), 2.0)
+    assert f"load <{lanes} x double>" in text
 
 
 def test_what_has_no_native_form_runs_on_numpy():

@@ -1,7 +1,7 @@
 """Elementary functions on lanes, without branches: argument reduction, a polynomial, and care for the last digit.
 
 Each formula takes lanes of doubles and gives the function within 1.5 units in the last place (arctan, arctan2, cbrt and
-the inverse hyperbolic ones: 2.5), with every special value that NumPy gives. Single precision is computed in double.
+the inverse hyperbolic ones: 2.5), with every special value that NumPy gives. Single precision: single_math.py.
 Where a digit would be lost, a value is carried as a sum of two (`high`, `low`), the second far below the last digit of
 the first.
 

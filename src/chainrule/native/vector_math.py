@@ -466,24 +466,26 @@ def power(code: Lanes, x: Value, y: Value) -> Value:
     high, low = _long_log(code, code.where(regular, size, 1.0))
     product, lost = _two_product(code, y, high)
     lost = code.fma(y, low, lost)
-    inside = abs(product) < 800.0
     clamped = _clamp(code, product, -746.0, 710.0)
-    lost = code.where(inside, lost, 0.0)
+    lost = code.where(clamped.equals(product), lost, 0.0)
     bits, n, r = _reduced(code, clamped)
-    r = _any_two_sum(r[0], r[1] + lost)
-    p, rest = _exp_of_rest(code, r)
+    p, rest = _exp_of_rest(code, _two_sum(r[0], r[1] + lost))
     found = _scaled(code, bits, n, p + rest)
-    # where |x| is 0 or ∞, or y is
+    usual = (x > 0.0) & (x < inf) & (abs(y) < inf)
+    return code.seldom(~usual, found, lambda: _power_edges(code, x, y, found))
+
+
+def _power_edges(code: Lanes, x: Value, y: Value, found: Value) -> Value:
+    """The power where x is not positive, or something is infinite or NaN; `found` is |x|ʸ where both are finite."""
+    size = abs(x)
     upward = (size > 1.0).differs(y < 0.0)  # |x|ʸ grows without bound, else it vanishes
-    extreme = code.where(upward, inf, 0.0)
-    found = code.where(regular & (abs(y) < inf), found, extreme)
+    regular = (size > 0.0) & (size < inf) & (abs(y) < inf)
+    found = code.where(regular, found, code.where(upward, inf, 0.0))
     found = code.where(size.equals(1.0), 1.0, found)
     whole = code.intrinsic("floor", y).equals(y)
     half = y * 0.5
-    odd = whole & code.intrinsic("floor", half).differs(half)
-    odd = odd & (abs(y) < inf)
-    negative = x.bits() < 0
-    found = code.where(negative & odd, -found, found)
+    odd = whole & code.intrinsic("floor", half).differs(half) & (abs(y) < inf)
+    found = code.where((x.bits() < 0) & odd, -found, found)
     found = code.where((x < 0.0) & (size < inf) & ~whole, nan, found)
     found = code.where(x.is_nan() | y.is_nan(), nan, found)
     return code.where(y.equals(0.0) | x.equals(1.0), 1.0, found)

@@ -236,11 +236,12 @@ class Lanes:
 
     def __init__(self, width: int, text: Text | None = None, flags: str = "") -> None:
         self.width = width
+        self.types = {kind: one if width == 1 else f"<{width} x {one}>" for kind, one in _KINDS.items()}
         self.target = text or Text()
         self.flags = f"{flags} " if flags else ""  # fast-math flags of the user's own operations
 
     def type(self, kind: str) -> str:
-        return _KINDS[kind] if self.width == 1 else f"<{self.width} x {_KINDS[kind]}>"
+        return self.types[kind]
 
     def line(self, instruction: str, kind: str, pure: bool | None = None) -> Value:
         """Append an instruction, and name its result; the same one is written once, if it always gives the same."""

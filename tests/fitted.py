@@ -13,6 +13,19 @@ def exp_rest(r):
     return mp.mpf(1) / 2 + r / 6 + r * r / 24 if abs(r) < NEAR else (mp.expm1(r) - r) / (r * r)
 
 
+def expm1_quotient(r):
+    return 1 + r / 2 + r * r / 6 if abs(r) < NEAR else mp.expm1(r) / r
+
+
+def cos_quotient(z):
+    return -mp.mpf(1) / 2 + z / 24 if z <= NEAR else (mp.cos(mp.sqrt(z)) - 1) / z
+
+
+def log_quotient(z):
+    s = mp.sqrt(z)
+    return 2 + 2 * z / 3 if z <= NEAR else mp.log((1 + s) / (1 - s)) / s
+
+
 def sin_rest(z):
     r = mp.sqrt(z)
     return -mp.mpf(1) / 6 + z / 120 if z <= NEAR else (mp.sin(r) / r - 1) / z
@@ -21,6 +34,11 @@ def sin_rest(z):
 def cos_rest(z):
     r = mp.sqrt(z)
     return mp.mpf(1) / 24 - z / 720 if z <= mp.mpf(10) ** -15 else (mp.cos(r) - 1 + z / 2) / (z * z)
+
+
+def cosh_rest(z):
+    r = mp.sqrt(z)
+    return mp.mpf(1) / 2 + z / 24 if z <= NEAR else (mp.cosh(r) - 1) / z
 
 
 def sinh_rest(z):
@@ -64,10 +82,13 @@ def fits():
     ratio = ((mp.sqrt(2) - 1) / (mp.sqrt(2) + 1)) ** 2 * mp.mpf("1.001")
     return {
         "exp": (exp_rest, -half, half, 9), "expm1": (exp_rest, -half, half, 10), "sin": (sin_rest, 0, angle, 6),
-        "cos": (cos_rest, 0, angle, 6), "sinh": (sinh_rest, 0, 1, 7), "log": (log_rest, 0, ratio, 7),
+        "cos": (cos_rest, 0, angle, 6), "cosh rest": (cosh_rest, 0, half**2, 5),
+        "sinh rest": (sinh_rest, 0, half**2, 4), "log": (log_rest, 0, mp.mpf("0.0401"), 7),
         "log tail": (log_tail, 0, ratio, 8), "erf near": (erf_near, 0, 1, 11),
         "atan": (atan_rest, 0, (mp.sqrt(2) - 1) ** 2 * mp.mpf("1.001"), 10),
         "asin": (asin_rest, 0, mp.mpf("0.25"), 12),
+        "single expm1": (expm1_quotient, -half, half, 6), "single sin": (sin_rest, 0, angle, 3),
+        "single cos": (cos_quotient, 0, angle, 4), "single log": (log_quotient, 0, mp.mpf("0.0401"), 4),
         "erf far": (erf_far, -mp.mpf(1) / 3, mp.mpf(1) / 2, 19),
     }  # fmt: skip
 

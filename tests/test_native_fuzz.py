@@ -42,7 +42,7 @@ def main(seed):
     from chainrule.native import compiler, llvm, run
     from chainrule.transform.simplify import simplify
 
-    compiler.object_code = lambda text: llvm.object_code(text, 0, verify=True)
+    compiler.object_code = lambda text, effort=0: llvm.object_code(text, 0, verify=True)
     warnings.simplefilter("ignore")
     rng, until, done = random.Random(seed), time.monotonic() + SECONDS, 0
     while done < LEAST or (time.monotonic() < until and done < 500):

@@ -4,14 +4,16 @@ import warnings
 
 import numpy as np
 import pytest
+import scipy.special
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
 from chainrule.execute import Executable
 from chainrule.ir import ArrayType, Equation, Program, Var
-from chainrule.native import elementwise
+from chainrule.native import compiler, elementwise
 from chainrule.native.indices import Counter, Index, index
+from chainrule.native.llvm import target
 from chainrule.native.lower import lowered
 from chainrule.native.run import Mixed, Stretch
 from chainrule.native.schedule import scheduled, shown, together
@@ -161,6 +163,55 @@ def test_the_value_and_gradient_of_a_loss_share_one_loop_over_the_data():
     text = shown(scheduled(found, together(found)), found)
     assert text.count("for i in 50:") == 1
     assert "contract(X[i, j], w[j])" in text
+
+
+def kernel_text(f, *args):
+    return compiler.text(simplify(cr.trace(f, *args)))
+
+
+def test_functions_of_one_number_share_what_they_have_in_common():
+    x = np.linspace(-2, 2, 4096)
+    for alone, other, most in (
+        (np.tanh, np.cosh, 1.15),
+        (np.sin, np.cos, 1.5),
+        (lambda x: np.logaddexp(0, x), scipy.special.expit, 1.4),
+    ):
+        both = kernel_text(lambda x, f=alone, g=other: np.sum(f(x) + g(x)), x)
+        one = kernel_text(lambda x, f=alone: np.sum(f(x)), x)
+        assert both.count("fma") < most * one.count("fma")
+        assert both.count(" %t") > one.count(" %t"), "the other is computed, too"
+
+
+def test_arrays_that_only_share_an_input_share_a_loop():
+    found = lowered(simplify(cr.trace(lambda x: (np.sin(x), np.sum(np.exp(x))), np.ones(50))))
+    assert shown(scheduled(found, together(found)), found).count("for ") == 1
+
+
+@pytest.mark.parametrize("axis", [0, 1, -1])
+@pytest.mark.parametrize("size", [1, 31, 33, 70])
+def test_parts_are_put_together_along_any_axis(axis, size):
+    rng = np.random.default_rng(size)
+    shapes = [[size, 40] if axis == 0 else [40, size] for _ in range(3)]
+    shapes[1][axis] += 5
+    x, y, z = (rng.normal(size=shape) for shape in shapes)
+
+    def joined(x, y, z):
+        whole = np.concatenate([np.exp(x), y.T[::-1].T, 2 * z], axis=axis)
+        return whole, np.sum(whole * whole), np.sin(whole).sum(0)
+
+    def loss(x, y, z):
+        return joined(x, y, z)[1]
+
+    for f in (joined, cr.grad(loss, wrt=(0, 1, 2))):
+        program = simplify(cr.trace(f, x, y, z))
+        same(Mixed(program)((x, y, z)), Executable(program)((x, y, z)), 12)
+
+
+@pytest.mark.parametrize(("shape", "registers"), [((4096,), 2), ((4095,), 1), ((64, 64), 2), ((63, 64), 1)])
+def test_two_registers_are_used_where_there_is_much_to_do(shape, registers):
+    lanes = registers * target().width
+    text = kernel_text(lambda x, y: np.sum(np.sqrt(x), axis=-1) * y, np.ones(shape), 2.0)
+    assert f"load <{lanes} x double>" in text
 
 
 def test_what_has_no_native_form_runs_on_numpy():

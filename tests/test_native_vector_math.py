@@ -9,11 +9,12 @@ import scipy.special
 from fitted import coefficients, constants
 
 from chainrule.native import coefficients as stored
+from chainrule.native import single_math
 from chainrule.native.lanes import Lanes
 from chainrule.native.llvm import load, object_code, target
 from chainrule.native.vector_math import FORMULAS
 
-WIDTHS = sorted({1, 2, target().width})
+WIDTHS = sorted({1, 2, target().width, 2 * target().width})
 NUMPY = {
     "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1, "log": np.log, "log2": np.log2, "log10": np.log10,
     "log1p": np.log1p, "sin": np.sin, "cos": np.cos, "tan": np.tan, "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
@@ -120,6 +121,38 @@ def test_a_formula_is_within_a_unit_and_a_half(name, width):
         found = compiled(FORMULAS[name], width, len(xs))(*xs)
         assert units(found, exact) <= LIMIT[name]
         assert units(found + 3 * np.spacing(np.abs(found)), exact) > LIMIT[name], "the measure sees three units"
+
+
+@pytest.mark.parametrize("name", sorted(set(single_math.FORMULAS) - {"logaddexp"}))
+def test_a_formula_for_single_precision_is_rounded_once(name):
+    rng = np.random.default_rng(0)
+    with np.errstate(over="ignore", under="ignore"):
+        x = np.concatenate([points(name, rng), rng.uniform(-80, 80, 300), rng.normal(size=300)]).astype(np.float32)
+    x = x[np.isfinite(x) & ((x > 0) if name == "log" else (x > -1) if name == "log1p" else True)].astype(float)
+    found = compiled(single_math.FORMULAS[name], target().width, 1)(x)
+    with mp.workprec(120):
+        exact = [EXACT[name](mp.mpf(v)) for v in x]
+    kept = [k for k, t in enumerate(exact) if 1.2e-38 < abs(t) < 3.4e38]
+    assert len(kept) > 500
+    off = max(abs(found[k] / exact[k] - 1) for k in kept)
+    assert off < 2.0**-30, "so little that only rounding to 24 bits is felt"
+    assert off > 2.0**-53, "the measure sees what is lost"
+
+
+@pytest.mark.parametrize("apart", [0.0, 1e-9, 0.3, 0.7, 5.0, 40.0, 103.0])
+def test_logaddexp_in_single_precision_keeps_its_digits(apart):
+    x = np.array([0.0, -2.5, 30.0, -0.125])
+    found = compiled(single_math.FORMULAS["logaddexp"], 1, 2)(x - apart, x)
+    with mp.workprec(300):
+        exact = [mp.log(mp.exp(mp.mpf(a)) + mp.exp(mp.mpf(b))) for a, b in zip(x - apart, x, strict=True)]
+    np.testing.assert_allclose(found, [float(t) for t in exact], rtol=2.0**-30)
+
+
+def test_tanh_is_right_where_it_is_almost_one():
+    x = np.random.default_rng(1).uniform(3, 22, 2000)
+    found = compiled(FORMULAS["tanh"], target().width, 1)(x)
+    with mp.workprec(120):
+        assert units(found, [mp.tanh(mp.mpf(float(v))) for v in x]) < 1
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -74,18 +74,28 @@ COEFFICIENTS = {
             ],
         )
     ),
-    "sinh": tuple(
+    "cosh rest": tuple(
         map(
             float.fromhex,
             [
-                "0x1.5555555555555p-3",
-                "0x1.1111111111111p-7",
-                "0x1.a01a01a01a001p-13",
-                "0x1.71de3a556f96cp-19",
-                "0x1.ae6456792a77fp-26",
-                "0x1.612467ccb2260p-33",
-                "0x1.ae777c36fd5b6p-41",
-                "0x1.99f0806c2628dp-49",
+                "0x1.0000000000000p-1",
+                "0x1.5555555555557p-5",
+                "0x1.6c16c16c15a62p-10",
+                "0x1.a01a01a9ec69bp-16",
+                "0x1.27e4d411cba8bp-22",
+                "0x1.1f7f358827813p-29",
+            ],
+        )
+    ),
+    "sinh rest": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.5555555555556p-3",
+                "0x1.11111111109b0p-7",
+                "0x1.a01a01a7c6560p-13",
+                "0x1.71de0da5c30dbp-19",
+                "0x1.af38be34c9e9cp-26",
             ],
         )
     ),
@@ -94,13 +104,13 @@ COEFFICIENTS = {
             float.fromhex,
             [
                 "0x1.5555555555555p-1",
-                "0x1.9999999999a39p-2",
-                "0x1.2492492476a1ap-2",
-                "0x1.c71c7201a55d7p-3",
-                "0x1.745cf8e4bba1bp-3",
-                "0x1.3b1c3c1c81c8fp-3",
-                "0x1.0fbde0f4ad17bp-3",
-                "0x1.0c0aff044a970p-3",
+                "0x1.9999999999f30p-2",
+                "0x1.24924923dba6ap-2",
+                "0x1.c71c72e2f78d5p-3",
+                "0x1.745cab2727663p-3",
+                "0x1.3b29fcbbce66dp-3",
+                "0x1.0e88ea4725d3dp-3",
+                "0x1.16b68338bd78bp-3",
             ],
         )
     ),
@@ -174,6 +184,50 @@ COEFFICIENTS = {
                 "0x1.1d189408314eep-6",
                 "-0x1.e6aaa8a0a04ccp-7",
                 "0x1.d72b2bc8155f8p-6",
+            ],
+        )
+    ),
+    "single expm1": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.0000000000000p+0",
+                "0x1.000000288b44fp-1",
+                "0x1.555555675861fp-3",
+                "0x1.5554acaf47b8cp-5",
+                "0x1.1110c6242ab95p-7",
+                "0x1.6d7565c858406p-10",
+                "0x1.a15197f39bb88p-13",
+            ],
+        )
+    ),
+    "single sin": tuple(
+        map(
+            float.fromhex,
+            ["-0x1.555555545d0dap-3", "0x1.11110decc73fdp-7", "-0x1.a013a455bd213p-13", "0x1.6dbcfb4dee452p-19"],
+        )
+    ),
+    "single cos": tuple(
+        map(
+            float.fromhex,
+            [
+                "-0x1.fffffffffe677p-2",
+                "0x1.555555514b595p-5",
+                "-0x1.6c16bae0eeeadp-10",
+                "0x1.a01295104b6a7p-16",
+                "-0x1.24740198bcf0bp-22",
+            ],
+        )
+    ),
+    "single log": tuple(
+        map(
+            float.fromhex,
+            [
+                "0x1.00000000160fap+1",
+                "0x1.555553a7d17b2p-1",
+                "0x1.999c34a76b719p-2",
+                "0x1.23ddc6b0923ccp-2",
+                "0x1.ee9973d4e49ddp-3",
             ],
         )
     ),

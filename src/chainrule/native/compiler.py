@@ -10,9 +10,9 @@ from ..ir import Equation, Program, Var
 from ..ops.control import Body
 from .cache import Compiled
 from .elementwise import has_formula
-from .emit import Kernel
+from .emit import Kernel, lanes
 from .lanes import KINDS
-from .llvm import object_code, target
+from .llvm import object_code
 from .loop_pullback import back_of, slots_of
 from .loops import step_of
 from .lower import lowered
@@ -88,7 +88,8 @@ def text(program: Program) -> str:
 def _kernel(program: Program) -> Kernel:
     found = lowered(program)
     classes = together(found)
-    return Kernel(found, classes, scheduled(found, classes), target().width, "kernel", cut=True)
+    items = scheduled(found, classes)
+    return Kernel(found, classes, items, lanes(items), "kernel", cut=True)
 
 
 def native(e: Equation) -> bool:

@@ -6,23 +6,28 @@ Sums and products are instructions, the others formulas of vector_math.py.
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import inf
+from math import inf, log
 from typing import Any
 
 from ..ir import Equation
 from . import externs
+from . import single_math as sm
 from . import vector_math as vm
 from .lanes import BITS, KINDS, WHOLE, Lanes, Value
 
 Formula = Callable[..., Value]
 
 
-def _in_doubles(formula: Formula) -> Formula:
-    """A formula for doubles, on lanes of any real kind; in it nothing is contracted that it does not say."""
+def _in_doubles(formula: Formula, single: Formula | None = None) -> Formula:
+    """A formula for doubles, on lanes of any real kind; in it nothing is contracted that it does not say.
+
+    `single` is one with as many digits as single precision has.
+    """
 
     def widened(code: Lanes, *xs: Value) -> Value:
         exact = Lanes(code.width, code.target)
-        y = formula(exact, *(Value(x.text, x.kind, exact).to("f64") for x in xs))
+        how = single if single is not None and xs[0].kind == "f32" else formula
+        y = how(exact, *(Value(x.text, x.kind, exact).to("f64") for x in xs))
         return Value(y.text, y.kind, code).to(xs[0].kind)
 
     return widened
@@ -111,11 +116,11 @@ def _absolute(code: Lanes, x: Value) -> Value:
 
 
 def _logaddexp(code: Lanes, x: Value, y: Value) -> Value:
-    """max + log1p(exp(-|x - y|)); equal infinities are themselves."""
-    larger, gap = code.where(x >= y, x, y), x - y
-    found = larger + vm.log1p(code, vm.exp(code, -abs(gap)))
-    found = code.where(x.equals(y), x + 0.6931471805599453, found)
-    return code.where(x.is_nan() | y.is_nan(), x + y, found)
+    """max + log(1 + exp(-|x - y|)); equal infinities are themselves."""
+    larger = code.where(x >= y, x, y)
+    if x.text == code.number(0.0).text:
+        return larger + vm.softplus_rest(code, abs(y))
+    return code.where(x.equals(y), x + log(2), larger + vm.softplus_rest(code, abs(x - y)))
 
 
 def _hypot(code: Lanes, x: Value, y: Value) -> Value:
@@ -177,11 +182,11 @@ FORMULAS: dict[str, Formula] = {
     "sign": _sign, "absolute": _absolute, "maximum": _maximum, "minimum": _minimum, "fmax": _fmax, "fmin": _fmin,
     "where": lambda code, c, x, y: code.where(_truth(c), x, y),
     "sqrt": lambda code, x: x.sqrt(),
-    "logaddexp": _in_doubles(_logaddexp),
+    "logaddexp": _in_doubles(_logaddexp, sm.FORMULAS["logaddexp"]),
     "xlogy": _in_doubles(_xlogy),
     "convert": _convert,
     **{
-        name: _in_doubles(f)
+        name: _in_doubles(f, sm.FORMULAS.get(name))
         for name, f in vm.FORMULAS.items()
         if name not in ("power", "sqrt")
     },

@@ -15,6 +15,7 @@ from .calls import Call, Code
 from .elementwise import formula_of
 from .indices import Counter, Index, Quotient, Read, Within
 from .lanes import KINDS, Lanes, Text, Value
+from .llvm import target
 from .lower import Lowered, Node
 from .memory import Buffer, Count, Scope
 from .pieces import Pieces
@@ -24,6 +25,25 @@ from .schedule import Classes, Item, Loop, loops_in, nodes_in
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
 _HERE = -1  # the place of what is in a register in this round of a loop, and no longer
 _STATEMENTS = 256  # … and statements
+_ROUNDS = 16  # of a loop that is not short
+_MANY = 4096  # elements in all: of fewer, LLVM's additional time is not won back soon
+
+
+def lanes(items: Sequence[Item]) -> int:
+    """As many as two registers have, where there is much to do: while one waits for a result, the other goes on."""
+    one = target().width
+
+    def much(items: Sequence[Item], around: int) -> bool:
+        for loop in items:
+            if isinstance(loop, Loop):
+                n = loop.counter.size
+                if much(loop.body, around * n):
+                    return True
+                if not any(loops_in(loop.body)) and n >= _ROUNDS * one and around * n >= _MANY:
+                    return True
+        return False
+
+    return 2 * one if much(items, 1) else one
 
 
 class Kernel(Pieces):

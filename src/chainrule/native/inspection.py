@@ -12,9 +12,9 @@ import numpy as np
 
 from ..execute import Executable, Runner
 from ..ir import Program
-from .emit import Kernel
+from .emit import Kernel, lanes
 from .externs import addresses
-from .llvm import assembly, load, object_code, target
+from .llvm import assembly, load, object_code
 from .lower import lowered
 from .run import Mixed, Stretch
 from .schedule import scheduled, shown, together
@@ -130,7 +130,8 @@ def _clocked(stretch: Stretch, values: Sequence[Any]) -> tuple[tuple[str, float]
     program = stretch.program
     found = lowered(program)
     classes = together(found)
-    made = _Clocked(found, classes, scheduled(found, classes), target().width, "kernel")
+    items = scheduled(found, classes)
+    made = _Clocked(found, classes, items, lanes(items), "kernel")
     symbols = addresses(frozenset(made.text.imported))
     loaded = load(object_code(made.module()), ["kernel"], symbols)
     outputs = {

@@ -35,7 +35,10 @@ class Value:
         if swap:
             left, right = right, left
         if self.kind in _FLOATS:
-            return self.code.line(f"{floating} {self.code.flags}{self.type} {left.text}, {right.text}", self.kind)
+            flags = "" if floating == "fdiv" else self.code.flags  # of which quotients have no use
+            told = f"{self.type} {left.text}, {right.text}"
+            exact = self.code.target.known(f"{floating} {told}") if flags else None  # does where more is allowed
+            return Value(*exact, self.code) if exact else self.code.line(f"{floating} {flags}{told}", self.kind)
         return self.code.line(f"{whole} {self.type} {left.text}, {right.text}", self.kind)
 
     @property
@@ -73,6 +76,10 @@ class Value:
         """With the sign."""
         return self._binary("", "ashr", other)
 
+    def down(self, bits: int) -> Value:
+        """Shifted to the right, without the sign."""
+        return self._binary("", "lshr", bits)
+
     def __and__(self, other: Any) -> Value:
         return self._binary("", "and", other)
 
@@ -91,6 +98,16 @@ class Value:
         return 0 - self
 
     def __abs__(self) -> Value:
+        """|-x| is written as |x|, and |y - x| as |x - y| where that is known."""
+        made, kind = self.code.target.made.get(self.text, ""), self.type
+        if made.startswith(sign := f"fneg {kind} "):
+            return abs(Value(made[len(sign) :], self.kind, self.code))
+        for minus in (f"fsub {kind} ", f"fsub contract {kind} "):
+            if made.startswith(minus):
+                x, y = made[len(minus) :].split(", ")
+                known = [self.code.target.known(f"{m} {kind} {y}, {x}") for m in ("fsub", "fsub contract")]
+                if mirrored := known[0] or known[1]:
+                    return self.code.intrinsic("fabs", Value(*mirrored, self.code))
         return self.code.intrinsic("fabs", self)
 
     def _compare(self, floating: str, whole: str, other: Any) -> Value:
@@ -154,13 +171,22 @@ class Value:
         return self.code.intrinsic("copysign", self, sign)
 
 
+class Part(list[str]):
+    """Lines of a text; `known` has what was computed in them and holds from there on. This grows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.known: dict[str, tuple[str, str]] = {}
+
+
 class Text:
     """The text of a function, as it grows; this changes. Loops are written from the inside: what does not change in a
     loop is appended before it while its body is being written.
     """
 
     def __init__(self, block: str = "entry") -> None:
-        self.parts: list[list[str]] = [[]]
+        self.parts = [Part()]
+        self.made: dict[str, str] = {}  # by which instruction
         self.blocks: list[str] = [block]  # the basic block at the end of each part
         self.first: list[str] = []  # what stands before everything else
         self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
@@ -170,7 +196,7 @@ class Text:
         self.count = 0
 
     @property
-    def lines(self) -> list[str]:
+    def lines(self) -> Part:
         return self.parts[-1]
 
     @property
@@ -181,10 +207,19 @@ class Text:
         self.count += 1
         return f"{prefix}{self.count}"
 
-    def label(self, name: str) -> None:
-        """From here on, lines belong to that basic block."""
+    def label(self, name: str, always: bool = False) -> None:
+        """From here on, lines belong to that basic block; `always`: whoever comes here has been through all before."""
         self.lines.append(f"{name}:")
         self.blocks[-1] = name
+        if not always:
+            self.lines.known.clear()
+
+    def known(self, instruction: str) -> tuple[str, str] | None:
+        """The name and kind of what such an instruction gave before, where that holds still."""
+        for part in reversed(self.parts):
+            if instruction in part.known:
+                return part.known[instruction]
+        return None
 
 
 class Lanes:
@@ -201,16 +236,25 @@ class Lanes:
 
     def __init__(self, width: int, text: Text | None = None, flags: str = "") -> None:
         self.width = width
+        self.types = {kind: one if width == 1 else f"<{width} x {one}>" for kind, one in _KINDS.items()}
         self.target = text or Text()
         self.flags = f"{flags} " if flags else ""  # fast-math flags of the user's own operations
 
     def type(self, kind: str) -> str:
-        return _KINDS[kind] if self.width == 1 else f"<{self.width} x {_KINDS[kind]}>"
+        return self.types[kind]
 
-    def line(self, instruction: str, kind: str) -> Value:
-        """Append an instruction, and name its result."""
-        name = f"%{self.target.fresh()}"
-        self.target.lines.append(f"  {name} = {instruction}")
+    def line(self, instruction: str, kind: str, pure: bool | None = None) -> Value:
+        """Append an instruction, and name its result; the same one is written once, if it always gives the same."""
+        target = self.target
+        if pure is None:
+            pure = not instruction.startswith(("call", "load", "phi"))
+        if pure and (found := target.known(instruction)):
+            return Value(*found, self)
+        name = f"%{target.fresh()}"
+        target.lines.append(f"  {name} = {instruction}")
+        if pure:
+            target.lines.known[instruction] = name, kind
+            target.made[name] = instruction
         return Value(name, kind, self)
 
     def input(self, name: str, kind: str = "f64") -> Value:
@@ -230,7 +274,7 @@ class Lanes:
         types = ", ".join(a.type for a in args)
         self.target.declared[function] = f"declare {self.type(kind)} @{function}({types})"
         given = ", ".join(f"{a.type} {a.text}" for a in args)
-        return self.line(f"call {self.type(kind)} @{function}({given})", kind)
+        return self.line(f"call {self.type(kind)} @{function}({given})", kind, pure=function.startswith("llvm."))
 
     def fma(self, x: Any, y: Any, z: Any) -> Value:
         """x y + z, rounded once."""
@@ -243,16 +287,18 @@ class Lanes:
         return self.line(f"select {condition.type} {condition.text}, {yes.type} {yes.text}, {no.type} {no.text}", kind)
 
     def polynomial(self, x: Value, coefficients: Sequence[float]) -> Value:
-        """Σ cₖ xᵏ by pairs, pairs of pairs, …: few steps wait for each other (Estrin, 1960)."""
+        """Σ cₖ xᵏ by pairs, of which none waits for another (Estrin, 1960), long ones by pairs of them; then Horner."""
         terms = [self.number(c, x.kind) for c in coefficients]
         power = x
-        while len(terms) > 1:
+        for _ in range(1 if len(terms) <= 12 else 2):
             pairs = zip(terms[::2], terms[1::2], strict=False)
             odd = terms[-1:] if len(terms) % 2 else []
             terms = [self.fma(high, power, low) for low, high in pairs] + odd
-            if len(terms) > 1:
-                power = power * power
-        return terms[0]
+            power = power * power
+        total = terms[-1]
+        for term in reversed(terms[:-1]):
+            total = self.fma(total, power, term)
+        return total
 
     def rarely(self, condition: Value, y: Value, function: str, x: Value) -> Value:
         """y, or where the condition holds in any lane, the C library's function of x in every lane."""
@@ -269,8 +315,25 @@ class Lanes:
                 f"  br label %on{mark}",
             ]
         )
-        self.target.label(f"on{mark}")
+        self.target.label(f"on{mark}", always=True)
         return self.line(f"phi {kind} [ {y.text}, %{before} ], [ %slow{mark}, %rare{mark} ]", y.kind)
+
+    def seldom(self, condition: Value, y: Value, write: Callable[[], Value]) -> Value:
+        """y, or where the condition holds in any lane, what is written aside, which must be y in the other lanes."""
+        mark, target = self.target.fresh(""), self.target
+        met = condition if self.width == 1 else self.any(condition)
+        kind, before, known = self.type(y.kind), target.block, dict(target.lines.known)
+        target.lines.append(
+            f"  br i1 {met.text}, label %aside{mark}, label %on{mark}, "
+            '!prof !{!"branch_weights", i32 1, i32 1000}'
+        )  # fmt: skip
+        target.label(f"aside{mark}", always=True)
+        other = write()
+        last = target.block
+        target.lines.append(f"  br label %on{mark}")
+        target.label(f"on{mark}")
+        target.lines.known.update(known)
+        return self.line(f"phi {kind} [ {y.text}, %{before} ], [ {other.text}, %{last} ]", y.kind)
 
     def each(self, symbol: str, *xs: Value, flag: bool = False) -> Value:
         """A function of C, applied lane by lane; `flag` as externs.takes_flag says."""

@@ -15,11 +15,10 @@ from typing import Any
 from ..ir import Atom, Const, Equation, Program
 from ..ops.control import Body
 from .calls import Call, Code, View, contiguous, whole
-from .emit import Kernel
+from .emit import Kernel, lanes
 from .foreign import Foreign
 from .lanes import BITS, KINDS, Value
 from .lapack import ROUTINES
-from .llvm import target
 from .lower import Lowering, lowered
 from .schedule import scheduled, together
 
@@ -57,7 +56,8 @@ def _written(program: Program) -> Step:
         raise Foreign(program.name)
     found = lowered(program)
     classes = together(found)
-    kernel = Kernel(found, classes, scheduled(found, classes), target().width, "a_step")
+    items = scheduled(found, classes)
+    kernel = Kernel(found, classes, items, lanes(items), "a_step")
     text = kernel.function()
     name = f"step_{blake2s(text.encode(), digest_size=8).hexdigest()}"  # the same text is the same function
     places = {what: n for n, (what, _) in enumerate(kernel.given)}

@@ -20,6 +20,8 @@ from .foreign import Foreign as Foreign
 from .indices import Counter, Index, Loaded, Read, Within, index
 from .lapack import ROUTINES
 
+_SHORT = 32  # elements along an axis: whether one is there is decided while it is computed
+
 Place = tuple[tuple[Index, ...], tuple[Within, ...]]  # where an element of an operand is read, and when it is there
 Reader = Callable[[Atom, tuple[Index, ...]], Read]
 
@@ -236,15 +238,27 @@ def _running(e: Equation, read: Reader) -> Iterator[Node]:
 
 
 def _assembled(e: Equation, read: Reader) -> Iterator[Node]:
-    """Each element is that of the last operand that is there."""
+    """Each element is that of the last operand that is there; long operands side by side are copied one by one."""
     assert e.op.native is not None
     counters = _counters(e.output)
+    if e.op.native.name == "concatenate" and min(a.type.shape[e.params["axis"]] for a in e.inputs) > _SHORT:
+        start, axis = 0, e.params["axis"] % len(counters)
+        for a in e.inputs:
+            own = _counters(a)
+            inside = tuple(map(index, own))
+            yield Node(e.output, own, (read(a, inside),), None, at=_moved(inside, axis, start))
+            start += a.type.shape[axis]
+        return
     at = tuple(map(index, counters))
     reads = []
     for a, (inner, when) in zip(e.inputs, PARTS[e.op.native.name](at, e), strict=True):
         below = read(a, inner)
         reads.append(Read(below.source, below.at, (*below.when, *when), len(when)))
     yield Node(e.output, counters, tuple(reads), e)
+
+
+def _moved(at: tuple[Index, ...], axis: int, by: int) -> tuple[Index, ...]:
+    return (*at[:axis], at[axis] + by, *at[axis + 1 :])
 
 
 def _scattered(e: Equation, read: Reader) -> Iterator[Node]:

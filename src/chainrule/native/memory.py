@@ -24,6 +24,11 @@ class Buffer:
     shape: tuple[int, ...]
 
     @property
+    def fixed(self) -> bool:
+        """Whether nothing is written to it."""
+        return self.role in ("input", "constant")
+
+    @property
     def strides(self) -> tuple[int, ...]:
         return tuple(prod(self.shape[k + 1 :]) for k in range(len(self.shape)))
 
@@ -139,9 +144,7 @@ class Memory:
         if where.text == "0":
             return f"%b{b.number}"
         element = {"i1": "i8"}.get(b.kind) or self.one.type(b.kind)
-        name = f"%{self.text.fresh('p')}"
-        self.text.lines.append(f"  {name} = getelementptr inbounds {element}, ptr %b{b.number}, i64 {where.text}")
-        return name
+        return self.one.line(f"getelementptr inbounds {element}, ptr %b{b.number}, i64 {where.text}", "i64").text
 
     def _condition(self, when: Sequence[Within], code: Lanes) -> Value | None:
         """Whether an element is there."""
@@ -194,9 +197,10 @@ class Memory:
             where = self.one.where(there, where, 0)
         pointer = self._pointer(b, where)
         if b.kind == "i1":
-            value = self.one.line(f"icmp ne i8 {self.one.line(f'load i8, ptr {pointer}', 'i32').text}, 0", "i1")
+            raw = self.one.line(f"load i8, ptr {pointer}", "i32", b.fixed)
+            value = self.one.line(f"icmp ne i8 {raw.text}, 0", "i1")
         else:
-            value = self.one.line(f"load {self.one.type(b.kind)}, ptr {pointer}", b.kind)
+            value = self.one.line(f"load {self.one.type(b.kind)}, ptr {pointer}", b.kind, b.fixed)
         return value if there is None else self.one.where(there, value, self.one.number(0, b.kind))
 
     def _load_lanes(self, b: Buffer, flat: Index, when: Sequence[Within]) -> Value:
@@ -215,7 +219,7 @@ class Memory:
             pointers = code.line(f"getelementptr {element}, ptr %b{b.number}, {at.type} {at.text}", "i64").text
             everywhere = mask or Value(f"<{', '.join(['i1 true'] * w)}>", "i1", code)
             raw = self._masked("gather", element, f"<{w} x ptr> {pointers}", everywhere)
-        value = code.line(raw, b.kind)
+        value = code.line(raw, b.kind, b.fixed)
         if b.kind == "i1":
             return code.line(f"icmp ne <{w} x i8> {value.text}, zeroinitializer", "i1")
         return value

@@ -15,7 +15,7 @@ from math import prod
 from typing import Any
 
 from .indices import Counter, Index
-from .lanes import BITS, Lanes, Value
+from .lanes import BITS, Lanes, Part, Value
 from .lower import Node
 from .memory import Buffer, Scope
 from .reductions import BLOCK, Key, Reductions, Sums, added, rounded, start_of
@@ -163,7 +163,7 @@ class Pieces(Reductions):
     ) -> tuple[str, list[tuple[Value, Value]]]:
         """Write the function; its name, and what it is given: under which names, and what that is in the kernel."""
         text, before = self.text, (self.text.parts, self.text.blocks, self.text.first, self.values, self.scopes)
-        text.parts, text.blocks, text.first, self.scopes = [[]], ["entry"], [], [Scope(None, "counted")]
+        text.parts, text.blocks, text.first, self.scopes = [Part()], ["entry"], [], [Scope(None, "counted")]
         names = {key: Value(f"%given{n}", v.kind, v.code) for n, (key, v) in enumerate(self.values.items())}
         known = self.values
         self.values = {key: names[key] if v.text.startswith("%") else v for key, v in known.items()}

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from ..ir import Var
 from .elementwise import FORMULAS
 from .indices import Counter, Index, index
-from .lanes import BITS, KINDS, Lanes, Value
+from .lanes import BITS, KINDS, Lanes, Part, Value
 from .lower import Node
 from .memory import Buffer, Count, Memory, Scope
 from .schedule import Loop, nodes_in
@@ -256,7 +256,7 @@ class Reductions(Memory):
         head = f"loop{mark}"
         sums = {key: Value(f"%sum{mark}_{n}", v.kind, v.code) for n, (key, v) in enumerate(start.items())}
         entered = dict(sums)
-        self.text.parts.append([])
+        self.text.parts.append(Part())
         self.text.blocks.append(head)
         self.scopes.append(Scope(loop, "counted"))
         self.counts[loop.counter] = Count(Value(f"%i{mark}", "i64", self.one))
@@ -279,7 +279,7 @@ class Reductions(Memory):
             f"  br i1 %more{mark}, label %{head}, label %done{mark}",
         ]
         self.text.lines.extend(lines)
-        self.text.label(f"done{mark}")
+        self.text.label(f"done{mark}", always=True)
 
     def _register_sums(self, loop: Loop) -> list[Key]:
         """What goes round with this loop in registers."""

@@ -81,13 +81,21 @@ class Classes:
 
 
 def together(lowered: Lowered) -> Classes:
-    """Join the counters of each array with those with which it is read."""
+    """Join the counters of each array with those with which it is read, and those with which an input is read."""
     classes = Classes(lowered.nodes)
     for node in lowered.nodes:
         for read in node.needs:
             for maker in lowered.made.get(read.source, ()):
                 for i, j in zip(read.at, maker.place, strict=True):
                     one, other = plain(i), plain(j)
+                    if one is not None and other is not None:
+                        classes.join(one, other)
+    first: dict[Any, Sequence[Counter | None]] = {}
+    for node in lowered.nodes:
+        for read in node.reads:
+            if read.source not in lowered.made and not read.when and len(read.at) > 0:
+                at = [plain(i) for i in read.at]
+                for one, other in zip(first.setdefault(read.source, at), at, strict=True):
                     if one is not None and other is not None:
                         classes.join(one, other)
     return classes

@@ -1,7 +1,7 @@
 """Elementary functions on lanes, without branches: argument reduction, a polynomial, and care for the last digit.
 
 Each formula takes lanes of doubles and gives the function within 1.5 units in the last place (arctan, arctan2, cbrt and
-the inverse hyperbolic ones: 2.5), with every special value that NumPy gives. Single precision is computed in double.
+the inverse hyperbolic ones: 2.5), with every special value that NumPy gives. Single precision: single_math.py.
 Where a digit would be lost, a value is carried as a sum of two (`high`, `low`), the second far below the last digit of
 the first.
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf, log, nan, pi
+from typing import Any
 
 from .coefficients import COEFFICIENTS as C
 from .coefficients import HALF_PI, LN2, LOG2_E, LOG10_2, LOG10_E
@@ -24,6 +25,7 @@ Two = tuple[Value, Value]
 _SHIFTER = 1.5 * 2.0**52  # added to a small number, it leaves the nearest whole number in the lowest bits
 _SMALLEST = 2.0**-1022  # that is normal
 _BIAS = 1023
+_BIASED = _SHIFTER + _BIAS  # … in the lowest bits as an exponent has it
 _MANTISSA = 52
 _SQRT_HALF = 0x3FE6A09E667F3BCD  # the bits of √½
 
@@ -54,7 +56,7 @@ def _quotient(code: Lanes, above: Two, below: Two) -> Value:
     """A quotient of sums of two, rounded about once."""
     inverse = 1.0 / below[0]
     q = above[0] * inverse
-    rest = code.fma(-q, below[0], above[0]) + code.fma(-q, below[1], above[1])
+    rest = code.fma(-q, below[1], code.fma(-q, below[0], above[0]) + above[1])
     return code.fma(rest, inverse, q)
 
 
@@ -67,23 +69,23 @@ def _clamp(code: Lanes, x: Value, low: float, high: float) -> Value:
     return code.where(x < low, low, x)
 
 
-def _nearest(code: Lanes, x: Value, factor: float) -> tuple[Value, Value]:
+def _nearest(code: Lanes, x: Value, factor: float, shifter: float) -> tuple[Value, Value]:
     """The whole number nearest to factor x: as bits (its lowest ones), and as a double."""
-    shifted = code.fma(x, factor, _SHIFTER)
-    return shifted.bits(), shifted - _SHIFTER
+    shifted = code.fma(x, factor, shifter)
+    return shifted.bits(), shifted - shifter
 
 
-def _reduced(code: Lanes, x: Value) -> tuple[Value, Two]:
-    """x = n ln 2 + r: the bits of n, and r, at most (ln 2) / 2, as a sum of two."""
-    bits, n = _nearest(code, x, 1 / log(2))
+def _reduced(code: Lanes, x: Value) -> tuple[Value, Value, Two]:
+    """x = n ln 2 + r: the bits of n with the bias, n, and r, at most (ln 2) / 2, as a sum of two."""
+    bits, n = _nearest(code, x, 1 / log(2), _BIASED)
     first = code.fma(n, -LN2[0], x)  # exact
     r = code.fma(n, -LN2[1], first)
-    return bits, (r, code.fma(n, -LN2[1], first - r))
+    return bits, n, (r, code.fma(n, -LN2[1], first - r))
 
 
 def _power_of_two(bits: Value) -> Value:
-    """2ⁿ for a whole number in the lowest bits, -1022 ≤ n ≤ 1023."""
-    return ((bits + _BIAS) << _MANTISSA).as_float()
+    """2ⁿ for a whole number with the bias in the lowest bits, -1022 ≤ n ≤ 1023."""
+    return (bits << _MANTISSA).as_float()
 
 
 def _exp_of_rest(code: Lanes, r: Two) -> Two:
@@ -92,145 +94,164 @@ def _exp_of_rest(code: Lanes, r: Two) -> Two:
     return high, low + code.fma(code.polynomial(r[0], C["exp"]), r[0] * r[0], r[1])
 
 
-def _scaled(bits: Value, y: Value) -> Value:
+def _scaled(code: Lanes, bits: Value, n: Value, y: Value) -> Value:
     """y 2ⁿ, in two steps, for 2ⁿ alone may overflow, or be no normal number."""
-    half = (bits << 32) >> 33
-    return y * _power_of_two(half) * _power_of_two(bits - half)
+    half = code.fma(n, 0.5, _BIASED).bits()
+    return y * _power_of_two(half) * _power_of_two(bits - half + _BIAS)
 
 
 def exp(code: Lanes, x: Value) -> Value:
-    bits, r = _reduced(code, _clamp(code, x, -746.0, 710.0))
+    bits, n, r = _reduced(code, _clamp(code, x, -746.0, 710.0))
     high, low = _exp_of_rest(code, r)
-    return _scaled(bits, high + low)
+    return _scaled(code, bits, n, high + low)
 
 
 def exp2(code: Lanes, x: Value) -> Value:
     within = _clamp(code, x, -1080.0, 1025.0)
-    bits, n = _nearest(code, within, 1.0)
+    bits, n = _nearest(code, within, 1.0, _BIASED)
     r = _two_product(code, within - n, code.number(LN2[2]))
     high, low = _exp_of_rest(code, (r[0], code.fma(within - n, LN2[3], r[1])))
-    return _scaled(bits, high + low)
-
-
-def _expm1(code: Lanes, x: Value, halved: bool = False) -> Two:
-    """exp(x) - 1 as a sum of two, or half of it, for exp(x) may overflow where half of it does not."""
-    bits, r = _reduced(code, x)
-    scale = _power_of_two(bits - 1 if halved else bits)
-    less = scale - (0.5 if halved else 1.0)
-    high = code.fma(scale, r[0], less)
-    lost = code.fma(scale, r[0], less - high)
-    tail = code.fma(code.polynomial(r[0], C["expm1"]), r[0] * r[0], r[1])
-    return high, code.fma(scale, tail, lost)
+    return _scaled(code, bits, n, high + low)
 
 
 def expm1(code: Lanes, x: Value) -> Value:
-    high, low = _expm1(code, _clamp(code, x, -40.0, 709.9), halved=True)
-    half = high + low
+    """2ⁿ exp(r) - 1; half of it first, for exp(x) may overflow where half of it does not."""
+    bits, _, r = _reduced(code, _clamp(code, x, -40.0, 709.9))
+    scale = _power_of_two(bits - 1)
+    less = scale - 0.5
+    high = code.fma(scale, r[0], less)
+    lost = code.fma(scale, r[0], less - high)
+    tail = code.fma(code.polynomial(r[0], C["expm1"]), r[0] * r[0], r[1])
+    half = high + code.fma(scale, tail, lost)
     return code.where(abs(x) < 2.0**-54, x, half + half)  # 0, -0.0 and subnormal numbers
 
 
+def _sinh_and_cosh(code: Lanes, size: Value) -> tuple[Two, Two]:
+    """Half of both as sums of two, from 0 to where they overflow: in both, sinh and cosh of r and of n ln 2."""
+    bits, _, r = _reduced(code, code.where(size > 710.5, 710.5, size))
+    up = _power_of_two(bits - 2)
+    top = code.number(_BIASED + 60.0)  # beyond, exp(-x) is nothing beside exp(x)
+    shifted = bits.as_float()
+    down = _power_of_two(2 * _BIAS - 2 - code.where(shifted > top, top, shifted).bits())
+    a, b = up - down, up + down
+    z = r[0] * r[0]
+    cosh = z * code.polynomial(z, C["cosh rest"])
+    sinh = code.fma(z * r[0], code.polynomial(z, C["sinh rest"]), r[1])
+
+    def combined(even: Value, odd: Value) -> Two:
+        high = code.fma(odd, r[0], even)
+        low = code.fma(odd, r[0], even - high)
+        return high, code.fma(odd, sinh, code.fma(even, cosh, low))
+
+    return combined(a, b), combined(b, a)
+
+
 def tanh(code: Lanes, x: Value) -> Value:
-    """e / (e + 2) with e = exp(2 |x|) - 1."""
-    size = abs(x)
-    size = code.where(size > 20.0, 20.0, size)
-    high, low = _any_two_sum(*_expm1(code, size + size))
-    below, lost = _any_two_sum(high, code.number(2.0))
-    y = _quotient(code, (high, low), (below, lost + low))
+    sinh, cosh = _sinh_and_cosh(code, abs(x))
+    below = _two_sum(*cosh)
+    y = _quotient(code, sinh, below)
+    far = 1.0 / below[0]  # there 4 exp(-|x|), and tanh |x| is 1 - 2 exp(-2 |x|)
+    y = code.where(abs(x) > 17.0, code.fma(far * -0.125, far, 1.0), y)
     return code.where(abs(x) < 2.0**-54, x, y.copysign(x))
+
+
+def cosh(code: Lanes, x: Value) -> Value:
+    high, low = _sinh_and_cosh(code, abs(x))[1]
+    half = high + low
+    return half + half
+
+
+def sinh(code: Lanes, x: Value) -> Value:
+    high, low = _sinh_and_cosh(code, abs(x))[0]
+    half = high + low
+    return code.where(abs(x) < 2.0**-54, x, (half + half).copysign(x))
+
+
+def _exp_of_less(code: Lanes, size: Value) -> Two:
+    """exp(-size) as a sum of two, for size ≥ 0."""
+    bits, n, r = _reduced(code, -code.where(size > 746.0, 746.0, size))
+    high, low = _two_sum(*_exp_of_rest(code, r))
+    return _scaled(code, bits, n, high), _scaled(code, bits, n, low)
 
 
 def sigmoid(code: Lanes, x: Value) -> Value:
     """1 / (1 + e) or e / (1 + e) with e = exp(-|x|), which never overflows."""
-    size = abs(x)
-    bits, r = _reduced(code, -code.where(size > 746.0, 746.0, size))
-    p, rest = _two_sum(*_exp_of_rest(code, r))
-    half = (bits << 32) >> 33
-    one, other = _power_of_two(half), _power_of_two(bits - half)
-    high, low = p * one * other, rest * one * other
-    below, lost = _two_sum(code.number(1.0), high)
+    e, e_low = _exp_of_less(code, abs(x))
     falling = x < 0.0
-    above = code.where(falling, high, 1.0), code.where(falling, low, 0.0)
-    return _quotient(code, above, (below, lost + low))
+    below, low = _two_sum(code.number(1.0), e)
+    above = code.where(falling, e, 1.0), code.where(falling, e_low, 0.0)
+    return _quotient(code, above, (below, low + e_low))
 
 
-def _half_exp(code: Lanes, size: Value) -> Two:
-    """exp(size) / 2 as a sum of two, for size from 0 to where sinh overflows."""
-    bits, r = _reduced(code, code.where(size > 711.0, 711.0, size))
-    high, low = _two_sum(*_exp_of_rest(code, r))
-    half = (bits << 32) >> 33
-    one, other = _power_of_two(half), _power_of_two(bits - half - 1)
-    return high * one * other, low * one * other
-
-
-def cosh(code: Lanes, x: Value) -> Value:
-    high, low = _half_exp(code, abs(x))
-    return high + (low + 0.25 / high)
-
-
-def sinh(code: Lanes, x: Value) -> Value:
-    size = abs(x)
-    high, low = _half_exp(code, size)
-    far = high + (low - 0.25 / high)
-    top = code.where(size > 1.0, 1.0, size)
-    z = top * top
-    near = code.fma(code.polynomial(z, C["sinh"]), z * top, top)
-    return code.where(size > 1.0, far, code.where(x.is_nan(), x, near)).copysign(x)
+def softplus_rest(code: Lanes, size: Value) -> Value:
+    """log(1 + exp(-size)), for size ≥ 0: log(1 + e) where e ≤ 1/2, else log 2 + log(1 + (e - 1) / 2)."""
+    e, _ = _exp_of_less(code, size)
+    small = e <= 0.5
+    f = code.where(small, e, code.fma(e, 0.5, -0.5))
+    h, rest = _log_rest(code, f)
+    high, low = (code.where(small, 0.0, part) for part in LN2[:2])
+    return high + (f - (h - (rest + low)))
 
 
 # --- logarithms -------------------------------------------------------------------------------------------------------
 
 
+def exponent(bits: Value) -> tuple[Value, Value]:
+    """Of x = 2ᵏ m, with m between √½ and √2: k with the bias, and m; for positive, finite and normal x."""
+    moved = bits + ((_BIAS << _MANTISSA) - _SQRT_HALF)
+    return moved.down(_MANTISSA), ((moved & (2**_MANTISSA - 1)) + _SQRT_HALF).as_float()
+
+
+def whole(code: Lanes, k: Value, bias: Any) -> Value:
+    """A small whole number as a double, without the bias."""
+    return (k | code.number(2.0**_MANTISSA).bits()).as_float() - bias
+
+
 def _parts(code: Lanes, x: Value) -> tuple[Value, Value]:
     """x = 2ᵏ m with m between √½ and √2: k and m, for positive finite x."""
     subnormal = x < _SMALLEST
-    bits = code.where(subnormal, x * 2.0**54, x).bits()
-    k = (bits - _SQRT_HALF) >> _MANTISSA
-    m = (bits - (k << _MANTISSA)).as_float()
-    shifter = code.number(_SHIFTER).bits()
-    return (k + shifter).as_float() - _SHIFTER - code.where(subnormal, 54.0, 0.0), m
+    k, m = exponent(code.where(subnormal, x * 2.0**54, x).bits())
+    bias = 2.0**_MANTISSA + _BIAS
+    return whole(code, k, code.where(subnormal, bias + 54.0, bias)), m
 
 
-def _log_rest(code: Lanes, m: Value) -> tuple[Value, Value, Value]:
-    """log m = f - (h - rest), where f = m - 1 and h = f² / 2 are exact enough: f, h, and the rest."""
-    f = m - 1.0
-    s = f / (m + 1.0)
+def _log_rest(code: Lanes, f: Value) -> Two:
+    """log(1 + f) = f - (h - rest), where h = f² / 2 is exact enough: h, and the rest; -0.29 ≤ f ≤ 1/2."""
+    s = f / (f + 2.0)
     z = s * s
     h = f * f * 0.5
-    return f, h, s * (h + z * code.polynomial(z, C["log"]))
+    return h, s * code.fma(z, code.polynomial(z, C["log"]), h)
 
 
-def _log_edges(code: Lanes, x: Value, y: Value) -> Value:
+def log_edges(code: Lanes, x: Value, y: Value) -> Value:
     """The logarithm at 0, ∞, NaN, and of what is negative."""
-    y = code.where(x.equals(inf), x, y)
-    y = code.where(x < 0.0, nan, y)
-    y = code.where(x.is_nan(), x, y)
-    return code.where(x.equals(0.0), -inf, y)
-
-
-def _log(code: Lanes, x: Value, correction: Value | None = None) -> Value:
-    k, m = _parts(code, x)
-    f, h, rest = _log_rest(code, m)
-    low = code.fma(k, LN2[1], rest)
-    if correction is not None:
-        low = low + correction
-    return code.fma(k, LN2[0], f - (h - low))
+    y = code.where(x > 0.0, y, code.where(x.equals(0.0), -inf, nan))
+    return code.where(x.equals(inf), x, y)
 
 
 def log_(code: Lanes, x: Value) -> Value:
-    return _log_edges(code, x, _log(code, x))
+    return log_edges(code, x, _log_of_normal(code, x))
+
+
+def _log_of_normal(code: Lanes, x: Value) -> Value:
+    k, m = _parts(code, x)
+    f = m - 1.0
+    h, rest = _log_rest(code, f)
+    return code.fma(k, LN2[0], f - (h - code.fma(k, LN2[1], rest)))
 
 
 def _log_in_base(code: Lanes, x: Value, scale: tuple[float, ...], of_two: tuple[float, ...]) -> Value:
     """k log 2 + (f - h + rest) scale, in sums of two."""
     k, m = _parts(code, x)
-    f, h, rest = _log_rest(code, m)
+    f = m - 1.0
+    h, rest = _log_rest(code, f)
     high = f - h
     low = (f - high) - h + rest
     high, low = _two_sum(high, low)
     product, lost = _two_product(code, high, code.number(scale[0]))
     lost = lost + code.fma(high, scale[1], low * scale[0])
     whole, tail = _any_two_sum(k * of_two[0], product)
-    return _log_edges(code, x, whole + (tail + code.fma(k, of_two[1], lost)))
+    return log_edges(code, x, whole + (tail + code.fma(k, of_two[1], lost)))
 
 
 def log2(code: Lanes, x: Value) -> Value:
@@ -242,11 +263,17 @@ def log10(code: Lanes, x: Value) -> Value:
 
 
 def log1p(code: Lanes, x: Value) -> Value:
-    """log(u) with u = 1 + x rounded, and what rounding lost divided by u."""
+    """k log 2 + log(1 + f) with f = 2⁻ᵏ x + (2⁻ᵏ - 1), rounded once; k is that of 1 + x."""
     u = x + 1.0
-    lost = code.where(abs(x) < 1.0, x - (u - 1.0), 1.0 - (u - x))
-    y = _log_edges(code, u, _log(code, u, lost / u))
-    return code.where(abs(x) < 2.0**-54, x, y)
+    raised, _ = exponent(u.bits())
+    scale = _power_of_two(2 * _BIAS + 2 - raised)  # 4 · 2⁻ᵏ, which is a normal number
+    fourth, less = x * 0.25, code.fma(scale, 0.25, -1.0)
+    f = code.fma(fourth, scale, less)
+    lost = code.fma(fourth, scale, less - f)
+    k = whole(code, raised, 2.0**_MANTISSA + _BIAS)
+    h, rest = _log_rest(code, f)
+    y = code.fma(k, LN2[0], f - (h - (code.fma(k, LN2[1], rest) + lost)))
+    return code.where(abs(x) < 2.0**-54, x, log_edges(code, u, y))
 
 
 # --- trigonometric ----------------------------------------------------------------------------------------------------
@@ -256,7 +283,7 @@ _FAR = 2.0**30  # beyond, reduction by three parts of π/2 loses digits, and the
 
 def _quarter_turns(code: Lanes, x: Value) -> tuple[Value, Two]:
     """x = n π/2 + r: the bits of n, and r as a sum of two."""
-    bits, n = _nearest(code, x, 2 / pi)
+    bits, n = _nearest(code, x, 2 / pi, _SHIFTER)
     first = code.fma(n, -HALF_PI[0], x)  # exact
     product, lost = _two_product(code, n, code.number(HALF_PI[1]))
     r = first - product
@@ -396,7 +423,7 @@ def cbrt(code: Lanes, x: Value) -> Value:
     size = abs(x)
     small = size < 2.0**-900
     m = code.where(small, size * 2.0**300, size)
-    y = exp(code, _log(code, m) * (1.0 / 3.0))
+    y = exp(code, _log_of_normal(code, m) * (1.0 / 3.0))
     square, lost = _two_product(code, y, y)
     cube, rest = _two_product(code, y, square)
     off = (cube - m) + code.fma(y, lost, rest)
@@ -414,8 +441,9 @@ def _long_log(code: Lanes, x: Value) -> Two:
     f = m - 1.0
     below = m + 1.0
     below_low = m - (below - 1.0)
-    s = f / below
-    s_low = code.fma(-s, below_low, code.fma(-s, below, f)) / below
+    inverse = 1.0 / below
+    s = f * inverse
+    s_low = code.fma(-s, below_low, code.fma(-s, below, f)) * inverse
     z = s * s
     z_low = code.fma(s + s, s_low, code.fma(s, s, -z))
     third = C["two thirds"]
@@ -438,24 +466,26 @@ def power(code: Lanes, x: Value, y: Value) -> Value:
     high, low = _long_log(code, code.where(regular, size, 1.0))
     product, lost = _two_product(code, y, high)
     lost = code.fma(y, low, lost)
-    inside = abs(product) < 800.0
     clamped = _clamp(code, product, -746.0, 710.0)
-    lost = code.where(inside, lost, 0.0)
-    bits, r = _reduced(code, clamped)
-    r = _any_two_sum(r[0], r[1] + lost)
-    p, rest = _exp_of_rest(code, r)
-    found = _scaled(bits, p + rest)
-    # where |x| is 0 or ∞, or y is
+    lost = code.where(clamped.equals(product), lost, 0.0)
+    bits, n, r = _reduced(code, clamped)
+    p, rest = _exp_of_rest(code, _two_sum(r[0], r[1] + lost))
+    found = _scaled(code, bits, n, p + rest)
+    usual = (x > 0.0) & (x < inf) & (abs(y) < inf)
+    return code.seldom(~usual, found, lambda: _power_edges(code, x, y, found))
+
+
+def _power_edges(code: Lanes, x: Value, y: Value, found: Value) -> Value:
+    """The power where x is not positive, or something is infinite or NaN; `found` is |x|ʸ where both are finite."""
+    size = abs(x)
     upward = (size > 1.0).differs(y < 0.0)  # |x|ʸ grows without bound, else it vanishes
-    extreme = code.where(upward, inf, 0.0)
-    found = code.where(regular & (abs(y) < inf), found, extreme)
+    regular = (size > 0.0) & (size < inf) & (abs(y) < inf)
+    found = code.where(regular, found, code.where(upward, inf, 0.0))
     found = code.where(size.equals(1.0), 1.0, found)
     whole = code.intrinsic("floor", y).equals(y)
     half = y * 0.5
-    odd = whole & code.intrinsic("floor", half).differs(half)
-    odd = odd & (abs(y) < inf)
-    negative = x.bits() < 0
-    found = code.where(negative & odd, -found, found)
+    odd = whole & code.intrinsic("floor", half).differs(half) & (abs(y) < inf)
+    found = code.where((x.bits() < 0) & odd, -found, found)
     found = code.where((x < 0.0) & (size < inf) & ~whole, nan, found)
     found = code.where(x.is_nan() | y.is_nan(), nan, found)
     return code.where(y.equals(0.0) | x.equals(1.0), 1.0, found)

@@ -15,8 +15,9 @@ from . import enclosures
 from .arithmetic import converted
 from .native import formula
 from .notation import ROOT, Notation, call
-from .op import Value, elementwise, spelled
+from .op import Value, apply, elementwise, spelled
 from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
+from .special import sigmoid
 
 OPEN_UNIT = Interval(-1, 1, True, True)
 ANGLE = Interval(-pi / 2, pi / 2)
@@ -87,7 +88,7 @@ log1p = elementwise(
 logaddexp = elementwise(
     np.logaddexp,
     # exp(x - z) = σ(x - y), which keeps the digits of x - y where x and y are large
-    lambda x, y, z: (np.exp(-np.logaddexp(0, y - x)), np.exp(-np.logaddexp(0, x - y))),
+    lambda x, y, z: (apply(sigmoid, x - y), apply(sigmoid, y - x)),
     domain=(REALS, REALS),
     notation=call("logaddexp"),
     rule="logarithm",

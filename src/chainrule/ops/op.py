@@ -345,9 +345,15 @@ def scaled(g: Value | None, partial: Any) -> Any:
     return g * partial
 
 
+# all of them alike, SciPy's functions give that
+_KEPT = {np.dtype(np.float64), np.dtype(np.float32)}
+
+
 @lru_cache(maxsize=4096)
 def _resolve(evaluate: Any, dtypes: tuple[Any, ...]) -> tuple[np.dtype[Any], ...]:
     """Dtypes of the operands and of the result, as NumPy decides them."""
+    if isinstance(evaluate, LaterFunction) and dtypes[0] in _KEPT and len(set(dtypes)) == 1:
+        return (dtypes[0],) * (len(dtypes) + 1)  # SciPy is not imported to be asked
     resolve = getattr(evaluate, "resolve_dtypes", None)
     if resolve is None:
         resolve = evaluate.resolve  # an entry that is not a ufunc says it itself

@@ -15,7 +15,7 @@ from . import enclosures
 from .arithmetic import converted
 from .native import formula
 from .notation import ROOT, Notation, call
-from .op import Value, apply, elementwise, spelled
+from .op import Value, apply, dtype_of, elementwise, spelled
 from .sets import NONNEGATIVE, POSITIVE, REALS, UNIT, Interval
 from .special import sigmoid
 
@@ -85,10 +85,18 @@ log1p = elementwise(
     formal=lambda x: (1 + x).log(),
     native=formula("log1p"),
 )
+
+
+def _share(t: Value) -> Value:
+    """σ(t), in t's own dtype: SciPy has none for half precision, and answers in a larger one."""
+    found = apply(sigmoid, t)
+    return found if dtype_of(found) == dtype_of(t) else found.astype(dtype_of(t))
+
+
 logaddexp = elementwise(
     np.logaddexp,
     # exp(x - z) = σ(x - y), which keeps the digits of x - y where x and y are large
-    lambda x, y, z: (apply(sigmoid, x - y), apply(sigmoid, y - x)),
+    lambda x, y, z: (_share(x - y), _share(y - x)),
     domain=(REALS, REALS),
     notation=call("logaddexp"),
     rule="logarithm",

@@ -303,15 +303,15 @@ def derived(recording: Recording, key: Hashable, make: Callable[[Program], Any])
     return found
 
 
-_compilers: list[Callable[[Program], Runner]] = []
+_compilers: list[Callable[[Program, int], Runner]] = []
 
 
-def register(compiler: Callable[[Program], Runner]) -> None:
-    """From now on, let `compiler` make what runs a Program, instead of the NumPy executor."""
+def register(compiler: Callable[[Program, int], Runner]) -> None:
+    """From now on, let `compiler` make what runs a Program on so many threads, instead of the NumPy executor."""
     _compilers[:] = [compiler]
 
 
-def executable(program: Program) -> Runner:
-    """A Program, simplified and ready to run, the fastest way there is."""
+def executable(program: Program, threads: int = 1) -> Runner:
+    """A Program, simplified and ready to run, the fastest way there is; long loops on so many threads."""
     program = simplify(program)
-    return _compilers[0](program) if _compilers else Executable(program)
+    return _compilers[0](program, threads) if _compilers else Executable(program)

@@ -185,7 +185,7 @@ def has_default(parameter: inspect.Parameter) -> bool:
 
 
 def transformation(make: Function) -> Function:
-    """A function of functions: what is not callable, and a `wrt` that is none, are refused at once."""
+    """A function of functions: what is not callable, and a `wrt` or `threads` that is none, are refused at once."""
 
     @public
     @functools.wraps(make)
@@ -194,9 +194,17 @@ def transformation(make: Function) -> Function:
             raise ArgumentError(f"{make.__name__} takes a function, not {type(f).__name__}")
         if options.get("wrt", 0) is None:
             raise ArgumentError("wrt is a position or a name, not None")
+        if "threads" in options:
+            options["threads"] = _number_of_threads(options["threads"])
         return make(f, *args, **options)
 
     return checked
+
+
+def _number_of_threads(given: Any) -> int:
+    if isinstance(given, (bool, np.bool_)) or not hasattr(given, "__index__") or operator.index(given) < 1:
+        raise ArgumentError(f"threads is a whole number, 1 or more, not {given!r}")
+    return operator.index(given)
 
 
 def differentiable(leaf: Any, name: str) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import ArgumentError
 from ..execute import derived, evaluate, executable
 from ..ir import Const
+from ..ops.control import integral
 from ..trace.tree import flatten
 from ..transform.forward import forward
 from ..transform.reverse import reverse
@@ -19,12 +20,16 @@ from .planned import Reading, call_reading, spliced, transformed
 
 
 @transformation
-def value_and_grad(f: Function, *, wrt: Wrt = 0) -> Function:
+def value_and_grad(f: Function, *, wrt: Wrt = 0, threads: int = 1) -> Function:
     """The function that returns `f`'s value and its gradient, at little more than the cost of the value.
 
     `f` returns one number; the gradient has the structure and shapes of the arguments in `wrt` (a tuple of them when
     `wrt` is a tuple). Raises ShapeError when `f` returns an array, DtypeError when an argument in `wrt` is an integer
     array.
+
+    Loops with more than half a millisecond of work are run by up to `threads` threads, which sleep between calls. They
+    are cut at the same places for any number of threads, and sums are put together in the same order: so the result has
+    the same bits. Raises ArgumentError unless `threads` is a whole number, 1 or more.
 
     >>> value_and_grad(lambda x: np.sum(x**2))(np.array([1.0, 2.0]))
     (np.float64(5.0), array([2., 4.]))
@@ -36,7 +41,7 @@ def value_and_grad(f: Function, *, wrt: Wrt = 0) -> Function:
         value, *gradient = _value_and_gradient(call, inputs)
         return value, call.arranged(gradient)
 
-    return _of_a_scalar(f, wrt, "value and gradient", compute)
+    return _of_a_scalar(f, wrt, "value and gradient", compute, threads)
 
 
 def _value_and_gradient(call: Call, inputs: list[Any]) -> list[Any]:
@@ -47,30 +52,47 @@ def _value_and_gradient(call: Call, inputs: list[Any]) -> list[Any]:
     return [outputs[0], *filled(found, outputs, call.types())]
 
 
-def _of_a_scalar(f: Function, wrt: Wrt, name: str, compute: Callable[[Call, list[Any]], Any]) -> Function:
+def with_the_value(call: Call) -> Reading | None:
+    """The gradient, where the value may not exist: an integral that diverges says so when it is computed."""
+    if not any(e.op is integral for e in call.program.equations):
+        return None
+
+    def compute(inputs: list[Any]) -> Any:
+        value, *gradient = _value_and_gradient(call, inputs)
+        return value, call.arranged(gradient)
+
+    key = ("value and gradient", call.wanted, call.single)
+    return Reading(call.recording, key, compute, call.leaves, None, finish=lambda both: both[1])
+
+
+def _of_a_scalar(f: Function, wrt: Wrt, name: str, compute: Callable[[Call, list[Any]], Any], threads: int) -> Function:
     """A function of the gradient of one number."""
 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         return call_reading(
-            f, args, options, wrt, lambda c: (name, c.wanted, c.single), compute, lambda c: c.scalar("a gradient")
-        )
+            f, args, options, wrt, lambda c: (name, c.wanted, c.single), compute, lambda c: c.scalar("a gradient"),
+            with_the_value if name == "gradient" else lambda c: None,
+        )  # fmt: skip
 
-    return transformed(f, (name, repr(wrt)), read)
+    return transformed(f, (name, repr(wrt)), read, threads)
 
 
 @transformation
-def grad(f: Function, *, wrt: Wrt = 0) -> Function:
+def grad(f: Function, *, wrt: Wrt = 0, threads: int = 1) -> Function:
     """The gradient of a function that returns one number.
 
     `grad(f)` takes the arguments of `f`, and returns derivatives with the shapes of those in `wrt`. It composes:
-    `grad(grad(f))` is the second derivative.
+    `grad(grad(f))` is the second derivative. Long loops run on up to `threads` threads, with the same bits as on one
+    (see `value_and_grad`).
 
     >>> grad(lambda x: x**3)(2.0)
     np.float64(12.0)
     >>> grad(grad(lambda x: x**3))(2.0)
     np.float64(12.0)
     """
-    return _of_a_scalar(f, wrt, "gradient", lambda call, inputs: call.arranged(_value_and_gradient(call, inputs)[1:]))
+    return _of_a_scalar(
+        f, wrt, "gradient", lambda call, inputs: call.arranged(_value_and_gradient(call, inputs)[1:]), threads
+    )
 
 
 @transformation

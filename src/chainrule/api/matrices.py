@@ -24,10 +24,11 @@ LARGE = 1 << 14  # entries of a matrix of which it is asked whether most are zer
 
 
 @transformation
-def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
+def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False, threads: int = 1) -> Function:
     """All first partial derivatives: for a value of shape `s` and an argument of shape `t`, an array of shape `s + t`.
 
     Forward mode when there are fewer inputs than outputs, else reverse mode; all columns (rows) in one sweep.
+    Long loops run on up to `threads` threads, with the same bits as on one (see `value_and_grad`).
 
     >>> jacobian(lambda x: x**2)(np.array([1.0, 2.0]))
     array([[2., 0.],
@@ -44,7 +45,7 @@ def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
     Curtis, Powell & Reid, "On the estimation of sparse Jacobian matrices", 1974.
     """
     if wants_sparse(sparse):
-        return _sparse().jacobian(f, wrt)
+        return _sparse().jacobian(f, wrt, threads)
 
     def compute(call: Call, inputs: list[Any]) -> Any:
         return call.recording.result.build([call.arranged(row) for row in _jacobian(call, inputs)])
@@ -55,7 +56,7 @@ def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
             lambda c: _sparse().dense_jacobian(c) if is_large(c, [a.type for a in c.program.outputs]) else None,
         )  # fmt: skip
 
-    return transformed(f, ("jacobian", repr(wrt)), read)
+    return transformed(f, ("jacobian", repr(wrt)), read, threads)
 
 
 def is_large(call: Call, outs: Sequence[Any]) -> bool:
@@ -136,11 +137,12 @@ def derivatives_only(found: Derived) -> Derived:
 
 
 @transformation
-def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
+def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False, threads: int = 1) -> Function:
     """All second partial derivatives of a function that returns one number: for `x` of shape `t`, shape `t + t`.
 
     For structured arguments, the structure of the first derivative with that of the second inside. Forward over
-    reverse, all columns in one sweep.
+    reverse, all columns in one sweep. Long loops run on up to `threads` threads, with the same bits as on one (see
+    `value_and_grad`).
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])(np.array([1.0, 2.0]))
     array([[4., 2.],
@@ -158,7 +160,7 @@ def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
     Pothen, "What color is your Jacobian?", 2005.
     """
     if wants_sparse(sparse):
-        return _sparse().hessian(f, wrt)
+        return _sparse().hessian(f, wrt, threads)
 
     def compute(call: Call, inputs: list[Any]) -> Any:
         types = call.types()
@@ -184,7 +186,7 @@ def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False) -> Function:
             lambda c: _sparse().dense_hessian(c) if is_large(c, c.types()) else None,
         )  # fmt: skip
 
-    return transformed(f, ("hessian", repr(wrt)), read)
+    return transformed(f, ("hessian", repr(wrt)), read, threads)
 
 
 def gradient(program: Program, wanted: tuple[int, ...]) -> Derived:
@@ -199,11 +201,12 @@ def gradient_program(program: Program, wanted: tuple[int, ...]) -> Program | Non
 
 
 @transformation
-def hvp(f: Function, *, wrt: Wrt = 0) -> Function:
+def hvp(f: Function, *, wrt: Wrt = 0, threads: int = 1) -> Function:
     """Hessian times a vector, without the Hessian.
 
     `hvp(f)(x, …, v)` takes the arguments of `f`, then the vector, which has the structure and shapes of the argument in
     `wrt`; so has the result. It costs a few evaluations of `f`, whatever the size of `x`.
+    Long loops run on up to `threads` threads, with the same bits as on one (see `value_and_grad`).
 
     >>> hvp(lambda x: np.sum(x**3))(np.array([1.0, 2.0]), np.array([1.0, 0.0]))
     array([6., 0.])
@@ -231,7 +234,7 @@ def hvp(f: Function, *, wrt: Wrt = 0) -> Function:
             (args, options) if as_given else None, [(start + n, move) for n, move in enumerate(moves)],
         )  # fmt: skip
 
-    return transformed(f, ("hvp", repr(wrt)), read)
+    return transformed(f, ("hvp", repr(wrt)), read, threads)
 
 
 def _product(call: Call, inputs: list[Any]) -> list[Any]:

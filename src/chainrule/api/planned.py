@@ -53,15 +53,16 @@ class Reading:
     def inputs(self) -> Values:
         return [*inputs_of(self.recording, self.leaves), *(value for _, value in self.further)]
 
-    def plan(self) -> Plan:
-        """What was planned for this recording, or a new plan."""
-        found = self.recording.derived.get(self.key)
+    def plan(self, threads: int = 1) -> Plan:
+        """What was planned for this recording and so many threads, or a new plan."""
+        plans = self.recording.derived.setdefault(self.key, {})
+        found: Plan | None = plans.get(threads)
         if found is None:
             with rarely_collecting():
-                found = self.recording.derived[self.key] = self._planned()
+                found = plans[threads] = self._planned(threads)
         return found
 
-    def _planned(self) -> Plan:
+    def _planned(self, threads: int) -> Plan:
         recorder = Recorder(quiet=True)
         dynamic = self.recording.dynamic
         types = [type_of(self.leaves[i]) for i in dynamic]
@@ -76,7 +77,7 @@ class Reading:
         recorder.open = False
         variables: list[Any] = [x._atom for x in inputs]
         program = Program(tuple(variables), tuple(recorder.equations), outputs, self.recording.program.name)
-        return Plan(executable(program), tree)
+        return Plan(executable(program, threads), tree)
 
     def invocation(self) -> Invocation | None:
         """How a further call like this one finds its inputs without us; None where it can't."""
@@ -142,19 +143,19 @@ def answer(call: Call, key: Hashable, compute: Callable[[Values], Any]) -> Any:
 Read = Callable[[tuple[Any, ...], dict[str, Any]], Reading]
 
 
-def transformed(f: Function, name: Hashable, read: Read) -> Function:
+def transformed(f: Function, name: Hashable, read: Read, threads: int = 1) -> Function:
     """The function that `read` says the calls of; the same one whenever it is asked for under the same name."""
-    return memo(f, name, lambda: _made(f, read))
+    return memo(f, (name, threads), lambda: _made(f, read, threads))
 
 
-def _made(f: Function, read: Read) -> Function:
+def _made(f: Function, read: Read, threads: int) -> Function:
     made: Any = None
 
     @public
     @functools.wraps(f)
     def slowly(*args: Any, **options: Any) -> Any:
         reading = read(args, options)
-        plan = reading.plan()
+        plan = reading.plan(threads)
         result = plan.result.build(evaluate(plan.runner, reading.inputs))
         if reading.finish is not None:
             return reading.finish(result)

@@ -19,11 +19,12 @@ from .planned import Reading, spliced, transformed
 
 
 @transformation
-def vmap(f: Function, *, in_axes: Any = 0) -> Function:
+def vmap(f: Function, *, in_axes: Any = 0, threads: int = 1) -> Function:
     """`f` on each row at once: one example -> many.
 
     `in_axes` is the axis of each argument that counts the rows, None for an argument shared by all; a tuple gives one
-    entry for each argument, each an axis or a structure of them. Results have the rows in front.
+    entry for each argument, each an axis or a structure of them. Results have the rows in front. Long loops
+    run on up to `threads` threads, with the same bits as on one (see `value_and_grad`).
 
     >>> vmap(lambda x, y: x @ y, in_axes=(0, None))(np.array([[1.0, 0.0], [0.0, 2.0]]), np.array([3.0, 4.0]))
     array([3., 8.])
@@ -75,7 +76,7 @@ def vmap(f: Function, *, in_axes: Any = 0) -> Function:
             leaves, (args, options) if same else None,
         )  # fmt: skip
 
-    return transformed(f, ("vmap", repr(in_axes)), read)
+    return transformed(f, ("vmap", repr(in_axes)), read, threads)
 
 
 def _rows(program: Program, axes: tuple[int | None, ...], size: int, inputs: list[Any]) -> list[Any]:

@@ -79,24 +79,30 @@ Make = Callable[[Program, tuple[int, ...], Sequence[Any]], Matrices]
 Rows = list[list[int]]
 
 
-def jacobian(f: Function, wrt: Wrt) -> Function:
+def jacobian(f: Function, wrt: Wrt, threads: int) -> Function:
     """The transformation with `sparse=True`."""
     return _function(
         f, wrt, "jacobian", refuse_integers, _jacobian_matrices,
-        _of_jacobian,
+        _of_jacobian, threads,
     )  # fmt: skip
 
 
-def hessian(f: Function, wrt: Wrt) -> Function:
+def hessian(f: Function, wrt: Wrt, threads: int) -> Function:
     """The transformation with `sparse=True`."""
     return _function(
         f, wrt, "hessian", lambda call: call.scalar("a Hessian"), _hessian_matrices,
-        _of_hessian,
+        _of_hessian, threads,
     )  # fmt: skip
 
 
 def _function(
-    f: Function, wrt: Wrt, what: str, check: Callable[[Call], None], make: Make, arrange: Callable[[Call, Rows], Any]
+    f: Function,
+    wrt: Wrt,
+    what: str,
+    check: Callable[[Call], None],
+    make: Make,
+    arrange: Callable[[Call, Rows], Any],
+    threads: int,
 ) -> Function:
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         call = Call(f, args, options, wrt)
@@ -107,7 +113,7 @@ def _function(
             call.leaves, None if found.matrices.asked else call.given_as(args, options),
         )  # fmt: skip
 
-    entries = transformed(f, (f"sparse {what}", repr(wrt)), read)
+    entries = transformed(f, (f"sparse {what}", repr(wrt)), read, threads)
 
     @functools.wraps(f)
     def matrix(*args: Any, **options: Any) -> Any:

@@ -41,14 +41,26 @@ def available() -> bool:
     return True
 
 
-def compiled(program: Program) -> Runner:
+def compiled(program: Program, threads: int = 1) -> Runner:
     """What runs a simplified Program."""
     if not available():
         return Executable(program)
+    if threads > 1:
+        _looked_for_threads()
     with importing:
         from .run import compiled as make
 
-    return make(program)
+    return make(program, threads)
+
+
+@functools.cache
+def _looked_for_threads() -> None:
+    """Where there are none, that is said once."""
+    with importing:
+        from .pool import has_threads
+
+    if not has_threads():
+        _warn("this system has no POSIX threads: `threads` changes nothing, every loop runs on the caller's thread")
 
 
 @functools.cache

@@ -47,7 +47,8 @@ def kernel(program: Program) -> Compiled:
         "constants": list(constants),
         "symbols": sorted(made.text.imported),
         "scratch": made.scratch,
-        "places": len(places) + (1 if made.scratch else 0),
+        "threads": len(places) if made.cuts else None,
+        "places": len(places) + bool(made.cuts) + bool(made.scratch),
     }
     return Compiled(code, facts, tuple(map(np.ascontiguousarray, constants.values())))
 
@@ -88,7 +89,7 @@ def _kernel(program: Program) -> Kernel:
     found = lowered(program)
     classes = together(found)
     items = scheduled(found, classes)
-    return Kernel(found, classes, items, lanes(items), "kernel")
+    return Kernel(found, classes, items, lanes(items), "kernel", cut=True)
 
 
 def native(e: Equation) -> bool:

@@ -18,7 +18,8 @@ from .lanes import KINDS, Lanes, Text, Value
 from .llvm import target
 from .lower import Lowered, Node
 from .memory import Buffer, Count, Scope
-from .reductions import Reductions, Stages
+from .pieces import Pieces
+from .reductions import Stages
 from .schedule import Classes, Item, Loop, loops_in, nodes_in
 
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
@@ -45,10 +46,13 @@ def lanes(items: Sequence[Item]) -> int:
     return 2 * one if much(items, 1) else one
 
 
-class Kernel(Reductions):
+class Kernel(Pieces):
     """The text of one kernel, and the memory that it needs. It changes while it is written."""
 
-    def __init__(self, lowered: Lowered, classes: Classes, items: Sequence[Item], width: int, name: str) -> None:
+    def __init__(
+        self, lowered: Lowered, classes: Classes, items: Sequence[Item], width: int, name: str, cut: bool = False
+    ) -> None:
+        """With `cut`, long loops are written in pieces that threads can share."""
         self.lowered, self.classes, self.items = lowered, classes, tuple(items)
         self.width, self.name = width, name
         self.text = Text()
@@ -65,6 +69,9 @@ class Kernel(Reductions):
         self._known_stages: dict[Node, Stages] = {}
         self._place()
         self._place_pairs()
+        self.cuts, self.areas, self.pieces = {}, {}, []
+        if cut:
+            self._plan_cuts()
         self._arrange()
         self._emit_all()
 
@@ -150,13 +157,10 @@ class Kernel(Reductions):
                 needed[b.number].append(when[what[0]])
         own = [b for b in self.buffers if b.role == "temporary"]
         lives = [Life(b.bytes, min(needed[b.number]), max(needed[b.number])) for b in own]
+        lives += [Life(cut.bytes, n, n) for cut in self.cuts.values() for n in [self.items.index(cut.loop)]]
         starts, self.scratch = arranged(lives)
-        self.starts = {b.number: start for b, start in zip(own, starts, strict=True)}
-
-    @property
-    def given(self) -> list[tuple[object, Buffer]]:
-        """What the kernel is given addresses of, in their order; after them, that of its scratch memory."""
-        return [(what, b) for what, b in self.home.items() if b.role != "temporary"]
+        self.starts = {b.number: start for b, start in zip(own, starts, strict=False)}
+        self.areas = dict(zip(self.cuts, starts[len(own) :], strict=True))
 
     def _buffer(self, what: object, role: str, dtype: str, shape: tuple[int, ...]) -> None:
         self.home[what] = Buffer(len(self.buffers), role, KINDS[dtype], tuple(shape))
@@ -398,7 +402,7 @@ class Kernel(Reductions):
 
     def module(self) -> str:
         """The module's text."""
-        return "\n".join([*self.text.declared.values(), *self.text.helpers.values(), self.function()])
+        return "\n".join([*self.text.declared.values(), *self.text.helpers.values(), *self.pieces, self.function()])
 
     def function(self) -> str:
         """The text of the kernel alone, without what it calls."""
@@ -406,10 +410,8 @@ class Kernel(Reductions):
             f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{", "entry:", "  %status = alloca i32",
             "  store i32 0, ptr %status",
         ]  # fmt: skip
-        given = [b.number for _, b in self.given]
-        for place, name in enumerate([*(f"%b{n}" for n in given), *["%scratch"] * bool(self.scratch)]):
-            lines.append(f"  %at{place} = getelementptr ptr, ptr %bufs, i64 {place}")
-            lines.append(f"  {name} = load ptr, ptr %at{place}")
-        lines += [f"  %b{n} = getelementptr i8, ptr %scratch, i64 {start}" for n, start in self.starts.items()]
+        lines += self._addresses({})
+        if self.cuts:
+            lines.append("  %threads.n = ptrtoint ptr %threads to i64")
         lines += [*self.text.first, *self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
         return "\n".join(lines)

@@ -45,6 +45,8 @@ def offers(symbol: str, arity: int) -> bool:
 def _found(symbol: str) -> tuple[int | None, int, bool]:
     """How many real numbers it takes, where that is known; its address; and whether it wants the flag."""
     library, name = symbol.split(".")
+    if library == "pool":
+        return None, importlib.import_module("chainrule.native.pool").address(), False
     if library == "libm":
         function = getattr(ctypes.CDLL(ctypes.util.find_library("m")), name, None)
         if function is None:

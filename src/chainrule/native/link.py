@@ -30,6 +30,7 @@ from ..trace.outside import (
 from ..trace.tree import Tree, parts_of
 from . import descriptor as t
 from .entry import CELL, TYPE, enter, function_fields, is_full
+from .fences import standing
 from .run import Stretch
 
 _LONG = 20_000  # flops: about 10 µs, after which other threads are let run
@@ -50,7 +51,7 @@ class Unreachable(Exception):
 
 def link(made: Any, call: Invocation, stretch: Stretch, result: Tree) -> None:
     """Let `made` take further calls like this one to the kernel itself, if it can."""
-    if is_full(made):
+    if is_full(made) or standing():
         return
     try:
         _Linker(call, stretch, result).enter(made)
@@ -245,6 +246,9 @@ class _Linker:
         buffers = [0] * stretch.places
         for n, array in stretch.constants.items():
             buffers[n] = array.ctypes.data
+        pieces = stretch.threads_at is not None
+        if stretch.threads_at is not None:
+            buffers[stretch.threads_at] = stretch.threads
         steps = self.steps(self.result)
         names = [self.keep(sys.intern(name)) for name in self.call.options]
         descriptor = np.zeros(t.WORDS, np.int64)
@@ -253,7 +257,7 @@ class _Linker:
             t.CHECK: self.check, t.NODES: len(self.rows), t.NODE_TABLE: self.table(*self.rows),
             t.OUTPUTS: len(outputs), t.OUTPUT_TABLE: self.table(*outputs), t.BUFFERS: len(buffers),
             t.BUFFER_TABLE: self.table(buffers), t.KERNEL: stretch.kernel, t.STEPS: len(steps),
-            t.STEP_TABLE: self.table(*steps), t.LONG: int(_is_long(program)), t.SCRATCH: stretch.scratch,
+            t.STEP_TABLE: self.table(*steps), t.LONG: int(pieces or _is_long(program)), t.SCRATCH: stretch.scratch,
         }.items():  # fmt: skip
             descriptor[place] = value
         enter(made, descriptor, self.kept)

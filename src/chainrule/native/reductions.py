@@ -1,6 +1,6 @@
 """Sums and extremes: in registers where they can, else in memory; long sums in blocks, so that few roundings add up.
 
-After every `_BLOCK` rounds of a loop, what was added up in them goes to a sum of two, of which the second catches what
+After every `BLOCK` rounds of a loop, what was added up in them goes to a sum of two, of which the second catches what
 the first loses: a sum of n numbers is off by at most some 20 roundings, whatever n (Neumaier, 1974; NumPy's pairwise
 sum by 19 and the binary logarithm of n / 128). The order is fixed, so that every run gives the same bits.
 """
@@ -21,7 +21,7 @@ from .lower import Node
 from .memory import Buffer, Count, Memory, Scope
 from .schedule import Loop, nodes_in
 
-_BLOCK = 16
+BLOCK = 16
 
 Key = tuple[Var, tuple[int, ...]]  # an array, and the numbers at which its written-out axes stand
 Sums = dict[Any, Value]
@@ -207,32 +207,39 @@ class Reductions(Memory):
         return {key: self.values[key] for key in sums}
 
     def _rounds(self, loop: Loop, end: int, step: int, start: Sums, write: Callable[[], None]) -> Sums:
-        """A loop up to `end`: in one go, or in blocks where there are long sums."""
+        """A loop up to `end`."""
+        return self._between(loop, "0", str(end), end > BLOCK * step, step, start, write)
+
+    def _between(
+        self, loop: Loop, begin: str, end: str, long: bool, step: int, start: Sums, write: Callable[[], None]
+    ) -> Sums:
+        """Rounds of a loop from one count to another: in one go, or in blocks where there are long sums."""
         folded = [key for key, value in start.items() if self._rounds_off(self.lowered.made[key[0]][0])]
         partial_sums = [node for node in nodes_in(loop) if self._sums_in_memory(node, loop)]
-        if end <= _BLOCK * step or not (folded or partial_sums):
-            return self._one_go(loop, "0", str(end), step, start, write)
+        if not long or not (folded or partial_sums):
+            return self._one_go(loop, begin, end, step, start, write)
         for node in partial_sums:
             self._open(node, loop)
         plain = {key: value for key, value in start.items() if key not in folded}
         high = {("high", key): start[key] for key in folded}
         low = {("low", key): start[key].code.number(0, start[key].kind) for key in folded}
-        blocks = Loop(Counter(-(-end // (_BLOCK * step))), ())
-        with self._loop(blocks, "0", str(end), _BLOCK * step, {**plain, **high, **low}) as sums:
+        blocks = Loop(Counter(loop.counter.size), ())
+        with self._loop(blocks, begin, end, BLOCK * step, {**plain, **high, **low}) as sums:
             first = self.counts.pop(blocks.counter).value
             assert isinstance(first, Value)
-            last = first + _BLOCK * step
-            last = self.one.where(last < end, last, self.one.number(end, "i64"))
+            last = first + BLOCK * step
+            most = Value(end, "i64", self.one)
+            last = self.one.where(last < most, last, most)
             zero = {key: start[key].code.number(0, start[key].kind) for key in folded}
             done = self._one_go(loop, first.text, last.text, step, {**{k: sums[k] for k in plain}, **zero}, write)
             for key in folded:
-                sums["high", key], sums["low", key] = _added(sums["high", key], sums["low", key], done[key])
+                sums["high", key], sums["low", key] = added(sums["high", key], sums["low", key], done[key])
             sums.update({key: done[key] for key in plain})
             for node in partial_sums:
                 self._fold(node, loop)
         for node in partial_sums:
             self._close(node, loop)
-        return {key: sums[key] if key in plain else _rounded(sums["high", key], sums["low", key]) for key in start}
+        return {key: sums[key] if key in plain else rounded(sums["high", key], sums["low", key]) for key in start}
 
     def _one_go(self, loop: Loop, first: str, end: str, step: int, start: Sums, write: Callable[[], None]) -> Sums:
         with self._loop(loop, first, end, step, start) as sums:
@@ -299,7 +306,7 @@ class Reductions(Memory):
     def _place_pairs(self) -> None:
         """Memory for sums of two."""
         for loop, kind in self.kinds.items():
-            if kind == "counted" and loop.counter.size > _BLOCK:
+            if kind == "counted" and loop.counter.size > BLOCK:
                 for node in nodes_in(loop):
                     if self._sums_in_memory(node, loop):
                         shape = self.home[node.out].shape
@@ -328,7 +335,7 @@ class Reductions(Memory):
         home, (high, low) = self.home[node.out], self._pair(node, loop)
 
         def act(code: Lanes, at: Index) -> None:
-            new = _added(*(self._at(b, code, at) for b in (high, low, home)))
+            new = added(*(self._at(b, code, at) for b in (high, low, home)))
             self._store_flat(high, new[0], at)
             self._store_flat(low, new[1], at)
             self._store_flat(home, code.number(0, home.kind), at)
@@ -338,11 +345,11 @@ class Reductions(Memory):
     def _close(self, node: Node, loop: Loop) -> None:
         home, (high, low) = self.home[node.out], self._pair(node, loop)
         self._each_place(
-            node, lambda code, at: self._store_flat(home, _rounded(*(self._at(b, code, at) for b in (high, low))), at)
+            node, lambda code, at: self._store_flat(home, rounded(*(self._at(b, code, at) for b in (high, low))), at)
         )
 
 
-def _added(high: Value, low: Value, x: Value) -> tuple[Value, Value]:
+def added(high: Value, low: Value, x: Value) -> tuple[Value, Value]:
     """A sum of two, and one more (Knuth)."""
     code = Lanes(x.code.width, x.code.target)
     a, b = (Value(v.text, v.kind, code) for v in (high, x))
@@ -353,6 +360,6 @@ def _added(high: Value, low: Value, x: Value) -> tuple[Value, Value]:
     return Value(total.text, total.kind, x.code), Value(rest.text, rest.kind, x.code)
 
 
-def _rounded(high: Value, low: Value) -> Value:
+def rounded(high: Value, low: Value) -> Value:
     """A sum of two as one number; where it is infinite, the second is NaN, and means nothing."""
     return high.code.where(low.is_nan(), high, high + low)

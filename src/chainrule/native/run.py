@@ -18,6 +18,7 @@ from ..ir import Atom, Equation, Program, Var
 from ..later import importing
 from .cache import cached
 from .externs import addresses
+from .fences import Fences, standing
 from .foreign import Foreign
 from .key import key_of_program, named
 from .llvm import Loaded, load
@@ -30,10 +31,11 @@ class Stretch:
     """Native code of a Program: `kernel` is called with the addresses of what it reads and writes.
 
     `inputs`, `outputs` and `constants` say at which places of those addresses they are; the last is of `scratch` bytes.
+    Where there are loops in pieces, the number of `threads` stands among the addresses at `threads_at`.
     """
 
-    def __init__(self, program: Program, key: bytes | None = None, straight: bool = False) -> None:
-        """Its machine code, with loops or without, is kept under this key."""
+    def __init__(self, program: Program, key: bytes | None = None, straight: bool = False, threads: int = 1) -> None:
+        """Its machine code, with loops or without, the same for any number of threads, is kept under this key."""
         if straight:
             made = cached(named(b"straight", key), lambda: _compiler().straight_code(program))
         else:
@@ -44,6 +46,7 @@ class Stretch:
         self.constants = dict(zip(made.facts["constants"], made.arrays, strict=True))
         self.scratch: int = made.facts["scratch"]
         self.places: int = made.facts["places"]
+        self.threads, self.threads_at = threads, made.facts.get("threads")
         self.code: Loaded | Tiered
         if straight:
             self.code = Tiered(made, lambda: _compiler().modules(program))
@@ -55,6 +58,8 @@ class Stretch:
         self._addresses = np.zeros(self.places, np.uintp)
         for n, array in self.constants.items():
             self._addresses[n] = array.ctypes.data
+        if self.threads_at is not None:
+            self._addresses[self.threads_at] = threads
 
     @property
     def is_straight(self) -> bool:
@@ -71,6 +76,8 @@ class Stretch:
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         types = [v.type.dtype for v in self.program.inputs]
         arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, types, strict=True)]
+        if standing():
+            return self._among_fences(arrays)
         outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.program.outputs]
         addresses = self._addresses.copy()
         for places, given in ((self.inputs, arrays), (self.outputs, outputs)):
@@ -83,23 +90,37 @@ class Stretch:
             return Executable(self.program)(values)  # NumPy knows how to say what is wrong
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
+    def _among_fences(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
+        """The same, looking whether anything is written where it must not be."""
+        types = [a.type for a in self.program.outputs]
+        sizes = {n: t.size * t.dtype.itemsize for n, t in zip(self.outputs, types, strict=True)}
+        own = {self.places - 1: self.scratch} if self.scratch else {}
+        fences = Fences(dict(zip(self.inputs, arrays, strict=True)) | self.constants, sizes | own)
+        where = np.array([fences.address(n) for n in range(self.places)], np.uintp)
+        status = self._call(where.ctypes.data)
+        fences.check()
+        if status:
+            return Executable(self.program)(arrays)
+        outputs = [fences.written(n, t.shape, t.dtype) for n, t in zip(self.outputs, types, strict=True)]
+        return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
-def compiled(program: Program) -> Runner:
-    """The Program, simplified before, as native code as far as it goes."""
+
+def compiled(program: Program, threads: int = 1) -> Runner:
+    """The Program, simplified before, as native code as far as it goes; long loops on so many threads."""
     key = key_of_program(program)
     plan = cached(named(b"plan", key), lambda: _compiler().plan(program)).facts
     if all(how == "numpy" for how, _ in plan["turns"]):
         return Executable(program)
     if plan["whole"]:
-        return _runner(program, key, plan["turns"][0][0])
-    return Mixed(program, plan["turns"])
+        return _runner(program, key, plan["turns"][0][0], threads)
+    return Mixed(program, plan["turns"], threads)
 
 
-def _runner(program: Program, key: bytes | None, how: str) -> Runner:
+def _runner(program: Program, key: bytes | None, how: str, threads: int) -> Runner:
     """What runs a stretch, as the plan says; each equation has a native form, and some together have none yet."""
     for straight in (True, False) if how == "straight" else (False,) if how == "loops" else ():
         try:
-            return Stretch(program, key, straight)
+            return Stretch(program, key, straight, threads)
         except Foreign:
             continue
     return Executable(program)
@@ -116,7 +137,7 @@ def _compiler() -> Any:
 class Mixed:
     """A Program as stretches of native code and of NumPy."""
 
-    def __init__(self, program: Program, turns: Turns | None = None) -> None:
+    def __init__(self, program: Program, turns: Turns | None = None, threads: int = 1) -> None:
         self.program = program
         self.parts: list[tuple[Any, tuple[Atom, ...], tuple[Var, ...]]] = []
         outputs = program.outputs
@@ -129,7 +150,7 @@ class Mixed:
         for (how, equations), inputs in zip(pieces, given, strict=True):
             made = tuple([v for e in equations for v in e.outputs if v in wanted])
             part = Program(inputs, tuple(equations), made)
-            self.parts.append((_runner(part, key_of_program(part), how), inputs, made))
+            self.parts.append((_runner(part, key_of_program(part), how, threads), inputs, made))
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
         known: dict[Atom, Any] = dict(zip(self.program.inputs, values, strict=True))

@@ -207,6 +207,19 @@ def test_parts_are_put_together_along_any_axis(axis, size):
         same(Mixed(program)((x, y, z)), Executable(program)((x, y, z)), 12)
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 5), (3, 41), (17, 18), (1000, 1096), (90, 4096)])
+@pytest.mark.parametrize("kind", ["f8", "f4", "i8", "?"])
+def test_what_lies_around_a_part_is_zero(start, end, kind):
+    x = (np.random.default_rng(start).normal(size=end - start) * 9).astype(kind)
+
+    def padded(x):
+        around = np.pad(x, (start, 4096 - end))
+        return around, around + around[::-1]
+
+    program = simplify(cr.trace(padded, x))
+    same(Mixed(program)((x,)), Executable(program)((x,)), 15)
+
+
 @pytest.mark.parametrize(("shape", "registers"), [((4096,), 2), ((4095,), 1), ((64, 64), 2), ((63, 64), 1)])
 def test_two_registers_are_used_where_there_is_much_to_do(shape, registers):
     lanes = registers * target().width

@@ -318,21 +318,23 @@ class Lanes:
         self.target.label(f"on{mark}", always=True)
         return self.line(f"phi {kind} [ {y.text}, %{before} ], [ %slow{mark}, %rare{mark} ]", y.kind)
 
-    def seldom(self, condition: Value, y: Value, write: Callable[[], Value]) -> Value:
-        """y, or where the condition holds in any lane, what is written aside, which must be y in the other lanes."""
+    def seldom(self, condition: Value, y: Value, write: Callable[[], Value], odds: int = 1000) -> Value:
+        """y, or where the condition holds in any lane, what is written aside, which must be y in the other lanes.
+
+        `odds` are those against it, so that the more likely way is the straight one.
+        """
         mark, target = self.target.fresh(""), self.target
         met = condition if self.width == 1 else self.any(condition)
         kind, before, known = self.type(y.kind), target.block, dict(target.lines.known)
         target.lines.append(
-            f"  br i1 {met.text}, label %aside{mark}, label %on{mark}, "
-            '!prof !{!"branch_weights", i32 1, i32 1000}'
-        )  # fmt: skip
+            f'  br i1 {met.text}, label %aside{mark}, label %on{mark}, !prof !{{!"branch_weights", i32 1, i32 {odds}}}'
+        )
         target.label(f"aside{mark}", always=True)
         other = write()
         last = target.block
         target.lines.append(f"  br label %on{mark}")
         target.label(f"on{mark}")
-        target.lines.known.update(known)
+        target.lines.known = known  # what was written aside may not have been computed
         return self.line(f"phi {kind} [ {y.text}, %{before} ], [ {other.text}, %{last} ]", y.kind)
 
     def each(self, symbol: str, *xs: Value, flag: bool = False) -> Value:

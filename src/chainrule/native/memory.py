@@ -219,9 +219,22 @@ class Memory:
             pointers = code.line(f"getelementptr {element}, ptr %b{b.number}, {at.type} {at.text}", "i64").text
             everywhere = mask or Value(f"<{', '.join(['i1 true'] * w)}>", "i1", code)
             raw = self._masked("gather", element, f"<{w} x ptr> {pointers}", everywhere)
-        value = code.line(raw, b.kind, b.fixed)
+        if there is None or b.kind == "i1" or self._factor(flat) != 1:
+            value = code.line(raw, b.kind, b.fixed)
+        else:
+            value = self._near(b, raw, there)
         if b.kind == "i1":
             return code.line(f"icmp ne <{w} x i8> {value.text}, zeroinitializer", "i1")
+        return value
+
+    def _near(self, b: Buffer, raw: str, there: Value) -> Value:
+        """What is loaded where at least one lane is there: masked addresses far outside would be slow."""
+        if found := self.text.known(raw):
+            return Value(*found, self.many)
+        zero = self.many.number(0, b.kind)
+        value = self.many.seldom(there, zero, lambda: self.many.line(raw, b.kind, b.fixed), odds=1)
+        if b.fixed:
+            self.text.lines.known[raw] = value.text, value.kind
         return value
 
     def _masked(self, how: str, element: str, pointer: str, mask: Value) -> str:

@@ -19,8 +19,7 @@ from typing import Any
 from .coefficients import COEFFICIENTS as C
 from .coefficients import HALF_PI, LN2, LOG2_E, LOG10_2, LOG10_E
 from .lanes import Lanes, Value
-
-Two = tuple[Value, Value]
+from .sums_of_two import Two, any_two_sum, quotient, two_product, two_sum
 
 _SHIFTER = 1.5 * 2.0**52  # added to a small number, it leaves the nearest whole number in the lowest bits
 _SMALLEST = 2.0**-1022  # that is normal
@@ -28,36 +27,6 @@ _BIAS = 1023
 _BIASED = _SHIFTER + _BIAS  # … in the lowest bits as an exponent has it
 _MANTISSA = 52
 _SQRT_HALF = 0x3FE6A09E667F3BCD  # the bits of √½
-
-
-# --- sums of two ------------------------------------------------------------------------------------------------------
-
-
-def _two_sum(x: Value, y: Value) -> Two:
-    """x + y exactly, where |x| ≥ |y|."""
-    high = x + y
-    return high, y - (high - x)
-
-
-def _any_two_sum(x: Value, y: Value) -> Two:
-    """x + y exactly (Knuth)."""
-    high = x + y
-    of_y = high - x
-    return high, (x - (high - of_y)) + (y - of_y)
-
-
-def _two_product(code: Lanes, x: Value, y: Value) -> Two:
-    """x y exactly."""
-    high = x * y
-    return high, code.fma(x, y, -high)
-
-
-def _quotient(code: Lanes, above: Two, below: Two) -> Value:
-    """A quotient of sums of two, rounded about once."""
-    inverse = 1.0 / below[0]
-    q = above[0] * inverse
-    rest = code.fma(-q, below[1], code.fma(-q, below[0], above[0]) + above[1])
-    return code.fma(rest, inverse, q)
 
 
 # --- exponentials -----------------------------------------------------------------------------------------------------
@@ -90,7 +59,7 @@ def _power_of_two(bits: Value) -> Value:
 
 def _exp_of_rest(code: Lanes, r: Two) -> Two:
     """exp(r) as a sum of two, for small r."""
-    high, low = _two_sum(code.number(1.0), r[0])
+    high, low = two_sum(code.number(1.0), r[0])
     return high, low + code.fma(code.polynomial(r[0], C["exp"]), r[0] * r[0], r[1])
 
 
@@ -109,7 +78,7 @@ def exp(code: Lanes, x: Value) -> Value:
 def exp2(code: Lanes, x: Value) -> Value:
     within = _clamp(code, x, -1080.0, 1025.0)
     bits, n = _nearest(code, within, 1.0, _BIASED)
-    r = _two_product(code, within - n, code.number(LN2[2]))
+    r = two_product(code, within - n, code.number(LN2[2]))
     high, low = _exp_of_rest(code, (r[0], code.fma(within - n, LN2[3], r[1])))
     return _scaled(code, bits, n, high + low)
 
@@ -148,8 +117,8 @@ def _sinh_and_cosh(code: Lanes, size: Value) -> tuple[Two, Two]:
 
 def tanh(code: Lanes, x: Value) -> Value:
     sinh, cosh = _sinh_and_cosh(code, abs(x))
-    below = _two_sum(*cosh)
-    y = _quotient(code, sinh, below)
+    below = two_sum(*cosh)
+    y = quotient(code, sinh, below)
     far = 1.0 / below[0]  # there 4 exp(-|x|), and tanh |x| is 1 - 2 exp(-2 |x|)
     y = code.where(abs(x) > 17.0, code.fma(far * -0.125, far, 1.0), y)
     return code.where(abs(x) < 2.0**-54, x, y.copysign(x))
@@ -170,7 +139,7 @@ def sinh(code: Lanes, x: Value) -> Value:
 def _exp_of_less(code: Lanes, size: Value) -> Two:
     """exp(-size) as a sum of two, for size ≥ 0."""
     bits, n, r = _reduced(code, -code.where(size > 746.0, 746.0, size))
-    high, low = _two_sum(*_exp_of_rest(code, r))
+    high, low = two_sum(*_exp_of_rest(code, r))
     return _scaled(code, bits, n, high), _scaled(code, bits, n, low)
 
 
@@ -178,9 +147,9 @@ def sigmoid(code: Lanes, x: Value) -> Value:
     """1 / (1 + e) or e / (1 + e) with e = exp(-|x|), which never overflows."""
     e, e_low = _exp_of_less(code, abs(x))
     falling = x < 0.0
-    below, low = _two_sum(code.number(1.0), e)
+    below, low = two_sum(code.number(1.0), e)
     above = code.where(falling, e, 1.0), code.where(falling, e_low, 0.0)
-    return _quotient(code, above, (below, low + e_low))
+    return quotient(code, above, (below, low + e_low))
 
 
 def softplus_rest(code: Lanes, size: Value) -> Value:
@@ -247,10 +216,10 @@ def _log_in_base(code: Lanes, x: Value, scale: tuple[float, ...], of_two: tuple[
     h, rest = _log_rest(code, f)
     high = f - h
     low = (f - high) - h + rest
-    high, low = _two_sum(high, low)
-    product, lost = _two_product(code, high, code.number(scale[0]))
+    high, low = two_sum(high, low)
+    product, lost = two_product(code, high, code.number(scale[0]))
     lost = lost + code.fma(high, scale[1], low * scale[0])
-    whole, tail = _any_two_sum(k * of_two[0], product)
+    whole, tail = any_two_sum(k * of_two[0], product)
     return log_edges(code, x, whole + (tail + code.fma(k, of_two[1], lost)))
 
 
@@ -285,7 +254,7 @@ def _quarter_turns(code: Lanes, x: Value) -> tuple[Value, Two]:
     """x = n π/2 + r: the bits of n, and r as a sum of two."""
     bits, n = _nearest(code, x, 2 / pi, _SHIFTER)
     first = code.fma(n, -HALF_PI[0], x)  # exact
-    product, lost = _two_product(code, n, code.number(HALF_PI[1]))
+    product, lost = two_product(code, n, code.number(HALF_PI[1]))
     r = first - product
     return bits, (r, code.fma(n, -HALF_PI[2], (first - r) - product - lost))
 
@@ -293,11 +262,11 @@ def _quarter_turns(code: Lanes, x: Value) -> tuple[Value, Two]:
 def _sin_and_cos(code: Lanes, r: Two) -> tuple[Two, Two]:
     """Of an angle of at most π/4, both as sums of two."""
     z = r[0] * r[0]
-    sin = _two_sum(r[0], code.fma(code.polynomial(z, C["sin"]), z * r[0], r[1]))
+    sin = two_sum(r[0], code.fma(code.polynomial(z, C["sin"]), z * r[0], r[1]))
     half = z * 0.5
     high = 1.0 - half
     low = (1.0 - high) - half
-    cos = _two_sum(high, code.fma(z * z, code.polynomial(z, C["cos"]), low - r[0] * r[1]))
+    cos = two_sum(high, code.fma(z * z, code.polynomial(z, C["cos"]), low - r[0] * r[1]))
     return sin, cos
 
 
@@ -324,7 +293,7 @@ def tan(code: Lanes, x: Value) -> Value:
     odd = (bits & 1).differs(0)
     above = code.where(odd, -cos, sin), code.where(odd, -cos_low, sin_low)
     below = code.where(odd, sin, cos), code.where(odd, sin_low, cos_low)
-    y = code.where(abs(x) < 2.0**-27, x, _quotient(code, above, below))
+    y = code.where(abs(x) < 2.0**-27, x, quotient(code, above, below))
     return code.rarely(~(abs(x) < _FAR), y, "tan", x)
 
 
@@ -424,8 +393,8 @@ def cbrt(code: Lanes, x: Value) -> Value:
     small = size < 2.0**-900
     m = code.where(small, size * 2.0**300, size)
     y = exp(code, _log_of_normal(code, m) * (1.0 / 3.0))
-    square, lost = _two_product(code, y, y)
-    cube, rest = _two_product(code, y, square)
+    square, lost = two_product(code, y, y)
+    cube, rest = two_product(code, y, square)
     off = (cube - m) + code.fma(y, lost, rest)
     y = y - off / (3.0 * square)
     y = code.where(small, y * 2.0**-100, y).copysign(x)
@@ -449,14 +418,14 @@ def _long_log(code: Lanes, x: Value) -> Two:
     third = C["two thirds"]
     first = z * third[0]
     first_low = code.fma(z, third[1], code.fma(z_low, third[0], code.fma(z, third[0], -first)))
-    bracket, low = _two_sum(first, z * z * code.polynomial(z, C["log tail"]))
+    bracket, low = two_sum(first, z * z * code.polynomial(z, C["log tail"]))
     low = low + first_low
-    cubic, cubic_low = _two_product(code, s, bracket)
+    cubic, cubic_low = two_product(code, s, bracket)
     cubic_low = code.fma(s_low, bracket, code.fma(s, low, cubic_low))
-    high, rest = _two_sum(s + s, cubic)
+    high, rest = two_sum(s + s, cubic)
     rest = rest + (s_low + s_low + cubic_low)
-    whole, tail = _any_two_sum(k * LN2[0], high)
-    return _two_sum(whole, tail + code.fma(k, LN2[1], rest))
+    whole, tail = any_two_sum(k * LN2[0], high)
+    return two_sum(whole, tail + code.fma(k, LN2[1], rest))
 
 
 def power(code: Lanes, x: Value, y: Value) -> Value:
@@ -464,12 +433,12 @@ def power(code: Lanes, x: Value, y: Value) -> Value:
     size = abs(x)
     regular = (size > 0.0) & (size < inf)
     high, low = _long_log(code, code.where(regular, size, 1.0))
-    product, lost = _two_product(code, y, high)
+    product, lost = two_product(code, y, high)
     lost = code.fma(y, low, lost)
     clamped = _clamp(code, product, -746.0, 710.0)
     lost = code.where(clamped.equals(product), lost, 0.0)
     bits, n, r = _reduced(code, clamped)
-    p, rest = _exp_of_rest(code, _two_sum(r[0], r[1] + lost))
+    p, rest = _exp_of_rest(code, two_sum(r[0], r[1] + lost))
     found = _scaled(code, bits, n, p + rest)
     usual = (x > 0.0) & (x < inf) & (abs(y) < inf)
     return code.seldom(~usual, found, lambda: _power_edges(code, x, y, found))
@@ -495,7 +464,7 @@ def erf(code: Lanes, x: Value) -> Value:
     """x + x Q(x²) up to 1; beyond, 1 - exp(-x²) times a polynomial in (x - 2) / (x + 2) (Cody, 1969)."""
     size = abs(x)
     size = code.where(size > 6.0, 6.0, size)
-    z, z_low = _two_product(code, size, size)
+    z, z_low = two_product(code, size, size)
     near = code.fma(size, code.polynomial(z, C["erf near"]), size)
     e = exp(code, -z)
     e = code.fma(e, -z_low, e)

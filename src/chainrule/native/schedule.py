@@ -207,7 +207,10 @@ def _element(v: Var, lowered: Lowered, node: Node) -> str:
 def _reads(node: Node, lowered: Lowered) -> str:
     told = []
     for r in node.reads:
-        name = lowered.names.get(r.source, "·") if isinstance(r.source, Var) else f"{getattr(r.source, 'value', '')}"
+        if isinstance(r.source, Var):
+            name = lowered.names.get(r.source, "·")
+        else:
+            name = "const" if r.source.type.shape else f"{r.source.value}"
         at = ", ".join(map(str, r.at))
         told.append(f"{name}[{at}]" if at else name)
     return ", ".join(told)

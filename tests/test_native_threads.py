@@ -119,6 +119,13 @@ def test_every_kind_of_reduction(name):
     holds(REDUCTIONS[name], (np.nan_to_num(x).astype("f4"), k), 5)
 
 
+def test_pieces_write_nothing_beyond_their_memory(monkeypatch):
+    monkeypatch.setenv("CHAINRULE_FENCES", "1")
+    x, k = np.random.default_rng(3).normal(size=(2051, 5)), np.ones((2051, 5), int)
+    for f in (REDUCTIONS["of columns"], REDUCTIONS["all at once"]):
+        holds(f, (x, k))
+
+
 def test_what_must_be_done_in_order_is_not_cut():
     x = np.random.default_rng(0).normal(size=5000)
     holds(lambda x: np.cumsum(x), (x,), cut=False)

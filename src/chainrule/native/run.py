@@ -96,7 +96,9 @@ class Stretch:
         sizes = {n: t.size * t.dtype.itemsize for n, t in zip(self.outputs, types, strict=True)}
         own = {self.places - 1: self.scratch} if self.scratch else {}
         fences = Fences(dict(zip(self.inputs, arrays, strict=True)) | self.constants, sizes | own)
-        where = np.array([fences.address(n) for n in range(self.places)], np.uintp)
+        where = self._addresses.copy()
+        for n in fences.fields:
+            where[n] = fences.address(n)
         status = self._call(where.ctypes.data)
         fences.check()
         if status:

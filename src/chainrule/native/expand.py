@@ -5,9 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+from ..errors import ChainruleError
 from ..ir import ArrayType, Atom, Const, Equation, Program, Var
 from ..ops.op import Op
 from ..trace.recorder import Recorder
+from .foreign import Foreign
 
 
 def expanded(program: Program) -> Program:
@@ -48,7 +50,10 @@ def meaning(op: Op, types: tuple[ArrayType, ...], params: tuple[tuple[str, Any],
     assert op.native.means is not None
     recorder = Recorder(quiet=True)
     inputs = [recorder.input(t) for t in types]
-    found = op.native.means(*inputs, **dict(params))
+    try:
+        found = op.native.means(*inputs, **dict(params))
+    except ChainruleError:  # NumPy says what is wrong, and the executor where
+        raise Foreign(op.name) from None
     outputs = tuple([recorder.atom(y) for y in (found if isinstance(found, tuple) else (found,))])
     recorder.open = False
     variables = tuple([t.atom for t in inputs])

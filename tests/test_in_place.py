@@ -440,6 +440,23 @@ def test_whether_memory_is_shared_may_be_asked_and_the_answer_is_numpys_or_none(
             assert (user.f(X), cr.value_and_grad(user.f)(X)[0]) == (X.sum() * (2 if answer else 3),) * 2
 
 
+def test_a_mask_without_axes_may_choose_what_is_written_and_cannot_be_read():
+    def written(x):
+        a = x.copy()
+        a[x[0, 0] > 0] = 1.0
+        return np.sum(a)
+
+    def read(x):
+        a = x.copy()
+        a[x[0, 0] > 0] *= 0.5
+        return np.sum(a)
+
+    assert cr.value_and_grad(written)(X)[0] == written(X)
+    with pytest.raises(NoRuleError) as letter:
+        cr.grad(read)(X)
+    assert letter.value.hint
+
+
 def test_a_mask_that_does_not_fit_raises_as_numpy_does():
     def f(x):
         a = x.copy()

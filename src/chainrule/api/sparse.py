@@ -231,7 +231,7 @@ class _Layout:
     """Arrays laid end to end, as the rows or the columns of a matrix."""
 
     def __init__(self, types: Sequence[Any]) -> None:
-        self.sizes = [t.size for t in types]
+        self.sizes, self.dtypes = [t.size for t in types], [t.dtype for t in types]
         self.stretches = list(pairwise(np.cumsum([0, *self.sizes]).tolist()))
         self.total = sum(self.sizes)
         self.array = np.repeat(np.arange(len(types)), self.sizes)  # of each row, which array it belongs to
@@ -337,7 +337,7 @@ def _matrices(
     blocks: list[list[Block]] = []
     matrices: list[Entries] = []
     j = whole.indices
-    for low, high in rows.stretches:
+    for (low, high), dtype in zip(rows.stretches, rows.dtypes, strict=True):
         row = []
         first, last = whole.indptr[low], whole.indptr[high]
         indptr = whole.indptr[low : high + 1] - first
@@ -347,7 +347,7 @@ def _matrices(
                 inside = (j[first:last] >= left) & (j[first:last] < right)
                 chosen = first + np.flatnonzero(inside)
                 indptr = np.concatenate([[0], np.cumsum(inside)])[whole.indptr[low : high + 1] - first]
-            template = _template(j[chosen] - left, indptr, (high - low, right - left))
+            template = _template(j[chosen] - left, indptr, (high - low, right - left), dtype)
             entries = _entries(source[chosen], place[chosen], outputs, sweeps)
             row.append(Block(len(matrices) if entries else None, template))
             if entries:
@@ -375,9 +375,9 @@ def _entries(
     return Entries(tuple(found), starts[source] + place)
 
 
-def _template(columns: Array, indptr: Array, shape: tuple[int, int]) -> Any:
+def _template(columns: Array, indptr: Array, shape: tuple[int, int], dtype: Any) -> Any:
     """The pattern, to be shared by all results: nobody may write into it."""
-    made = csr_array((np.zeros(len(columns)), columns, indptr), shape=shape)
+    made = csr_array((np.zeros(len(columns), dtype), columns, indptr), shape=shape)
     made.sum_duplicates()  # there are none: it finds out that columns are in order
     made.indices.flags.writeable = made.indptr.flags.writeable = False
     return made

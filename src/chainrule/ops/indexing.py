@@ -215,6 +215,11 @@ def _unmasked(item: Item) -> tuple[Item, ...]:
     """A mask that never changes is the positions where it is true."""
     if isinstance(item, list):
         item = np.asarray(item) if item else np.zeros(0, np.intp)
+    if isinstance(item, (Interpreted, np.ndarray)) and dtype_of(item).kind == "b" and ndim_of(item) == 0:
+        raise NoRuleError(
+            "x[b] with one truth for all of x has an axis more, with one element or none",
+            hint="write np.where(b, x, 0), or x[...] = np.where(b, new, x) to change it",
+        )
     if isinstance(item, Interpreted) and dtype_of(item).kind == "b":
         known = item.value_for_index()
         return tuple(np.nonzero(known))

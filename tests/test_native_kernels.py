@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule.execute import Executable
 from chainrule.ir import ArrayType, Equation, Program, Var
-from chainrule.native import compiler, elementwise
+from chainrule.native import compiler, elementwise, llvm
 from chainrule.native.indices import Counter, Index, index
 from chainrule.native.llvm import target
 from chainrule.native.lower import lowered
@@ -232,6 +232,22 @@ def test_a_spoiled_formula_is_seen(monkeypatch):
     monkeypatch.setitem(elementwise.FORMULAS, "tanh", lambda code, x: x * (1 + 1e-9))
     with pytest.raises(AssertionError, match=r"assert"):
         test_an_elementwise_op_is_numpys(OPS["tanh"], "f8")
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, i: x[i][:, None] * x[i],
+        lambda x, i: cr.grad(lambda y: np.sum(y[[0, 1, 2, 0]][:, None, None] ** 2 * y[[2, 2, 0, 1]][:, None]))(x),
+        lambda x, i: cr.grad(lambda y: np.sum(np.pad(y[:, None], [(0, 2), (2, 2)], mode="wrap") ** 2))(x),
+    ],
+    ids=["gathered", "gradient", "padded"],
+)
+def test_positions_that_are_read_before_a_loop_are_read_in_the_loops_around_it(f):
+    x, i = np.random.default_rng(3).normal(size=15), np.arange(15) * 4 % 15
+    program = simplify(cr.trace(f, x, i))
+    llvm.object_code(compiler.text(program), 0, verify=True)  # else LLVM ends the process
+    same(Stretch(program)([x, i]), Executable(program)([x, i]), 12)
 
 
 def test_a_reshape_of_axes_that_were_moved_finds_its_elements():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import chainrule as cr
 from chainrule.execute import Executable
 from chainrule.ir import ArrayType, Equation, Program, Var
-from chainrule.native import compiler, elementwise
+from chainrule.native import compiler, elementwise, llvm
 from chainrule.native.indices import Counter, Index, index
 from chainrule.native.llvm import target
 from chainrule.native.lower import lowered
@@ -245,6 +245,27 @@ def test_a_spoiled_formula_is_seen(monkeypatch):
     monkeypatch.setitem(elementwise.FORMULAS, "tanh", lambda code, x: x * (1 + 1e-9))
     with pytest.raises(AssertionError, match=r"assert"):
         test_an_elementwise_op_is_numpys(OPS["tanh"], "f8")
+
+
+def padded(x):
+    return np.sum(np.pad(x.reshape(1, 3, -1), [(0, 0), (0, 2), (2, 2)], mode="wrap") ** 2)
+
+
+@pytest.mark.parametrize(
+    ("f", "x"),
+    [
+        (lambda x: np.outer(np.sort(x), np.sort(x)), np.cos(np.arange(15.0))),
+        (cr.grad(padded), np.array([[1.0], [2.0], [3.0]])),
+    ],
+    ids=["sorted", "padded"],
+)
+def test_positions_that_are_read_before_a_loop_are_read_in_the_loops_around_it(f, x, monkeypatch):
+    def verified(text, effort=0):  # else LLVM ends the process
+        return llvm.object_code(text, effort, verify=True)
+
+    monkeypatch.setattr(compiler, "object_code", verified)
+    program = simplify(cr.trace(f, x))
+    same(Mixed(program)([x]), Executable(program)([x]), 12)
 
 
 def test_a_reshape_of_axes_that_were_moved_finds_its_elements():

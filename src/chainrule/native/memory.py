@@ -172,10 +172,13 @@ class Memory:
         if scope.loop is None or changes or fresh or scope.kind != "counted" or len(self.text.parts) < 2:
             value = self._load_one(b, flat, r.when)
             return code.splat(value)
-        key = (b.number, str(flat), tuple(str(w) for w in r.when), tuple(str(self._counts_of(r))), code.width)
+        key = (b.number, flat, r.when, tuple(self._counts_of(r)), code.width)
         if key not in scope.known:
+            # a position that is read on the way is looked up from there, too: it may change in the loop around
             inner, block = self.text.parts.pop(), self.text.blocks.pop()
+            self.scopes.pop()
             scope.known[key] = code.splat(self._load_one(b, flat, r.when))
+            self.scopes.append(scope)
             self.text.parts.append(inner)
             self.text.blocks.append(block)
         return scope.known[key]

@@ -67,7 +67,8 @@ def pattern(program: Program, moving: Sequence[int], values: Sequence[Any]) -> P
             found = _through(e, given, known, width)
             sets.update(zip(e.outputs, found, strict=True))
             if _only_moves(e) and all([a in pure or not s for a, s in zip(e.inputs, given, strict=True)]):
-                pure.update({v: s[0].rows for v, s in zip(e.outputs, found, strict=True) if len(s) == 1})
+                single = [(v, s[0]) for v, s in zip(e.outputs, found, strict=True) if len(s) == 1]
+                pure.update({v: part.rows for v, part in single if part.base is None})
             if not all([v in pure for v in e.outputs]):
                 read.update(e.inputs)
             for a in set(e.inputs):

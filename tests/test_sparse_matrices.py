@@ -165,6 +165,27 @@ def test_wide_and_tall_go_the_shorter_way():
     assert sweeps_of(cr.jacobian, tall, np.linspace(0, 1, 3)) == 1
 
 
+@pytest.mark.parametrize("n", [3, 24, 25, 31, 150])
+def test_what_is_moved_to_places_that_depend_on_values_is_found_there(n):
+    x = np.cos(np.arange(n) * 2.0)
+    jacobian_agrees(np.sort, x)
+    jacobian_agrees(lambda x: np.sort(x)[::-1] * x, x)
+    hessian_agrees(lambda x: np.sum(np.sort(x) ** 3 * np.arange(n)), x)
+
+    def written(x):
+        y = np.zeros(n)
+        y[np.argmax(x)] = x[0]
+        return y
+
+    jacobian_agrees(written, x)
+
+
+def test_a_large_matrix_is_right_where_a_part_is_sorted():
+    x = np.cos(np.arange(200) * 2.0)
+    sort = cr.jacobian(lambda x: np.concatenate([np.sort(x[:30]), x[30:] ** 2]))(x)[:30]
+    np.testing.assert_array_equal(sort @ x, np.sort(x[:30]))
+
+
 def test_single_precision_stays_single():
     x = X.astype(np.float32)
     jacobian_agrees(broyden, x)

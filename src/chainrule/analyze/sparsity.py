@@ -66,7 +66,7 @@ def pattern(program: Program, moving: Sequence[int], values: Sequence[Any]) -> P
         if any(given):
             found = _through(e, given, known, width)
             sets.update(zip(e.outputs, found, strict=True))
-            if _only_moves(e) and all([a in pure or not s for a, s in zip(e.inputs, given, strict=True)]):
+            if _only_moves(e, known) and all([a in pure or not s for a, s in zip(e.inputs, given, strict=True)]):
                 pure.update({v: s[0].rows for v, s in zip(e.outputs, found, strict=True) if len(s) == 1})
             if not all([v in pure for v in e.outputs]):
                 read.update(e.inputs)
@@ -81,9 +81,13 @@ def pattern(program: Program, moving: Sequence[int], values: Sequence[Any]) -> P
     return Pattern(matrices, known.asked, moved)
 
 
-def _only_moves(e: Equation) -> bool:
-    """Whether every element of the result is one of an operand, or zero."""
-    return (isinstance(e.op, Linear) and e.op.picks) or e.op.only_moves(**e.params)
+def _only_moves(e: Equation, known: _Known) -> bool:
+    """Whether every element of the result is one of an operand, or zero, and it is known which."""
+    if not isinstance(e.op, Linear):
+        return e.op.only_moves(**e.params)
+    along = range(len(e.inputs)) if e.op.along is None else e.op.along
+    others = [a for i, a in enumerate(e.inputs) if i not in along]
+    return (e.op.picks or e.op.only_moves(**e.params)) and all([known.value(a) is not None for a in others])
 
 
 def _through(e: Equation, given: list[Sets], known: _Known, width: int) -> list[Sets]:

@@ -212,7 +212,7 @@ class Captures:
         own = getattr(type(owner), method.__name__, None)  # the copy that its class view has: it knows super()
         return (
             getattr(owner, method.__name__)
-            if own is not None and owner is not method.__self__ and _is_the_classs(method)
+            if own is not None and owner is not method.__self__ and _is_still_the_method(method)
             else types.MethodType(made, owner)
         )
 
@@ -476,7 +476,7 @@ class Captures:
                 raise _side_effect(what)
 
 
-def _is_the_classs(method: types.MethodType) -> bool:
+def _is_still_the_method(method: types.MethodType) -> bool:
     """Whether a method is what its object's class calls by that name now."""
     return getattr(getattr(method.__self__, method.__name__, None), "__func__", None) is method.__func__
 

@@ -1,7 +1,7 @@
 """Which way imports point, and where facts live.
 
-errors <- later <- draw <- ir <- ops <- trace <- transform <- execute <- { explain | analyze | native | numeric }
-       <- api <- { study | learn } <- cli
+errors <- locks <- later <- draw <- ir <- ops <- trace <- transform <- execute
+       <- { explain | analyze | native | numeric } <- api <- { study | learn } <- cli
 
 `draw` knows nothing of functions: numbers in, pictures out. It stands at the bottom so that every result may show
 itself.
@@ -23,7 +23,7 @@ import pytest
 import chainrule as cr
 
 ROOT = Path(cr.__file__).parent
-LAYERS = ["errors", "later", "draw", "ir", "ops", "trace", "transform", "execute",
+LAYERS = ["errors", "locks", "later", "draw", "ir", "ops", "trace", "transform", "execute",
           {"explain", "analyze", "native", "numeric"}, "api", {"study", "learn"}, "cli"]  # fmt: skip
 HEIGHT = {name: i for i, layer in enumerate(LAYERS) for name in ([layer] if isinstance(layer, str) else sorted(layer))}
 FILES = sorted(path for path in ROOT.rglob("*.py"))

@@ -516,3 +516,38 @@ def test_a_child_forked_while_another_thread_compiles_compiles_too(folder):
         print("all ended")
     """
     assert python(code, folder) == "all ended\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_child_finds_every_lock_free(folder):
+    code = """
+        import os, signal, threading, warnings
+        import numpy as np
+        import chainrule as cr
+        from chainrule import locks
+
+        warnings.simplefilter("ignore")
+        kept, held, done = list(locks._locks), threading.Event(), threading.Event()
+
+        def hold():
+            for lock in kept:
+                lock.__enter__()
+            held.set()
+            done.wait()
+            for lock in kept:
+                lock.__exit__(None, None, None)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(60)
+            assert cr.grad(lambda x: np.sum(x * x))(np.ones(3)).tolist() == [2.0] * 3
+            os._exit(7)
+        ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        done.set()
+        holder.join()
+        print(len(kept) > 2, ended)
+    """
+    assert python(code, folder) == "True 7\n"

@@ -8,7 +8,6 @@ those of one key; the number kept is bounded; several threads may ask at once.
 from __future__ import annotations
 
 import functools
-import threading
 import types
 import weakref
 from collections import OrderedDict
@@ -19,6 +18,7 @@ import numpy as np
 
 from .errors import ArgumentError
 from .ir import Atom, Const, Program, Var
+from .locks import Lock
 from .trace.outside import Capture, Guard
 from .trace.record import Recording, Static, current, kind_and_type, record
 from .trace.recorder import Recorder, Traced
@@ -27,7 +27,7 @@ from .trace.where import describe
 from .transform.simplify import simplify
 
 KEPT = 64  # recordings of one function
-_lock = threading.RLock()
+_lock = Lock()
 _strays: OrderedDict[int, tuple[Any, OrderedDict[Hashable, list[Recording]]]] = OrderedDict()
 
 

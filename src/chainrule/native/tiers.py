@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..locks import Lock
 from .cache import Compiled
 from .externs import addresses
 from .llvm import Loaded, load, object_code
@@ -105,7 +106,7 @@ class Tiered:
 
 
 _watched: weakref.WeakSet[Tiered] = weakref.WeakSet()
-_lock = threading.Lock()
+_lock = Lock()
 _leaving = threading.Event()
 _watcher: threading.Thread | None = None
 

@@ -196,19 +196,15 @@ def _scan_examples(rng: np.random.Generator) -> list[Any]:
 
 
 def _loop() -> dict[str, Any]:
-    """While c < 2: c ← c + sin(w c)."""
+    """While c < 6: c ← c + sin(w c) + 3/2, which ends whatever w and c are."""
     w, c, equations, turned = _step()
-    total, less_than, w2, c2 = (
-        Var(ArrayType()),
-        Var(ArrayType((), _TRUTH)),
-        Var(ArrayType(), "w"),
-        Var(ArrayType(), "c"),
-    )
-    equations.append(Equation(add, (c, turned), (total,), {}))
-    test = Program(
-        (w2, c2), (Equation(OPS["less"], (c2, Const(np.asarray(2.0))), (less_than,), {}),), (less_than,), "test"
-    )
-    return {"test": Body(test), "body": Body(Program((w, c), tuple(equations), (total,), "step")), "fixed": 1}
+    ahead, total, less_than = Var(ArrayType()), Var(ArrayType()), Var(ArrayType((), _TRUTH))
+    equations.append(Equation(add, (turned, Const(np.asarray(1.5))), (ahead,), {}))
+    equations.append(Equation(add, (c, ahead), (total,), {}))
+    body = Program((w, c), tuple(equations), (total,), "step")
+    w, c = Var(ArrayType(), "w"), Var(ArrayType(), "c")
+    below = Equation(OPS["less"], (c, Const(np.asarray(6.0))), (less_than,), {})
+    return {"test": Body(Program((w, c), (below,), (less_than,), "test")), "body": Body(body), "fixed": 1}
 
 
 def _while_examples(rng: np.random.Generator) -> list[Any]:

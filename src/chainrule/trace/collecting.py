@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import gc
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from ..locks import Lock
+
 _MANY = 100_000  # new objects between two looks at the young ones
-_lock = threading.Lock()
+_lock = Lock()
 _under_way = 0
 _before = (0, 0, 0)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import ArgumentError, ChainruleError, NoRuleError, SideEffectError
 from ..ir import ArrayType, Atom, Const, Program, Var, without_dead_code
+from ..locks import Lock
 from .captures import Captures
 from .collecting import rarely_collecting
 from .dispatch import locate
@@ -27,13 +28,11 @@ from .where import assigned_name, describe, entrances, is_library, is_python
 
 _under_way = threading.local()
 recordings_under_way = ctypes.c_int64(0)  # in all threads: native code calls into Python while there are any
-_counting = threading.Lock()
+_counting = Lock()
 
 
 def _alone_after_fork() -> None:
     """In a forked child only this thread goes on."""
-    global _counting
-    _counting = threading.Lock()
     recordings_under_way.value = len(getattr(_under_way, "stack", ()))
 
 

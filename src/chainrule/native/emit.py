@@ -224,6 +224,7 @@ class Kernel(Pieces):
             code.at(f"%b{self.home[v.source].number}", self.home[v.source].kind, (str(v.offset), 1)) for v in call.views
         )
         call.write(code)
+        self.text.lines.loaded.clear()
 
     def _written_out(self, node: Node) -> Iterator[tuple[int, ...]]:
         """Every place of a value that is kept in registers."""

@@ -172,11 +172,15 @@ class Value:
 
 
 class Part(list[str]):
-    """Lines of a text; `known` has what was computed in them and holds from there on. This grows."""
+    """Lines of a text; `known` has what was computed in them and holds from there on. This grows.
+
+    `loaded` has what was read since the last label from buffers that are also written, by their numbers.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.known: dict[str, tuple[str, str]] = {}
+        self.loaded: dict[int, dict[str, Value]] = {}
 
 
 class Text:
@@ -211,6 +215,7 @@ class Text:
         """From here on, lines belong to that basic block; `always`: whoever comes here has been through all before."""
         self.lines.append(f"{name}:")
         self.blocks[-1] = name
+        self.lines.loaded.clear()
         if not always:
             self.lines.known.clear()
 
@@ -392,11 +397,11 @@ class Lanes:
             f"shufflevector {kind} {one.text}, {kind} poison, <{self.width} x i32> zeroinitializer", x.kind
         )
 
-    def counting(self, kind: str = "i64") -> Value:
-        """0, 1, 2, … in the lanes."""
+    def counting(self, kind: str = "i64", step: int = 1) -> Value:
+        """0, 1, 2, … in the lanes, or so many steps."""
         if self.width == 1:
             return self.number(0, kind)
-        return Value(f"<{', '.join(f'{_KINDS[kind]} {n}' for n in range(self.width))}>", kind, self)
+        return Value(f"<{', '.join(f'{_KINDS[kind]} {n * step}' for n in range(self.width))}>", kind, self)
 
     def total(self, x: Value) -> Value:
         """The sum of the lanes, by halves."""

@@ -200,10 +200,10 @@ class Memory:
             where = self.one.where(there, where, 0)
         pointer = self._pointer(b, where)
         if b.kind == "i1":
-            raw = self.one.line(f"load i8, ptr {pointer}", "i32", b.fixed)
+            raw = self._loaded(b, f"load i8, ptr {pointer}", "i32", self.one)
             value = self.one.line(f"icmp ne i8 {raw.text}, 0", "i1")
         else:
-            value = self.one.line(f"load {self.one.type(b.kind)}, ptr {pointer}", b.kind, b.fixed)
+            value = self._loaded(b, f"load {self.one.type(b.kind)}, ptr {pointer}", b.kind, self.one)
         return value if there is None else self.one.where(there, value, self.one.number(0, b.kind))
 
     def _load_lanes(self, b: Buffer, flat: Index, when: Sequence[Within]) -> Value:
@@ -218,17 +218,36 @@ class Memory:
             else:
                 raw = self._masked("load", element, f"ptr {pointer}", mask)
         else:
-            at = self._lane_index(flat)
-            pointers = code.line(f"getelementptr {element}, ptr %b{b.number}, {at.type} {at.text}", "i64").text
+            pointers = self._lane_pointers(b, flat)
             everywhere = mask or Value(f"<{', '.join(['i1 true'] * w)}>", "i1", code)
             raw = self._masked("gather", element, f"<{w} x ptr> {pointers}", everywhere)
         if there is None or b.kind == "i1" or self._factor(flat) != 1:
-            value = code.line(raw, b.kind, b.fixed)
+            value = self._loaded(b, raw, b.kind, code)
         else:
             value = self._near(b, raw, there)
         if b.kind == "i1":
             return code.line(f"icmp ne <{w} x i8> {value.text}, zeroinitializer", "i1")
         return value
+
+    def _loaded(self, b: Buffer, raw: str, kind: str, code: Lanes) -> Value:
+        """What such a load gives; it is written once until something else may be there."""
+        if b.fixed:
+            return code.line(raw, kind, True)
+        known = self.text.lines.loaded.setdefault(b.number, {})
+        if raw not in known:
+            known[raw] = code.line(raw, kind)
+        return known[raw]
+
+    def _lane_pointers(self, b: Buffer, flat: Index) -> str:
+        """The addresses in the lanes: where these are evenly apart, that of the first and their distances from it."""
+        apart = self._factor(flat)
+        if apart is None:
+            at, first = self._lane_index(flat), f"%b{b.number}"
+        else:
+            first = self._pointer(b, self._scalar_index(flat))
+            at = self.many.counting("i64", apart)
+        element = "i8" if b.kind == "i1" else self.one.type(b.kind)
+        return self.many.line(f"getelementptr {element}, ptr {first}, {at.type} {at.text}", "i64").text
 
     def _near(self, b: Buffer, raw: str, there: Value) -> Value:
         """What is loaded where at least one lane is there: masked addresses far outside would be slow."""
@@ -260,6 +279,7 @@ class Memory:
 
     def _store_flat(self, b: Buffer, value: Value, flat: Index) -> None:
         element = "i8" if b.kind == "i1" else self.one.type(b.kind)
+        self.text.lines.loaded.pop(b.number, None)
         if value.code.width == 1:
             if b.kind == "i1":
                 value = Value(self.one.line(f"zext i1 {value.text} to i8", "i32").text, "i1", self.one)
@@ -279,9 +299,7 @@ class Memory:
                 return
             name, place_text = f"llvm.masked.store.v{w}{suffix}.p0", f"ptr {pointer}"
         else:
-            where = self._lane_index(flat)
-            pointers = self.many.line(f"getelementptr {element}, ptr %b{b.number}, {where.type} {where.text}", "i64")
-            name, place_text = f"llvm.masked.scatter.v{w}{suffix}.v{w}p0", f"<{w} x ptr> {pointers.text}"
+            name, place_text = f"llvm.masked.scatter.v{w}{suffix}.v{w}p0", f"<{w} x ptr> {self._lane_pointers(b, flat)}"
         mask = self.text.mask or Value(f"<{', '.join(['i1 true'] * w)}>", "i1", self.many)
         place_kind = place_text.rsplit(" ", 1)[0]
         self.text.declared[name] = f"declare void @{name}({kind}, {place_kind}, i32, {mask.type})"

@@ -212,6 +212,7 @@ class Pieces(Reductions):
         text.imported.add("pool.run")
         text.declared["pool.run"] = 'declare void @"pool.run"(ptr, ptr, i64, i64)'
         text.lines.append(f'  call void @"pool.run"(ptr {name}, ptr %context{mark}, i64 {cut.pieces}, i64 %threads.n)')
+        text.lines.loaded.clear()
 
     # --- what the pieces made, together -------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ registers; others count. What does not change in a loop is read before it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from itertools import product
 
 from ..ir import Const, Var
@@ -21,6 +22,7 @@ from .memory import Buffer, Count, Scope
 from .pieces import Pieces
 from .reductions import Stages
 from .schedule import Classes, Item, Loop, loops_in, nodes_in
+from .worth import worth_lanes
 
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
 _HERE = -1  # the place of what is in a register in this round of a loop, and no longer
@@ -188,9 +190,27 @@ class Kernel(Pieces):
             else:
                 nested = any(k != "written out" for k in loops)
                 serial = {self.classes.of(c) for node in nodes_in(item) for c in node.serial}
-                self.kinds[item] = "counted" if nested or item.counter in serial else "lanes"
+                one_by_one = nested or item.counter in serial or not self._worth_lanes(item)
+                self.kinds[item] = "counted" if one_by_one else "lanes"
                 total += 2 * inside
         return total
+
+    def _worth_lanes(self, loop: Loop) -> bool:
+        inside = set(nodes_in(loop))
+        return worth_lanes(loop, self.width, self.classes, lambda node: not self._readers[node.out] <= inside)
+
+    @cached_property
+    def _readers(self) -> dict[Var, set[object]]:
+        """Who reads an array that is made: steps, and None where it is an output."""
+        found: dict[Var, set[object]] = {v: set() for step in self.lowered.steps for v in step.outs}
+        for step in self.lowered.steps:
+            for r in step.needs:
+                if r.source in found:
+                    found[r.source].add(step)
+        for r in self.lowered.outputs:
+            if r.source in found:
+                found[r.source].add(None)
+        return found
 
     # --- loops -------------------------------------------------------------------------------------------------------
 

@@ -9,9 +9,13 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import importlib
+import os
 import re
+import sys
 from collections.abc import Iterable
 from functools import cache
+from importlib.machinery import PathFinder
+from importlib.util import module_from_spec
 from typing import Any
 
 _LIBRARIES = {
@@ -52,7 +56,7 @@ def _found(symbol: str) -> tuple[int | None, int, bool]:
         if function is None:
             raise LookupError(symbol)
         return None, ctypes.cast(function, ctypes.c_void_p).value or 0, False
-    exported = importlib.import_module(_LIBRARIES[library]).__pyx_capi__
+    exported = _offered(_LIBRARIES[library])
     if library != "special":  # they take pointers only
         return None, _pointer(exported[name], _name(exported[name])), False
     for key in _variants(name, exported):
@@ -61,6 +65,26 @@ def _found(symbol: str) -> tuple[int | None, int, bool]:
         if found:
             return found[1].count(b"double"), _pointer(exported[key], signature), found[2] is not None
     raise LookupError(symbol)
+
+
+@cache
+def _offered(module: str) -> Any:
+    """What a module of SciPy offers to Cython.
+
+    Those of `scipy.linalg` need nothing of their package, which takes a quarter of a second to import, as long as a
+    large kernel takes to compile: they are loaded without it, unless somebody has it.
+    """
+    package = module.rpartition(".")[0]
+    if package == "scipy.linalg" and package not in sys.modules:
+        import scipy
+
+        spec = PathFinder.find_spec(module, [os.path.join(folder, "linalg") for folder in scipy.__path__])
+        if spec is not None and spec.loader is not None:
+            alone = module_from_spec(spec)
+            spec.loader.exec_module(alone)
+            sys.modules.pop(module, None)  # who imports it later gets it as usual, with its package
+            return alone.__pyx_capi__
+    return importlib.import_module(module).__pyx_capi__
 
 
 def _variants(name: str, exported: Iterable[str]) -> list[str]:

@@ -119,7 +119,7 @@ class Reductions(Memory):
             old = self._load(self.home[node.out], self._spot(node, at), code, fresh=True)
             self._store(node, self._combined(node, old, value), at)
             return
-        if code is self.many and self.text.mask is not None:
+        if code is self.many and self.text.mask is not None and self._lane_counter() in self._reduced(node):
             value = code.where(self.text.mask, value, start_of(node.combine, value.kind))
         old = self.values[node.out, at]
         self.values[node.out, at] = self._combined(node, code.splat(old), value)

@@ -196,6 +196,7 @@ class Text:
         self.declared: dict[str, str] = {}  # functions that are called, and how they are declared
         self.helpers: dict[str, str] = {}  # functions that are called, and their definitions
         self.mask: Value | None = None  # which lanes count, where not all do
+        self.new: Value | None = None  # … in sums, where some were there before
         self.imported: set[str] = set()  # functions of C whose addresses are looked up when the code is loaded
         self.count = 0
 

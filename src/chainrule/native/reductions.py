@@ -22,6 +22,7 @@ from .memory import Buffer, Count, Memory, Scope
 from .schedule import Loop, nodes_in
 
 BLOCK = 16
+OVERLAPPING = 8  # rounds of a loop with sums, at most, that says of each lane whether it was there before
 
 Key = tuple[Var, tuple[int, ...]]  # an array, and the numbers at which its written-out axes stand
 Sums = dict[Any, Value]
@@ -52,6 +53,7 @@ class Reductions(Memory):
     values: dict[Key, Value]
     kinds: dict[Loop, str]
     _known_stages: dict[Node, Stages]
+    cuts: Mapping[Loop, Any]
     _emit: Callable[[Any], None]
     _on_lanes: Callable[[Node], bool]
     _written_out: Callable[[Node], Iterator[tuple[int, ...]]]
@@ -119,8 +121,9 @@ class Reductions(Memory):
             old = self._load(self.home[node.out], self._spot(node, at), code, fresh=True)
             self._store(node, self._combined(node, old, value), at)
             return
-        if code is self.many and self.text.mask is not None and self._lane_counter() in self._reduced(node):
-            value = code.where(self.text.mask, value, start_of(node.combine, value.kind))
+        counted = self.text.mask or self.text.new
+        if code is self.many and counted is not None and self._lane_counter() in self._reduced(node):
+            value = code.where(counted, value, start_of(node.combine, value.kind))
         old = self.values[node.out, at]
         self.values[node.out, at] = self._combined(node, code.splat(old), value)
 
@@ -174,13 +177,42 @@ class Reductions(Memory):
         for key, value in before.items():
             combine = self.lowered.made[key[0]][0].combine
             start[key] = self.many.number(start_of(combine, value.kind), value.kind)
-        totals = self._on_lanes_of(loop, start, partial(self._emit, loop.body))
+        once = self._again_the_same(loop)
+        totals = (self._overlapping if once else self._on_lanes_of)(loop, start, partial(self._emit, loop.body))
         for key, vector in totals.items():
             node, first = self.lowered.made[key[0]][0], before[key]
             adds = node.combine == "add" and vector.kind != "i1"
             total = self.many.total(vector) if adds else self.many.combined(vector, FORMULAS[node.combine])
             fresh = first.text == self.one.number(start_of(node.combine, first.kind), first.kind).text
             self.values[key] = total if fresh else self._combined(node, first, total)
+
+    def _again_the_same(self, loop: Loop) -> bool:
+        """Whether the last round may do again what others have done, so that no rest is left for a text of its own."""
+        n = loop.counter.size
+        if n < self.width or n % self.width == 0 or loop in self.cuts:
+            return False
+        if n > OVERLAPPING * self.width and self._register_sums(loop):
+            return False
+        for node in nodes_in(loop):
+            stages = self._stages(node) if node.reduced else None
+            if node.onto or (stages and stages.memory is not None and stages.registers is not loop):
+                return False
+        return True
+
+    def _overlapping(self, loop: Loop, start: Sums, write: Callable[[], None]) -> Sums:
+        """All rounds of a loop on lanes; the last ends where the loop ends, and sums up only what was not there yet."""
+        last = loop.counter.size - self.width
+
+        def again() -> None:
+            count = self.counts[loop.counter]
+            at = self.one.number(count.value, "i64") if isinstance(count.value, int) else count.value
+            count.value = self.one.where(at < last, at, last)
+            if start:
+                self.text.new = self.many.counting() >= self.many.splat(at - count.value)
+            write()
+            self.text.new = None
+
+        return self._rounds(loop, loop.counter.size, self.width, start, again)
 
     def _on_lanes_of(self, loop: Loop, start: Sums, write: Callable[[], None]) -> Sums:
         """All rounds of a loop, as many at once as there are lanes; the rest under a mask."""

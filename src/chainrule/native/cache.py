@@ -26,19 +26,15 @@ from typing import Any
 import numpy as np
 
 from ..ir import Array
+from .digest import blake2b
 from .llvm import target, version
-
-try:  # as in Python's own modules: hashlib takes as long to import as all the rest takes to run
-    from _blake2 import blake2b
-except ImportError:
-    from hashlib import blake2b
 
 LIMIT = 256 << 20  # bytes on disk; what was not used for the longest time goes first
 _LARGEST = LIMIT // 8  # of one file
 _SWEPT = 16  # one write in so many looks whether the limit is reached
 _HOUR = 3600.0
 _MAGIC = b"chainrule object 1\n"
-_OURS = re.compile(r"[0-9a-f]{40}\.(object|[0-9a-f.]+tmp)")
+_OURS = r"[0-9a-f]{40}\.(object|[0-9a-f.]+tmp)"
 _count = itertools.count()
 
 
@@ -190,7 +186,7 @@ def _files(where: str | None) -> Iterator[tuple[float, int, str]]:
     """Every file of ours in the folder: when it was used, its size, its path."""
     with contextlib.suppress(OSError), os.scandir(where or os.devnull) as entries:
         for entry in entries:
-            if _OURS.fullmatch(entry.name):
+            if re.fullmatch(_OURS, entry.name):
                 with contextlib.suppress(OSError):  # somebody else removed it
                     status = entry.stat(follow_symlinks=False)
                     yield status.st_mtime, status.st_size, entry.path

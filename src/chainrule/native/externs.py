@@ -7,7 +7,6 @@ Object code knows symbols only, so that it can be kept on disk; addresses are lo
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import importlib
 import os
 import re
@@ -23,7 +22,7 @@ _LIBRARIES = {
     "blas": "scipy.linalg.cython_blas",
     "lapack": "scipy.linalg.cython_lapack",
 }
-_REAL = re.compile(rb"double \((double(?:, double)*)(, int __pyx_skip_dispatch)?\)")
+_REAL = rb"double \((double(?:, double)*)(, int __pyx_skip_dispatch)?\)"
 
 
 @cache
@@ -52,7 +51,9 @@ def _found(symbol: str) -> tuple[int | None, int, bool]:
     if library == "pool":
         return None, importlib.import_module("chainrule.native.pool").address(), False
     if library == "libm":
-        function = getattr(ctypes.CDLL(ctypes.util.find_library("m")), name, None)
+        from ctypes.util import find_library  # here, for it imports much
+
+        function = getattr(ctypes.CDLL(find_library("m")), name, None)
         if function is None:
             raise LookupError(symbol)
         return None, ctypes.cast(function, ctypes.c_void_p).value or 0, False
@@ -61,7 +62,7 @@ def _found(symbol: str) -> tuple[int | None, int, bool]:
         return None, _pointer(exported[name], _name(exported[name])), False
     for key in _variants(name, exported):
         signature = _name(exported[key])
-        found = _REAL.fullmatch(signature)
+        found = re.fullmatch(_REAL, signature)
         if found:
             return found[1].count(b"double"), _pointer(exported[key], signature), found[2] is not None
     raise LookupError(symbol)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from hashlib import blake2s
 from math import prod
 from typing import Any
 
 from ..ir import Atom, Const, Equation, Program
 from ..ops.control import Body
 from .calls import Call, Code, View, contiguous, whole
+from .digest import blake2b
 from .emit import Kernel, lanes
 from .foreign import Foreign
 from .lanes import BITS, KINDS, Value
@@ -59,7 +59,7 @@ def _written(program: Program) -> Step:
     items = scheduled(found, classes)
     kernel = Kernel(found, classes, items, lanes(items), "a_step")
     text = kernel.function()
-    name = f"step_{blake2s(text.encode(), digest_size=8).hexdigest()}"  # the same text is the same function
+    name = f"step_{blake2b(text.encode(), digest_size=8).hexdigest()}"  # the same text is the same function
     places = {what: n for n, (what, _) in enumerate(kernel.given)}
     constants = [(n, what) for n, (what, b) in enumerate(kernel.given) if b.role == "constant"]
     return Step(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 How = Literal[
     "formula", "function", "address", "assembly", "scatter", "product", "reduction", "running", "index", "meaning",
@@ -12,8 +11,7 @@ How = Literal[
 ]  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Native:
+class Native(NamedTuple):
     """One way to compute an op. `how` is the kind of code, `name` says which, `means` says it by other ops."""
 
     how: How

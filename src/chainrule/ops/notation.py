@@ -5,13 +5,12 @@ Levels say what binds tighter: 1 a sum, 2 a product, 3 a sign or a power, 4 an a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
 
 
-@dataclass(frozen=True)
-class Notation:
+class Notation(NamedTuple):
     """One way of writing an application.
 
     `style` is the layout (infix, prefix, call, fraction, power, root, bars, …); `text` its NumPy name or sign; `tex`

@@ -431,8 +431,7 @@ class Kernel(Pieces):
             f"define i32 @{self.name}(ptr noalias %bufs) nounwind {{", "entry:", "  %status = alloca i32",
             "  store i32 0, ptr %status",
         ]  # fmt: skip
-        lines += self._addresses({})
-        if self.cuts:
-            lines.append("  %threads.n = ptrtoint ptr %threads to i64")
-        lines += [*self.text.first, *self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
+        body = ["  %threads.n = ptrtoint ptr %threads to i64"] if self.cuts else []
+        body += [*self.text.first, *self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
+        lines += [*self._addresses({}, body), *body]
         return "\n".join(lines)

@@ -65,23 +65,25 @@ class Pieces(Reductions):
         """What the kernel is given addresses of, in their order; after them, that of its scratch memory."""
         return [(what, b) for what, b in self.home.items() if b.role != "temporary"]
 
-    def _addresses(self, own: dict[int, int]) -> list[str]:
-        """The addresses of all memory, but for what a piece has of its own."""
-        given = [f"%b{b.number}" for _, b in self.given if b.number not in own]
-        numbers = [n for n, (_, b) in enumerate(self.given) if b.number not in own]
-        lines = []
-        for n, name in [*zip(numbers, given, strict=True), *self._further]:
-            lines.append(f"  %at{n} = getelementptr ptr, ptr %bufs, i64 {n}")
-            lines.append(f"  {name} = load ptr, ptr %at{n}")
-        return lines + [
-            f"  %b{n} = getelementptr i8, ptr %scratch, i64 {start}" for n, start in self.starts.items() if n not in own
-        ]
+    def _addresses(self, own: dict[int, int], lines: Sequence[str]) -> list[str]:
+        """The addresses of all memory of which these lines speak, but for what a piece has of its own."""
+        used = set(re.findall(r"%(?:b\d+|threads|scratch)\b", "\n".join(lines)))
+        made = {f"%b{n}": start for n, start in self.starts.items() if n not in own and f"%b{n}" in used}
+        if made:
+            used.add("%scratch")
+        given = {n: f"%b{b.number}" for n, (_, b) in enumerate(self.given) if b.number not in own} | self._further
+        found = []
+        for n, name in given.items():
+            if name in used:
+                found.append(f"  %at{n} = getelementptr ptr, ptr %bufs, i64 {n}")
+                found.append(f"  {name} = load ptr, ptr %at{n}")
+        return found + [f"  {name} = getelementptr i8, ptr %scratch, i64 {start}" for name, start in made.items()]
 
     @property
-    def _further(self) -> list[tuple[int, str]]:
+    def _further(self) -> dict[int, str]:
         """What stands in the table after all arrays."""
         names = [*["%threads"] * bool(self.cuts), *["%scratch"] * bool(self.scratch)]
-        return list(enumerate(names, len(self.given)))
+        return dict(enumerate(names, len(self.given)))
 
     # --- which loops, and where --------------------------------------------------------------------------------------
 
@@ -179,10 +181,11 @@ class Pieces(Reductions):
         used = set(re.findall(r"%given\d+\b", "\n".join(lines)))
         given = [(names[key], known[key]) for key in names if names[key].text in used]
         name = f'@"{self.name} piece {len(self.pieces)}"'
+        own = [*self._own_memory(cut), *lines]
         self.pieces.append("\n".join([
             f"define internal void {name}(ptr %context, i64 %piece) nounwind {{", "entry:",
             "  %status = alloca i32", "  store i32 0, ptr %status", "  %bufs = load ptr, ptr %context",
-            *self._addresses(cut.own), *self._own_memory(cut), *_taken(given),
+            *self._addresses(cut.own, own), *self._own_memory(cut), *_taken(given),
             f"  %from = mul i64 %piece, {cut.size}", f"  %most = add i64 %from, {cut.size}",
             f"  %short = icmp ult i64 %most, {end}", f"  %to = select i1 %short, i64 %most, i64 {end}",
             *lines, "  %ends = load i32, ptr %status", f"  %all.p = getelementptr i8, ptr %context, i64 {_LINE}",

@@ -130,10 +130,23 @@ class Reductions(Memory):
     def _fill(self, node: Node, start: Any) -> None:
         """Set the part of an array that belongs to the counts that stand."""
         b = self.home[node.out]
+        at, loops = self._free(node)
+        if start == 0 and len(loops) == 1 and loops[0][1] == 1 and loops[0][0] > 0:
+            pointer, size = self._pointer(b, self._scalar_index(at)), loops[0][0] * max(1, BITS[b.kind] // 8)
+            self.text.declared["llvm.memset.p0.i64"] = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)"
+            self.text.lines.append(f"  call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")
+            self.text.lines.loaded.pop(b.number, None)
+            return
         self._each_place(node, lambda code, at: self._store_flat(b, code.number(start, b.kind), at))
 
     def _each_place(self, node: Node, act: Callable[[Lanes, Index], None]) -> None:
         """Do something at each place of an array in memory that belongs to the counts that stand."""
+        at, loops = self._free(node)
+        if all(size for size, _ in loops):
+            self._nest(loops, at, act)
+
+    def _free(self, node: Node) -> tuple[Index, list[tuple[int, int]]]:
+        """Where the part of an array begins that belongs to the counts that stand; sizes and strides of its axes."""
         b, dims = self.home[node.out], self.dims[node.out]
         at, free = Index(), []
         for k, stride in zip(dims, b.strides, strict=True):
@@ -148,8 +161,7 @@ class Reductions(Memory):
                 loops[-1] = (loops[-1][0] * size, stride)
             else:
                 loops.append((size, stride))
-        if all(size for size, _ in loops):
-            self._nest(loops, at, act)
+        return at, loops
 
     def _nest(self, loops: list[tuple[int, int]], at: Index, act: Callable[[Lanes, Index], None]) -> None:
         if not loops:

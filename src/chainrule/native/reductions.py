@@ -303,7 +303,7 @@ class Reductions(Memory):
         self.text.parts.append(Part())
         self.text.blocks.append(head)
         self.scopes.append(Scope(loop, "counted"))
-        self.counts[loop.counter] = Count(Value(f"%i{mark}", "i64", self.one))
+        self.counts[loop.counter] = Count(Value(self.text.counted(f"%i{mark}"), "i64", self.one))
         yield sums
         self.counts.pop(loop.counter, None)
         self.scopes.pop()

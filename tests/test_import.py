@@ -55,6 +55,24 @@ assert np.allclose(cr.grad(lambda x: np.sum(np.tanh(x) ** 2))(np.array([0.0, 1.0
     assert not readers(modules)
 
 
+def test_products_and_solves_need_only_the_routines_of_scipy_linalg():
+    """Its import takes as long as compiling; who imports it later finds all in its place."""
+    code = """
+import sys, numpy as np, chainrule as cr
+A = np.eye(40) + 0.01 * np.arange(1600.0).reshape(40, 40) / 1600
+f = lambda A: np.sum(np.linalg.solve(A, A @ A) ** 2)
+g = cr.grad(f)(A)
+if "scipy" in sys.modules:
+    assert "scipy.linalg" not in sys.modules and "scipy.linalg.cython_blas" not in sys.modules
+import scipy.linalg, scipy.linalg.cython_blas, scipy.linalg.cython_lapack
+assert scipy.linalg.cython_blas.__pyx_capi__ and scipy.linalg.cython_lapack.__pyx_capi__
+assert np.allclose(scipy.linalg.blas.dgemm(1.0, A, A), A @ A)
+assert np.allclose(g, 2 * A)
+print("ok")
+"""
+    assert run(code) == "ok\n"
+
+
 def test_a_special_function_imported_before_during_or_after_is_the_same():
     """SciPy may be imported by anybody at any time: its functions are found once they are met."""
     code = """

@@ -227,6 +227,76 @@ def test_two_registers_are_used_where_there_is_much_to_do(shape, registers):
     assert f"load <{lanes} x double>" in text
 
 
+@pytest.mark.parametrize("more", [1, 2, 3, "twice and one", "many and one", "very many and one"])
+def test_a_last_round_that_does_again_what_was_done_counts_it_once(more):
+    """Of 4 lanes and 11 elements, the third round takes those from 7 on: 7 is written again, and not summed again."""
+    width = target().width
+    n = {"twice and one": 2 * width + 1, "many and one": 7 * width + 1, "very many and one": 40 * width + 1}.get(
+        more, width + more if isinstance(more, int) else 0
+    )
+
+    def several(x, at):
+        y = np.exp(x)
+        return y, np.sum(x), np.max(y), np.min(x), np.sum(x > 0), np.any(x > 3.5), x[at] * y
+
+    rng = np.random.default_rng(n)
+    args = rng.normal(size=n), rng.integers(-n, n, size=n)
+    program = simplify(cr.trace(several, *args))
+    same(Mixed(program)(args), Executable(program)(args), 13)
+    outside = args[0], np.append(args[1][:-1], n)
+    with pytest.raises(IndexError):
+        Mixed(program)(outside)
+
+
+def test_a_loop_without_sums_leaves_no_rest_under_a_mask():
+    assert "masked" not in kernel_text(lambda x, y: np.exp(x) * y, np.ones(1001), np.ones(1001))
+    assert "masked" not in kernel_text(lambda x: np.sum(np.exp(x)), np.ones(2 * target().width + 1))
+
+
+def test_rows_of_small_products_are_added_up_in_memory_once():
+    """A loop that adds to what is in memory must not do a round again."""
+    rng = np.random.default_rng(3)
+    n = 3 * target().width + 1
+    args = rng.normal(size=(70, n)), rng.normal(size=70)
+
+    def f(X, v):
+        return np.sum(np.sin(X) * v[:, None], axis=0), np.sum(np.sin(X))
+
+    program = simplify(cr.trace(f, *args))
+    same(Mixed(program)(args), Executable(program)(args), 13)
+
+
+def products(X, Y):
+    return X @ Y
+
+
+def test_a_short_loop_over_what_lies_apart_goes_one_by_one():
+    rng = np.random.default_rng(2)
+    for n in (5, 22, 63):
+        args = rng.normal(size=(n, 4, 4)), rng.normal(size=(n, 4, 4))
+        program = simplify(cr.trace(products, *args))
+        assert "gather" not in compiler.text(program)
+        same(Mixed(program)(args), Executable(program)(args), 14)
+    heavy = kernel_text(lambda X: np.sum(np.sin(X), axis=1), np.ones((60, 3)))
+    assert "gather" in heavy, "formulas are worth lanes"
+
+
+def test_what_is_read_again_before_anything_is_written_is_read_once():
+    rng = np.random.default_rng(4)
+    X = rng.normal(size=(40, 4, 4))
+    program = simplify(cr.trace(lambda X: np.exp(X)[::-1] @ np.exp(X), X))
+    same(Mixed(program)((X,)), Executable(program)((X,)), 13)
+    seen, loads = set(), 0
+    for line in compiler.text(program).splitlines():
+        if "store" in line or line.endswith(":"):
+            seen.clear()
+        elif " = load " in line:
+            loads += 1
+            assert (what := line.split(" = ")[1]) not in seen
+            seen.add(what)
+    assert loads > 16
+
+
 def test_what_has_no_native_form_runs_on_numpy():
     rng = np.random.default_rng(0)
     k, x = rng.integers(-5, 5, 9), rng.normal(size=(5, 9, 11))

@@ -107,17 +107,14 @@ def number_beside_array(e: Equation, recorder: Recorder) -> Atom | None:
     """A number that was repeated to an array's shape may stand beside the array as a number."""
     if not e.outputs[0].type.shape or not e.op.aligned or len(e.inputs) < 2:
         return None
-    inputs = list(e.inputs)
-    for i, a in enumerate(inputs):
-        others = [b for j, b in enumerate(inputs) if j != i]
-        if any(
-            isinstance(b, Var) and b.type.shape == e.outputs[0].type.shape and _broadcast_number(b, recorder) is None
-            for b in others
-        ):
-            inputs[i] = _broadcast_number(a, recorder) or a
-    if tuple(inputs) == e.inputs:
+    numbers = [_broadcast_number(a, recorder) for a in e.inputs]
+    if not any(numbers) or not any(
+        isinstance(a, Var) and n is None and a.type.shape == e.outputs[0].type.shape
+        for a, n in zip(e.inputs, numbers, strict=True)
+    ):
         return None
-    return _emit(Equation(e.op, tuple(inputs), e.outputs, e.params, e.where), recorder)
+    inputs = tuple([n or a for a, n in zip(e.inputs, numbers, strict=True)])
+    return _emit(Equation(e.op, inputs, e.outputs, e.params, e.where), recorder)
 
 
 def _emit(e: Equation, recorder: Recorder) -> Atom:

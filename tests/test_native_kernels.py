@@ -248,9 +248,10 @@ def test_a_last_round_that_does_again_what_was_done_counts_it_once(more):
         Mixed(program)(outside)
 
 
-def test_a_loop_without_sums_leaves_no_rest_under_a_mask():
-    assert "masked" not in kernel_text(lambda x, y: np.exp(x) * y, np.ones(1001), np.ones(1001))
-    assert "masked" not in kernel_text(lambda x: np.sum(np.exp(x)), np.ones(2 * target().width + 1))
+@pytest.mark.parametrize("f", [lambda x: np.exp(x) * x, lambda x: np.sum(np.exp(x))])
+def test_a_short_loop_leaves_no_rest_under_a_mask(f):
+    """Its text is half as long, and so is the time that it takes to compile."""
+    assert "masked" not in kernel_text(f, np.ones(2 * target().width + 1))
 
 
 def test_rows_of_small_products_are_added_up_in_memory_once():
@@ -292,7 +293,8 @@ def test_what_is_read_again_before_anything_is_written_is_read_once():
             seen.clear()
         elif " = load " in line:
             loads += 1
-            assert (what := line.split(" = ")[1]) not in seen
+            what = line.split(" = ")[1]
+            assert what not in seen
             seen.add(what)
     assert loads > 16
 

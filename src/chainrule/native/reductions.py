@@ -22,7 +22,7 @@ from .memory import Buffer, Count, Memory, Scope
 from .schedule import Loop, nodes_in
 
 BLOCK = 16
-OVERLAPPING = 8  # rounds of a loop with sums, at most, that says of each lane whether it was there before
+OVERLAPPING = 8  # rounds of a loop, at most, of which the last begins where it must to end with the loop
 
 Key = tuple[Var, tuple[int, ...]]  # an array, and the numbers at which its written-out axes stand
 Sums = dict[Any, Value]
@@ -201,9 +201,7 @@ class Reductions(Memory):
     def _again_the_same(self, loop: Loop) -> bool:
         """Whether the last round may do again what others have done, so that no rest is left for a text of its own."""
         n = loop.counter.size
-        if n < self.width or n % self.width == 0 or loop in self.cuts:
-            return False
-        if n > OVERLAPPING * self.width and self._register_sums(loop):
+        if not self.width < n <= OVERLAPPING * self.width or n % self.width == 0 or loop in self.cuts:
             return False
         for node in nodes_in(loop):
             stages = self._stages(node) if node.reduced else None
@@ -217,7 +215,8 @@ class Reductions(Memory):
 
         def again() -> None:
             count = self.counts[loop.counter]
-            at = self.one.number(count.value, "i64") if isinstance(count.value, int) else count.value
+            at = count.value
+            assert isinstance(at, Value)
             count.value = self.one.where(at < last, at, last)
             if start:
                 self.text.new = self.many.counting() >= self.many.splat(at - count.value)

@@ -6,10 +6,10 @@ with elements that lie apart runs faster, and is compiled in a fraction of the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from math import prod
 
-from ..ir import Const, Equation
+from ..ir import Equation
 from .calls import contiguous
 from .elementwise import formula_of
 from .indices import Counter, Index, Loaded, Quotient, Read
@@ -35,25 +35,28 @@ def worth_lanes(loop: Loop, width: int, classes: Classes, leaves: Callable[[Node
     nodes = list(nodes_in(loop))
     made = {node.out for node in nodes}
     seen: set[tuple[object, tuple[Index, ...]]] = set()
+
+    def touched(read: Read, counters: Iterable[Counter], each: float, apart: float) -> None:
+        nonlocal one, many
+        distance = _apart(read, loop.counter, classes)
+        if distance != 0:
+            count = prod(c.size for c in counters if classes.of(c) is not loop.counter)
+            one += n * count * each
+            many += rounds * count * (each if distance == 1 else width * apart)
+
     for node in nodes:
-        times = prod(c.size for c in node.counters if classes.of(c) is not loop.counter)
-        work = _INSTRUCTION * times * _weight(node)
+        for read in node.needs:
+            if read.source.type.shape and read.source not in made and (read.source, read.at) not in seen:
+                seen.add((read.source, read.at))
+                touched(read, read.counters(), _READ, _GATHERED)
+        if leaves(node) and any(classes.of(c) is loop.counter for c in node.own):
+            touched(Read(node.out, node.place), node.own, _WRITTEN, _SCATTERED)
+    for node in nodes:  # each speaks for lanes
+        if many <= one:
+            return True
+        work = _INSTRUCTION * _weight(node) * prod(c.size for c in node.counters if classes.of(c) is not loop.counter)
         one += n * work
         many += 2 * rounds * work  # two registers, or one of twice the length
-        for read in (r for r in node.needs if not isinstance(r.source, Const) or r.source.type.shape):
-            if read.source in made or (read.source, read.at) in seen:
-                continue
-            seen.add((read.source, read.at))
-            apart = _apart(read, loop.counter, classes)
-            if apart != 0:
-                count = prod(c.size for c in read.counters() if classes.of(c) is not loop.counter)
-                one += n * count * _READ
-                many += count * (rounds * _READ if apart == 1 else rounds * width * _GATHERED)
-        if leaves(node) and any(classes.of(c) is loop.counter for c in node.own):
-            apart = _apart(Read(node.out, node.place), loop.counter, classes)
-            count = prod(c.size for c in node.own if classes.of(c) is not loop.counter)
-            one += n * count * _WRITTEN
-            many += count * (rounds * _WRITTEN if apart == 1 else rounds * width * _SCATTERED)
     return many <= one
 
 

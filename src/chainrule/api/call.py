@@ -14,12 +14,12 @@ import numpy as np
 from ..errors import ArgumentError, ChainruleError, DtypeError, NoRuleError, ShapeError, ValueNeededError
 from ..execute import Runner, derived, executable, inputs_of, recording_of
 from ..ir import Const, Program
+from ..later import importing
 from ..ops.control import holds_a_program
 from ..trace.record import Recording, Static, argument_names, leaf_of, parameters_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import flatten
 from ..transform.forward import Derived
-from ..transform.reroll import rerolled
 from ..transform.smooth import smooth
 
 Wrt = int | str | tuple[int | str, ...]
@@ -241,6 +241,9 @@ def filled(found: Derived, outputs: Sequence[Any], types: Sequence[Any]) -> list
 
 def rolled(recording: Recording) -> Program:
     """A recording's Program with its repeated steps as loops."""
+    with importing:
+        from ..transform.reroll import rerolled
+
     found: Program = derived(recording, "rolled", rerolled)
     return found
 

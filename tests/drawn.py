@@ -1,3 +1,4 @@
+# ruff: noqa: E501  (a row of a table is a line)
 """Programs drawn at random from all that a user may write: values of any shape and dtype, loops, writes, products.
 
 A recipe is drawn by running it on arrays: a step that NumPy refuses there is not kept. It is a list of steps, each a
@@ -121,7 +122,7 @@ ALONG = {
     "diff": np.diff, "softmax": scipy.special.softmax, "roll": lambda x, axis: np.roll(x, 2, axis=axis),
     "back": lambda x, axis: np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis), "twice": lambda x, axis: np.repeat(x, 2, axis),
     "descending": lambda x, axis: -np.sort(-x, axis=axis), "beside itself": lambda x, axis: np.concatenate([x, 2 * x], axis),
-    "median": lambda x, axis: np.sort(x, axis=axis).take(x.shape[axis] // 2, axis=axis),
+    "middle": lambda x, axis: np.sort(x, axis=axis).take([x.shape[axis] // 2], axis=axis),
     "shares": lambda x, axis: x / (1 + np.sum(np.abs(x), axis=axis, keepdims=True)), "stacked": lambda x, axis: np.stack([x, x * x], axis),
 }  # fmt: skip
 MOVES = {
@@ -163,7 +164,7 @@ def looped(name: str, inner: Callable[[Any], Any], c: float) -> Callable[[Any], 
     """A loop whose step keeps the shape and dtype of what it carries."""
 
     def same(new: Any, old: Any) -> Any:
-        return np.asarray(new, dtype=old.dtype) if False else (new + 0 * old).astype(old.dtype)
+        return (new + 0 * old).astype(old.dtype)
 
     if name == "scan":
         return lambda x: cr.scan(lambda h, t: (same(inner(h) * c + t, h), np.sum(h)), x, x_of(x))[0]
@@ -327,7 +328,11 @@ def drawn(rng: random.Random, length: int, loops: bool = True) -> Drawn:
     n, m, k = sizes
     shapes = rng.sample([(n,), (n, m), (m,), (), (m, n), (n, n), (k, n, m), (1, m), (n, 1)], 3)
     reals = [make.uniform(-1.5, 1.5, s).astype(rng.choice(["f8", "f8", "f8", "f4"])) for s in shapes]
-    args = [*reals, make.integers(-9, 9, n).astype(rng.choice(["i8", "i4"])), make.random((n, m)[: rng.choice([1, 2])]) < 0.5]
+    args = [
+        *reals,
+        make.integers(-9, 9, n).astype(rng.choice(["i8", "i4"])),
+        make.random((n, m)[: rng.choice([1, 2])]) < 0.5,
+    ]
     ways = options(rng, loops)
     made: list[Any] = list(args)
     steps: list[Step] = []

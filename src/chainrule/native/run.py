@@ -87,7 +87,7 @@ class Stretch:
             scratch = np.empty(self.scratch, np.uint8)
             addresses[-1] = scratch.ctypes.data
         if self._call(addresses.ctypes.data):
-            return Executable(self.program)(values)  # NumPy knows how to say what is wrong
+            return Executable(self.program)(arrays)  # NumPy knows how to say what is wrong
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
     def _among_fences(self, arrays: Sequence[Any]) -> tuple[Any, ...]:

@@ -30,34 +30,37 @@ from .quadrature import EPS, Quadrature
 PANELS, ORDER = 8, 16
 RADII = (1.7, 3.0, 8.0)  # of discs, in half-widths of a panel: for poles near by, and for functions without any
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
-TRIES = 24  # how many pieces are looked at before it is said that no proof comes of it
-DEEPEST = 6  # how often a piece is cut into four
+TRIES = 13  # how many pieces are looked at before it is said that no proof comes of it
 EVALUATIONS = 2 * PANELS * ORDER
 USES = 8  # so often it is run on NumPy before it is compiled
 LEAST = 1e-290  # a smaller error can't be told from none
 
 
 class Area:
-    """The Program of (a, the integrand's further inputs, b) that gives value, proved error, ∫|f|, rounding.
+    """The Program of (a, the integrand's further inputs, b) that gives the value, its error, what of it is proved, ∫|f|.
 
-    It runs on NumPy at first, for most integrals are asked for once; then it is compiled.
+    It runs on NumPy at first, for most integrals are asked for once; then it is compiled. It changes.
     """
 
     def __init__(self, program: Program) -> None:
         self.program = program
-        self.uses = 0
-        self._runner: Runner = Executable(program)
+        self.proofs = self.failures = 0
+        self.compiled: Runner | None = None
+        self._run: Runner = Executable(program)
 
     def __call__(self, values: Sequence[Any]) -> tuple[Any, ...]:
-        return self.runner(values)
+        return self._run(values)
+
+    def count(self, *, proved: bool) -> None:
+        """After an integral."""
+        self.proofs, self.failures = self.proofs + proved, self.failures + (not proved)
+        if self.compiled is None and self.proofs >= USES:
+            self._run = self.compiled = executable(self.program)
 
     @property
-    def runner(self) -> Runner:
-        """What runs it now."""
-        self.uses += 1
-        if self.uses == USES:
-            self._runner = executable(self.program)
-        return self._runner
+    def tries(self) -> int:
+        """How many pieces are worth a look."""
+        return 1 if self.failures >= 3 and not self.proofs else TRIES
 
 
 @lru_cache(maxsize=256)
@@ -102,7 +105,9 @@ def _sums(recorder: Recorder, program: Program, bound: Program, low: Any, high: 
     least = off[:PANELS]
     for k in range(1, len(RADII)):
         least = np.minimum(least, off[k * PANELS : (k + 1) * PANELS])
-    return [value, np.sum(least, axis=0) * half, size, change + swing + 5 * EPS * size]
+    proof = np.sum(least, axis=0) * half
+    error = np.maximum(proof + change + swing + 5 * EPS * size, 2 * EPS * np.abs(value))
+    return [value, error, proof, size]
 
 
 def _rows(recorder: Recorder, program: Program, mapped: list[Any], values: list[Any]) -> Any:
@@ -121,15 +126,16 @@ def is_wide(a: float, b: float) -> bool:
     return 1e-9 * max(abs(a), abs(b)) < b - a < np.inf
 
 
-def accepted(value: Any, off: Any, size: Any, shaken: Any, tol: float, tries: int) -> Quadrature | None:
-    """The integral, if the proved error is as small as that which halving of panels goes for."""
+def is_proved(error: float, proof: float, size: float, tol: float) -> bool:
+    """Whether the proof is as sharp as that which halving of panels goes for, and rounding leaves enough."""
+    return proof + LEAST <= min(tol / 10, 1e-11) * size and error <= max(tol, 2000 * EPS) * size
+
+
+def _all_proved(error: Any, proof: Any, size: Any, tol: float) -> bool:
+    """The same of several components: one that is small beside the others need not be as sharp."""
     most = np.max(size, initial=0.0)
-    if not np.all(off + LEAST <= min(tol / 10, 1e-11) * np.maximum(size, EPS * most)):
-        return None
-    error = np.maximum(off + shaken, 2 * EPS * np.abs(value))
-    if not np.all(error <= max(tol, 2000 * EPS) * np.maximum(size, 1e-6 * most)):
-        return None
-    return Quadrature(value, error, size, tries * EVALUATIONS, "converged")
+    sharp = proof + LEAST <= min(tol / 10, 1e-11) * np.maximum(size, EPS * most)
+    return bool(np.all(sharp & (error <= max(tol, 2000 * EPS) * np.maximum(size, 1e-6 * most))))
 
 
 @dataclass(frozen=True)
@@ -139,9 +145,9 @@ class _Piece:
     sums: tuple[Any, ...]
 
     @property
-    def off(self) -> float:
-        """The proved error, infinite where nothing is proved."""
-        worst = float(np.max(self.sums[1]))
+    def doubt(self) -> float:
+        """How little is proved."""
+        worst = float(np.max(self.sums[2]))
         return worst if worst < np.inf else np.inf
 
 
@@ -150,17 +156,24 @@ def proved(program: Program, values: Sequence[Any], a: float, b: float, tol: flo
     sums = area(program) if is_wide(a, b) else None
     if sums is None:
         return None
+    found = _pieced(sums, values, a, b, tol)
+    sums.count(proved=found is not None)
+    return found
+
+
+def _pieced(sums: Area, values: Sequence[Any], a: float, b: float, tol: float) -> Quadrature | None:
     pieces = [_Piece(a, b, sums([a, *values, b]))]
     tries = 1
     while True:
-        value, off, size, shaken = (sum(p.sums[k] for p in pieces) for k in range(4))
-        found = accepted(value, off, size, shaken, tol, tries)
-        if found is not None or tries + 4 > TRIES:
-            return found
-        worst = pieces.pop(int(np.argmax([p.off for p in pieces])))
-        if worst.high - worst.low < 0.3 * (b - a) * 4.0**-DEEPEST or not is_wide(worst.low, worst.high):
+        value, error, proof, size = (sum(p.sums[k] for p in pieces) for k in range(4))
+        if _all_proved(error, proof, size, tol):
+            return Quadrature(value, error, size, tries * EVALUATIONS, "converged")
+        if tries + 4 > sums.tries:
             return None
+        worst = pieces.pop(int(np.argmax([p.doubt for p in pieces])))
         cuts = (worst.low + (worst.high - worst.low) * np.arange(5) / 4).tolist()
         cuts[-1] = worst.high
+        if not all(is_wide(p, q) for p, q in itertools.pairwise(cuts)):
+            return None
         pieces += [_Piece(p, q, sums([p, *values, q])) for p, q in itertools.pairwise(cuts)]
         tries += 4

@@ -19,12 +19,14 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import Atom, Const, Equation, Program, Var
+from ..ir import Atom, Equation, Program, Var
 from ..ops.contraction import contract
 from ..ops.op import OPS, Linear, Op, apply
 from ..trace.recorder import Recorder, Traced
 
-Rule = Callable[..., Any]  # (centres, radii: None where an operand stays, the result's centre, params) -> radius or None
+Rule = Callable[
+    ..., Any
+]  # (centres, radii: None where an operand stays, the result's centre, params) -> radius or None
 INFINITE = float("inf")
 EPS = float(np.finfo(np.float64).eps)
 
@@ -57,7 +59,9 @@ def spread(program: Program) -> Program | None:
 
 def _radius(e: Equation, values: list[Any], moves: list[Any], made: Any) -> Any:
     """The radius of an equation's result, with what rounding may have done to its centre."""
-    if len(e.outputs) > 1 or any(a.type.dtype != np.float64 for a, r in zip(e.inputs, moves, strict=True) if r is not None):
+    if len(e.outputs) > 1 or any(
+        a.type.dtype != np.float64 for a, r in zip(e.inputs, moves, strict=True) if r is not None
+    ):
         return None
     rule = RULES.get(e.op)
     if rule is None and isinstance(e.op, Linear) and (e.op.moves or e.op.picks or e.op is _CUMSUM):
@@ -287,7 +291,8 @@ RULES: dict[Op, Rule] = {
         "log10": _logarithm(unit=log(10)), "logaddexp": _log_of_sum, "sigmoid": _sigmoid,
         "sin": _wave(np.cos), "cos": _wave(np.sin),
         "sinh": _wave(np.cosh), "cosh": _wave(np.sinh),
-        "tan": lambda x, r, y: _tangent(y, 1 + y * y, r[0]), "tanh": lambda x, r, y: _tangent(y, (1 - y) * (1 + y), r[0]),
+        "tan": lambda x, r, y: _tangent(y, 1 + y * y, r[0]),
+        "tanh": lambda x, r, y: _tangent(y, (1 - y) * (1 + y), r[0]),
         "arctan": _arctan, "arcsin": _steepest(_of_arcsin), "arccos": _steepest(_of_arcsin),
         "arctanh": _steepest(_of_arctanh), "arcsinh": _steepest(_of_arcsinh), "arccosh": _steepest(_of_arccosh),
         "erf": _steepest(_of_erf), "erfc": _steepest(_of_erf),

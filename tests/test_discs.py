@@ -59,7 +59,7 @@ CASES = {
 
 def radius_of(f, c, r, *args):
     program = spread(cr.trace(f, c, *args))
-    (found,) = run(program, [np.float64(c), np.float64(r), *map(np.asarray, args)])
+    _, found = run(program, [np.float64(c), np.float64(r), *map(np.asarray, args)])
     return float(found)
 
 
@@ -115,9 +115,19 @@ def test_infinite_and_undefined_centres_have_no_radius():
 
 STEPS = (
     lambda x, y: x + y, lambda x, y: x * y, lambda x, y: x - 0.3 * y, lambda x, y: x / (3 + y * y),
-    lambda x, y: np.exp(0.3 * x), lambda x, y: np.sin(x), lambda x, y: np.cos(2 * y), lambda x, y: np.tanh(0.3 * x), lambda x, y: np.sqrt(4 + x),
-    lambda x, y: np.log(5 + y), lambda x, y: x**3, lambda x, y: (4 + x) ** -1.5, lambda x, y: np.arctan(0.4 * y),
+    lambda x, y: np.exp(0.3 * x), lambda x, y: np.sin(x), lambda x, y: np.cos(2 * y), lambda x, y: np.tanh(0.3 * x),
+    lambda x, y: np.sqrt(4 + x), lambda x, y: np.log(5 + y), lambda x, y: x**3, lambda x, y: (4 + x) ** -1.5,
+    lambda x, y: np.arctan(0.4 * y),
 )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("f", "c", "lost"),
+    [(lambda x: (x + 1e8) - 1e8, 0.3, 1e-8), (lambda x: (1 - np.cos(x)) / x**2, 1e-6, 1e-4), (np.exp, 1.0, 1e-16)],
+)
+def test_a_tiny_disc_tells_what_rounding_does(f, c, lost):
+    found = radius_of(f, c, 0.0)
+    assert lost < found < 100 * lost
 
 
 @settings(max_examples=60, deadline=None)

@@ -58,9 +58,9 @@ def integrate(f: Function | str, a: Any, b: Any, args: Any = (), *, tol: float =
     if not callable(f):
         raise ArgumentError(f"integrate takes a function, not {type(f).__name__}")
     further = args if isinstance(args, tuple) else (args,)
-    found = _at_once(f, a, b, further, tol)
-    if found is not None:
-        return found
+    at_once = _at_once(f, a, b, further, tol)
+    if at_once is not None:
+        return at_once
     if current() is not None:
         return _inside(f, a, b, further, tol)
     low, high = limits(a, b, tol)
@@ -114,7 +114,7 @@ def _show_the_way(f: Function, call: Call, further: tuple[Any, ...]) -> None:
     if linked is _not_linked or linked is not kept(f, "area"):
         return
     low, high = 0.0, 1.0  # like those to come
-    given = ((low, *further, high), {}) if call.untouched else None
+    given: Any = ((low, *further, high), {}) if call.untouched else None
     leaves = [low, *call.leaves[1:]]
     reading = Reading(call.recording, "area", lambda _: None, leaves, given, [(len(leaves), high)])
     invocation = reading.invocation()

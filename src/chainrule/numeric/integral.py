@@ -122,9 +122,9 @@ def of_program(program: Program, values: Sequence[Any], a: float, b: float, tol:
     if a == b:
         zero = np.zeros(program.outputs[0].type.shape)[()]
         return Quadrature(zero, zero, zero, 0, "converged")
-    found = proved(program, values, a, b, tol)
-    if found is not None:
-        return found
+    sure = proved(program, values, a, b, tol)
+    if sure is not None:
+        return sure
     places = landmarks(program, values, a, b)
     costly = is_costly(program)
     found = quadrature(

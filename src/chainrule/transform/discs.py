@@ -1,11 +1,14 @@
 """How far a function may go from its value at the centre, on a disc of complex numbers around a real one.
 
-    |z - c| ≤ r   ⟹   |f(z) - f(c)| ≤ R
+    |z - c| ≤ r   ⟹   |f(z) - y| ≤ R,   y what is computed for f(c)
 
-A Program that is analytic on the disc becomes one that gives R from c and r. Centres stay real, for the functions are
-real on the real line; each op adds a few operations on real numbers. Most rules are majorants: the op's series around
-the centre with the absolute values of its coefficients. Where the op may not be analytic on the disc (log near 0, a
-quotient whose divisor may vanish), or no rule is written, R is infinite, or there is no Program.
+A Program that is analytic on the disc becomes one that gives y and R from c and r. Centres stay real, for the functions
+are real on the real line; each op adds a few operations on real numbers. Most rules are majorants: the op's series
+around the centre with the absolute values of its coefficients. Where the op may not be analytic on the disc (log near
+0, a quotient whose divisor may vanish), R is infinite; where no rule is written, there is no Program.
+
+What rounding does is part of R, so that tiny discs tell how exact a value is. What does not move with the centre is
+taken as it is computed.
 
 This is ball arithmetic with real midpoints; for bounds of integrals it was used by Petras, "Self-validating integration
 and approximation of piecewise analytic functions", 2002, and by Johansson in Arb, 2018.
@@ -14,7 +17,7 @@ and approximation of piecewise analytic functions", 2002, and by Johansson in Ar
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import log, pi, sqrt
+from math import log, pi, prod, sqrt
 from typing import Any
 
 import numpy as np
@@ -32,7 +35,7 @@ EPS = float(np.finfo(np.float64).eps)
 
 
 def spread(program: Program) -> Program | None:
-    """(c, r, further inputs) -> R of the one output, as the first input moves; None where a rule is missing."""
+    """(c, r, further inputs) -> (y, R) of the one output, as the first input moves; None where a rule is missing."""
     recorder = Recorder(quiet=True)
     centre, radius = (recorder.input(program.inputs[0].type._replace(weak=False)) for _ in range(2))
     given = [recorder.input(v.type._replace(weak=False), v.name) for v in program.inputs[1:]]
@@ -54,7 +57,8 @@ def spread(program: Program) -> Program | None:
     if output not in radii:
         return None
     inputs = tuple(h.variable for h in (centre, radius, *given))
-    return Program(inputs, tuple(recorder.equations), (recorder.atom(radii[output]),), f"{program.name}_spread")
+    outputs = (recorder.atom(centres[output]), recorder.atom(radii[output]))
+    return Program(inputs, tuple(recorder.equations), outputs, f"{program.name}_spread")
 
 
 def _radius(e: Equation, values: list[Any], moves: list[Any], made: Any) -> Any:
@@ -64,10 +68,31 @@ def _radius(e: Equation, values: list[Any], moves: list[Any], made: Any) -> Any:
     ):
         return None
     rule = RULES.get(e.op)
-    if rule is None and isinstance(e.op, Linear) and (e.op.moves or e.op.picks or e.op is _CUMSUM):
+    if rule is None and isinstance(e.op, Linear) and (e.op.moves or e.op.picks):
         return apply(e.op, *[_or_zero(r, v) for r, v in zip(moves, values, strict=True)], **e.params)
-    found = None if rule is None or e.output.type.dtype != np.float64 else rule(values, moves, made, **e.params)
-    return None if found is None else found + (e.op.ulps + 1) * EPS * np.abs(made)
+    if rule is None or e.output.type.dtype != np.float64:
+        return None
+    found, blur = rule(values, moves, made, **e.params), _rounding(e, values, made)
+    return found if found is None or blur is None else found + blur
+
+
+def _rounding(e: Equation, values: list[Any], made: Any) -> Any:
+    """How far a computed value may be from the true one of the same operands."""
+    if e.op in _EXACT:
+        return None
+    if e.op is contract:
+        spec = e.params["spec"]
+        sizes = spec.sizes([a.type.shape for a in e.inputs])
+        terms = prod(n for label, n in sizes.items() if label not in spec.out)
+        if terms == 1 and len(values) == 1:
+            return None
+        return 0.5 * EPS * (terms + 1) * apply(contract, *[np.abs(v) for v in values], spec=spec)
+    scale = np.abs(made)
+    if e.op.cancels:
+        for v in values:
+            scale = scale + np.abs(v)
+        scale = scale + 1.0
+    return (e.op.ulps + 0.5) * EPS * scale
 
 
 def _or_zero(radius: Any, value: Any) -> Any:
@@ -278,23 +303,21 @@ def _of_erf(c: Any, s: Any) -> tuple[Any, Any]:
     return s < INFINITE, 2 / sqrt(pi) * np.exp(s * s - near * near)
 
 
-_CUMSUM = OPS["cumsum"]
-RULES: dict[Op, Rule] = {
-    OPS[name]: rule
-    for name, rule in {
-        "add": _add, "subtract": _add, "negative": _negative,
-        "multiply": _multiply, "contract": _contract, "divide": _divide,
-        "absolute": _abs, "maximum": _extreme(1.0), "minimum": _extreme(-1.0), "where": _choose, "convert": _convert,
-        "power_of": _power_of, "power": _power, "sqrt": _sqrt, "cbrt": _cbrt,
-        "exp": _exponential(), "expm1": _exponential(start=1.0), "exp2": _exponential(log(2)),
-        "log": _logarithm(), "log1p": _logarithm(1.0), "log2": _logarithm(unit=log(2)),
-        "log10": _logarithm(unit=log(10)), "logaddexp": _log_of_sum, "sigmoid": _sigmoid,
-        "sin": _wave(np.cos), "cos": _wave(np.sin),
-        "sinh": _wave(np.cosh), "cosh": _wave(np.sinh),
-        "tan": lambda x, r, y: _tangent(y, 1 + y * y, r[0]),
-        "tanh": lambda x, r, y: _tangent(y, (1 - y) * (1 + y), r[0]),
-        "arctan": _arctan, "arcsin": _steepest(_of_arcsin), "arccos": _steepest(_of_arcsin),
-        "arctanh": _steepest(_of_arctanh), "arcsinh": _steepest(_of_arcsinh), "arccosh": _steepest(_of_arccosh),
-        "erf": _steepest(_of_erf), "erfc": _steepest(_of_erf),
-    }.items()
+_EXACT = {OPS[name] for name in ("negative", "absolute", "maximum", "minimum", "where", "convert")}
+_BY_NAME: dict[str, Rule] = {
+    "add": _add, "subtract": _add, "negative": _negative,
+    "multiply": _multiply, "contract": _contract, "divide": _divide,
+    "absolute": _abs, "maximum": _extreme(1.0), "minimum": _extreme(-1.0), "where": _choose, "convert": _convert,
+    "power_of": _power_of, "power": _power, "sqrt": _sqrt, "cbrt": _cbrt,
+    "exp": _exponential(), "expm1": _exponential(start=1.0), "exp2": _exponential(log(2)),
+    "log": _logarithm(), "log1p": _logarithm(1.0), "log2": _logarithm(unit=log(2)),
+    "log10": _logarithm(unit=log(10)), "logaddexp": _log_of_sum, "sigmoid": _sigmoid,
+    "sin": _wave(np.cos), "cos": _wave(np.sin),
+    "sinh": _wave(np.cosh), "cosh": _wave(np.sinh),
+    "tan": lambda x, r, y: _tangent(y, 1 + y * y, r[0]),
+    "tanh": lambda x, r, y: _tangent(y, (1 - y) * (1 + y), r[0]),
+    "arctan": _arctan, "arcsin": _steepest(_of_arcsin), "arccos": _steepest(_of_arcsin),
+    "arctanh": _steepest(_of_arctanh), "arcsinh": _steepest(_of_arcsinh), "arccosh": _steepest(_of_arccosh),
+    "erf": _steepest(_of_erf), "erfc": _steepest(_of_erf),
 }  # fmt: skip
+RULES: dict[Op, Rule] = {OPS[name]: rule for name, rule in _BY_NAME.items()}

@@ -33,6 +33,7 @@ NODES, WEIGHTS = np.polynomial.legendre.leggauss(ORDER)
 TRIES = 13  # how many pieces are looked at before it is said that no proof comes of it
 EVALUATIONS = PANELS * (ORDER + len(RADII))
 USES = 8  # so often it is run on NumPy before it is compiled
+NARROW = 1e-9  # how long an interval must be beside its limits, for nodes to be told apart
 LEAST = 1e-290  # a smaller error can't be told from none
 
 
@@ -81,30 +82,31 @@ def area(program: Program) -> Area | None:
 
 def _sums(recorder: Recorder, program: Program, low: Any, high: Any, values: list[Any]) -> list[Any]:
     """The value, its error, what of that is the rule's, and ∫|f|: of `spread` on nodes, and on discs around panels."""
-    width = high - low
+    width = high - low  # negative where b is below a: then the sum is, too
     half = width / (2 * PANELS)
+    wide = np.abs(half)
     middles = (np.arange(PANELS) + 0.5) / PANELS
     nodes = (middles[:, None] + NODES / (2 * PANELS)).ravel()
     count = len(nodes)
     steps = width * np.concatenate([nodes, np.tile(middles, len(RADII))])
     x = low + steps
-    blur = EPS * (1.5 * steps[:count] + np.abs(x[:count]))  # by which a node may be off
-    radii = np.concatenate([blur, half * np.repeat(RADII, PANELS)])
+    blur = EPS * (1.5 * np.abs(steps[:count]) + np.abs(x[:count]))  # by which a node may be off
+    radii = np.concatenate([blur, wide * np.repeat(RADII, PANELS)])
     rows = batch(program, [True, True] + [False] * len(values), count + PANELS * len(RADII))
     found = recorder.splice(rows, [recorder.atom(v) for v in (x, radii, *values)])
     y, far = (Traced(recorder, a) for a in found)
 
     weights = np.tile(WEIGHTS, PANELS)
     value = _weighted(y[:count], weights) * half
-    size = _weighted(np.abs(y[:count]), weights) * half
-    rounding = _weighted(far[:count], weights) * half + 4 * EPS * size  # of values, and of adding them up
+    size = _weighted(np.abs(y[:count]), weights) * wide
+    rounding = _weighted(far[:count], weights) * wide + 4 * EPS * size  # of values, and of adding them up
     rho = np.array([r + np.sqrt(r * r - 1) for r in RADII])
     off = _times(far[count:], np.repeat(4.01 * rho ** (-2.0 * ORDER) / (1 - rho**-2.0), PANELS))
     off = np.where(off < np.inf, off, np.inf)  # NaN proves nothing
     least = off[:PANELS]
     for k in range(1, len(RADII)):
         least = np.minimum(least, off[k * PANELS : (k + 1) * PANELS])
-    proof = np.sum(least, axis=0) * half
+    proof = np.sum(least, axis=0) * wide
     return [value, proof + rounding, proof, size]
 
 
@@ -119,7 +121,7 @@ def _weighted(y: Any, weights: Any) -> Any:
 
 def is_wide(a: float, b: float) -> bool:
     """Whether floats between a and b are fine enough for nodes to move by their rounding, and both are finite."""
-    return 1e-9 * max(abs(a), abs(b)) < b - a < np.inf
+    return NARROW * max(abs(a), abs(b)) < b - a < np.inf
 
 
 def is_proved(error: float, proof: float, size: float, tol: float) -> bool:

@@ -8,8 +8,9 @@ import pytest
 
 import chainrule as cr
 from chainrule.api.integrals import _at_once, _recorded
-from chainrule.errors import ArgumentError
-from chainrule.execute import kept
+from chainrule.errors import ArgumentError, IntegralError
+from chainrule.execute import executable, kept
+from chainrule.native.run import Mixed, Stretch
 from chainrule.numeric.integral import of_program
 from chainrule.numeric.proved import EVALUATIONS, USES, area, proved
 
@@ -186,3 +187,81 @@ def test_methods_and_objects_are_integrated_too():
     line.slope = 4.0
     assert cr.integrate(line, 0, 1) == pytest.approx(2)
     assert cr.integrate(line.at, 0, 1) == pytest.approx(3)
+
+
+# --- within functions -------------------------------------------------------------------------------------------------
+
+
+def loss(c):
+    return cr.integrate(lambda x: np.exp(c * x), 0.0, 1.0) ** 2
+
+
+def test_an_integral_within_a_function_is_part_of_its_kernel():
+    f = cr.value_and_grad(loss)
+    for c in (0.5, -1.0, 3.0):
+        area = (math.exp(c) - 1) / c
+        value, slope = f(c)
+        assert value == pytest.approx(area**2, rel=1e-13)
+        assert slope == pytest.approx(2 * area * (math.exp(c) - area) / c, rel=1e-12)
+    (stretch,) = kernels_of(loss, 0.5)
+    assert isinstance(stretch, Stretch)
+
+
+def kernels_of(f, *args):
+    run = executable(cr.trace(f, *args))
+    return [part for part, *_ in run.parts] if isinstance(run, Mixed) else [run]
+
+
+def test_what_the_kernel_cannot_prove_is_integrated_as_ever():
+    def f(s, w):
+        return cr.integrate(lambda x: x + np.exp(-(((x - 0.3) / s) ** 2)), 0.0, 1.0) + np.sum(np.tanh(w))
+
+    both, w = cr.value_and_grad(f), np.linspace(0, 1, 5)
+    for s in (1.0, 1e-1, 1e-4, 1e-6, 1.0):
+        up, down = 0.7 / s, 0.3 / s
+        bell = math.sqrt(math.pi) / 2 * (math.erf(up) + math.erf(down))
+        slope = bell - up * math.exp(-up * up) - down * math.exp(-down * down)
+        value, found = both(s, w)
+        assert value == pytest.approx(0.5 + s * bell + np.sum(np.tanh(w)), rel=1e-13)
+        assert found == pytest.approx(slope, rel=1e-10)
+
+
+def test_limits_that_move_into_a_pole_raise_and_back_again_do_not():
+    f = cr.value_and_grad(lambda a, b: cr.integrate(lambda x: 1 / x, a, b))
+    for _ in range(3):
+        assert f(0.5, 2.0) == pytest.approx((math.log(4), -2))
+        assert f(2.0, 0.5) == pytest.approx((-math.log(4), -0.5))
+        assert f(0.5, 0.5) == pytest.approx((0, -2))
+        for a, b in ((-1.0, 1.0), (0.0, 1.0), (1.0, np.inf), (np.nan, 1.0)):
+            with pytest.raises(IntegralError):
+                f(a, b)
+
+
+def test_rows_of_which_some_have_no_proof():
+    f = cr.vmap(lambda b: cr.integrate(lambda x: np.exp(-x) * x, 0.0, b))
+    b = np.array([0.1, 1.0, 0.0, -2.0, np.inf, 30.0])
+    exact = [1 - math.exp(-v) * (1 + v) if v < np.inf else 1.0 for v in b]
+    for _ in range(2):
+        assert f(b) == pytest.approx(exact, rel=1e-12, abs=1e-13)
+        assert f(b[[0, 1, 1]]) == pytest.approx([exact[0], exact[1], exact[1]], rel=1e-12)
+
+
+def test_a_slope_that_is_zero_everywhere_is_zero():
+    f = cr.value_and_grad(lambda c: cr.integrate(lambda x: np.cos(c * c * x), 0.0, 1.0))
+    assert f(0.0) == (1.0, 0.0)
+
+
+def test_second_derivatives_and_vectors_of_parameters():
+    def f(p):
+        return cr.integrate(lambda x: np.sum(p * np.exp(-p * x)), 0.0, 1.0)
+
+    p = np.array([0.5, 1.0, 2.0])
+    assert f(p) == pytest.approx(np.sum(1 - np.exp(-p)), rel=1e-13)
+    assert cr.grad(f)(p) == pytest.approx(np.exp(-p), rel=1e-12)
+    assert cr.hessian(f)(p) == pytest.approx(np.diag(-np.exp(-p)), rel=1e-11, abs=1e-12)
+
+
+def test_kinks_are_left_to_the_other_way():
+    f = cr.value_and_grad(lambda c: cr.integrate(lambda x: np.maximum(x - c, 0.0), 0.0, 1.0))
+    assert f(0.25) == pytest.approx((0.28125, -0.75), rel=1e-12)
+    assert f(-1.0) == pytest.approx((1.5, -1.0), rel=1e-12)

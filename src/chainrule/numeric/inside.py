@@ -131,9 +131,12 @@ def _rows(operands: Sequence[Any], dtypes: Sequence[Any], core: tuple[int, ...],
 def _by_proof(a: Any, b: Any, *values: Any, body: Body, tol: float) -> Any:
     """The integrals by other ops, of stand-ins: where the error of one is not proved, its kernel must fail."""
     found = area(body.program)
-    if found is None or any(v.dtype != np.float64 for v in (a, b, *values) if v.dtype.kind == "f"):
+    if found is None:
         raise NoRuleError("the integrand has no bounds on discs")
-    program, operands = found.program, [a, *values, b]
+    dtype = np.result_type(*[v.dtype for v in (a, b, *values) if v.dtype.kind == "f"])
+    program = found.program
+    operands = [v.astype(x.type.dtype) for v, x in zip((a, *values, b), program.inputs, strict=True)]
+    a, *_, b = operands
     if a.shape:
         program = batch(program, [True] * len(operands), a.size)
         operands = [np.reshape(v, (a.size, *v.shape[a.ndim :])) for v in operands]
@@ -147,7 +150,8 @@ def _by_proof(a: Any, b: Any, *values: Any, body: Body, tol: float) -> Any:
         fine = fine | ((size == 0) & (proof + error <= LEAST))
     wide = np.abs(b - a) > NARROW * np.maximum(np.abs(a), np.abs(b))
     at = np.where(np.all(fine) & np.all(wide), 0, 1)
-    return np.reshape(np.reshape(value, (1, -1))[at], (*a.shape, *value.shape[1 if a.shape else 0 :]))
+    checked = np.reshape(value, (1, -1))[at]  # beyond the end if anything is not proved
+    return np.reshape(checked, (*a.shape, *value.shape[1 if a.shape else 0 :])).astype(dtype)
 
 
 ALGORITHMS["integral"], ALGORITHMS["zeros"] = _integral, _zeros

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -35,9 +36,11 @@ def integrate(f: Function | str, a: Any, b: Any, args: Any = (), *, tol: float =
     `error`, `verdict` ("converged", "unreliable", "diverges") and `reason`. It has converged when `error` is at most
     `tol` times ∫|f|. As a number, an unreliable one is NaN: ask for its `value` if a guess will do.
 
-    `f` is recorded, and evaluated at all nodes at once. Where it bends or jumps (`np.where`, `abs`, `np.maximum`, a
-    comparison) the interval is split; where anything on the way to its value is zero or turns, nodes crowd, so that a
-    narrow peak is met. A function that can't be recorded is called at each node, and the result says so.
+    `f` is recorded, and evaluated at all nodes at once. Where it is analytic around a finite interval, bounds on discs
+    of complex numbers prove the error, and from the ninth call on the integral is machine code. Elsewhere two rules are
+    compared: where `f` bends or jumps (`np.where`, `abs`, `np.maximum`, a comparison) the interval is split; where
+    anything on the way to its value is zero or turns, nodes crowd, so that a narrow peak is met. A function that can't
+    be recorded is called at each node, and the result says so.
 
     Within a function that is differentiated, `a`, `b`, `args` and what `f` reads from outside may all move: derivatives
     of any order follow by Leibniz's rule, with the places where `f` jumps. There an integral that has not converged
@@ -49,9 +52,9 @@ def integrate(f: Function | str, a: Any, b: Any, args: Any = (), *, tol: float =
     >>> round(area, 12), area.verdict
     (1.0, 'converged')
     >>> integrate(lambda x, c: c * x**2, 0, 3, (2,))
-    18 ± 5e-14: the integral from 0 to 3
+    18 ± 6e-14: the integral from 0 to 3
 
-    Gauss–Kronrod rules: Piessens et al., QUADPACK, 1983.
+    Gauss–Kronrod rules: Piessens et al., QUADPACK, 1983. Proofs by analyticity: Petras, 2002.
     """
     if isinstance(f, str):
         f = _expression(f)
@@ -122,6 +125,7 @@ def _show_the_way(f: Function, call: Call, further: tuple[Any, ...]) -> None:
         link(linked, invocation, runner, flatten((0.0,) * 4)[1])
 
 
+@lru_cache(maxsize=64)
 def _expression(text: str) -> Function:
     """An expression as a function of its one variable; of none, a constant."""
     function = parse(text)

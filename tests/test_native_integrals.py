@@ -168,6 +168,18 @@ def test_several_components_at_once():
     assert (np.abs(found.value - truth) <= found.error).all()
 
 
+def test_a_call_is_linked_once():
+    def f(x, w):
+        return np.sum(w) * x
+
+    for n in range(40):
+        for w in (np.ones(2), np.ones(3), np.ones(4)[::2], np.float64(2.0), 2):
+            total = float(np.sum(w))
+            assert cr.integrate(f, 0, np.float64(1.0), (w,), tol=np.float64(1e-8)) == pytest.approx(total / 2), n
+            assert cr.integrate(f, 1, 0, w, tol=1e-9) == pytest.approx(-total / 2), n
+    assert len(kept(f, "area")._kept) <= 6
+
+
 def test_methods_and_objects_are_integrated_too():
     class Line:
         slope = 2.0

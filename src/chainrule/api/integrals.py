@@ -87,7 +87,7 @@ _NUMBERS = (float, int, np.float64)
 def _at_once(f: Function, a: Any, b: Any, further: tuple[Any, ...], tol: Any) -> Integral | None:
     """The integral from one kernel, where one was linked and proves it; all else goes the long way."""
     area = kept(f, "area")
-    if area is None or type(a) not in _NUMBERS or type(b) not in _NUMBERS or type(tol) is not float:
+    if area is None or type(a) not in _NUMBERS or type(b) not in _NUMBERS or type(tol) not in _NUMBERS:
         return None
     low, high = (float(a), float(b)) if a < b else (float(b), float(a))
     if not (is_wide(low, high) and low >= -FARTHEST and high <= FARTHEST and 0 < tol < 1):
@@ -114,9 +114,9 @@ def _show_the_way(f: Function, call: Call, further: tuple[Any, ...]) -> None:
     if runner is None:
         return
     linked = memo(f, "area", lambda: function_object(_not_linked, _not_linked)[0])
-    if linked is _not_linked or linked is not kept(f, "area"):
-        return
     low, high = 0.0, 1.0  # like those to come
+    if linked is _not_linked or linked is not kept(f, "area") or linked(low, *further, high) is not None:
+        return
     given: Any = ((low, *further, high), {}) if call.untouched else None
     leaves = [low, *call.leaves[1:]]
     reading = Reading(call.recording, "area", lambda _: None, leaves, given, [(len(leaves), high)])

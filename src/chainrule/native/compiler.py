@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..ir import Equation, Program, Var
+from ..ir import Const, Equation, Program, Var
 from ..ops.control import Body, holds_a_program
 from .cache import Compiled
 from .elementwise import has_formula
@@ -107,7 +107,9 @@ def native(e: Equation, sure: bool = False) -> bool:
 
 
 def _has_a_meaning(e: Equation) -> bool:
-    """Whether the Program that it holds can be said by other ops."""
+    """Whether the Program that it holds can be said by other ops; what is infinite whatever comes never can."""
+    if any(isinstance(a, Const) and not np.isfinite(a.value).all() for a in e.inputs):
+        return False
     try:
         meaning(e.op, tuple([a.type for a in e.inputs]), tuple(e.params.items()))
     except Foreign:

@@ -10,7 +10,9 @@ import chainrule as cr
 from chainrule.api.integrals import _at_once, _recorded
 from chainrule.errors import ArgumentError, IntegralError
 from chainrule.execute import executable, kept
+from chainrule.native.fences import standing
 from chainrule.native.run import Mixed, Stretch
+from chainrule.numeric import proved as module
 from chainrule.numeric.integral import of_program
 from chainrule.numeric.proved import EVALUATIONS, USES, area, proved
 
@@ -48,6 +50,16 @@ def test_smooth_functions_take_few_nodes_and_the_truth_is_within_the_error(name)
         assert found.evaluations <= FEW
         assert abs(found.value - truth) <= found.error
     assert cr.integrate(f, b, a).value == -found.value
+
+
+def test_the_rule_is_gausss():
+    nodes, weights = np.polynomial.legendre.leggauss(module.ORDER)
+    assert np.allclose(module.NODES, nodes, rtol=0, atol=4e-16)
+    assert np.allclose(module.WEIGHTS, weights, rtol=0, atol=1e-14)
+    for degree in range(2 * module.ORDER):
+        assert module.WEIGHTS @ module.NODES**degree == pytest.approx(
+            (1 - (-1) ** (degree + 1)) / (degree + 1), abs=1e-15
+        )
 
 
 @pytest.mark.parametrize("distance", [0.02, 0.05, 0.1, 0.3])
@@ -90,7 +102,7 @@ def test_later_limits_may_meet_what_has_no_proof():
 
     for _ in range(USES + 2):
         assert cr.integrate(f, 1, 2) == pytest.approx(math.log(2))
-    assert _at_once(f, 1, 2, (), 1e-8) is not None
+    assert standing() or _at_once(f, 1, 2, (), 1e-8) is not None
     assert cr.integrate(f, 0, 1).verdict == "diverges"
     assert cr.integrate(f, -1, 1).verdict != "converged"
     assert cr.integrate(f, 1, np.inf).verdict == "diverges"
@@ -116,7 +128,7 @@ def test_what_the_function_reads_from_outside_is_read_at_every_call():
 
     for _ in range(USES + 2):
         assert cr.integrate(f, 0, 1, (1.0,)) == pytest.approx(2)
-    assert _at_once(f, 0, 1, (1.0,), 1e-8) is not None
+    assert standing() or _at_once(f, 0, 1, (1.0,), 1e-8) is not None
     w[0] = 2
     assert cr.integrate(f, 0, 1, (1.0,)) == pytest.approx(3)
     assert cr.integrate(f, 0, 1, (2.0,)) == pytest.approx(6)
@@ -144,7 +156,7 @@ def test_the_tolerance_counts_at_every_call():
 
     for _ in range(USES + 2):
         assert cr.integrate(f, 0, 10).verdict == "converged"
-    assert _at_once(f, 0, 10, (), 1e-8) is not None
+    assert standing() or _at_once(f, 0, 10, (), 1e-8) is not None
     assert _at_once(f, 0, 10, (), 1e-13) is None
 
 

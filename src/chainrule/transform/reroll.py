@@ -76,6 +76,8 @@ class _Rolling:
 
     def __init__(self, program: Program, repeat: Repeat) -> None:
         self.old, self.repeat = program, repeat
+        if any(e.op.native is None for e in program.equations[repeat.start : repeat.start + repeat.period]):
+            raise _Unlike  # a loop with such a step would run on NumPy as a whole
         starts = range(repeat.start, repeat.end, repeat.period)
         self.steps = [program.equations[at : at + repeat.period] for at in starts]
         self.made: dict[Atom, tuple[int, int, int]] = {}  # step, equation, output

@@ -1,6 +1,8 @@
 """Integrals of analytic functions: the error is proved, and later calls are one kernel."""
 
 import math
+import subprocess
+import sys
 
 import mpmath
 import numpy as np
@@ -190,6 +192,18 @@ def test_a_call_is_linked_once():
             assert cr.integrate(f, 0, np.float64(1.0), (w,), tol=np.float64(1e-8)) == pytest.approx(total / 2), n
             assert cr.integrate(f, 1, 0, w, tol=1e-9) == pytest.approx(-total / 2), n
     assert len(kept(f, "area")._kept) <= 6
+
+
+def test_it_matters_not_what_was_compiled_before():
+    """Modules are imported late, in whatever order they are needed."""
+    code = """if True:
+        import chainrule as cr
+
+        f = lambda x: 3 * x * x
+        assert cr.grad(f)(1.0) == cr.grad(f)(1.0) == 6
+        assert all(abs(cr.integrate(f, 0, 1) - 1) < 1e-14 for _ in range(12))
+    """
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_methods_and_objects_are_integrated_too():

@@ -11,7 +11,7 @@ from ..errors import ArgumentError, ChainruleError, DtypeError, IntegralError, S
 from ..execute import kept, memo
 from ..explain.parse import numbers_taken, parse
 from ..ir import Program
-from ..native import function_object, link
+from ..native import function_object
 from ..numeric import inside as _inside_programs
 from ..numeric.integral import FARTHEST, TOL, Integral, integral, limits, of_function, of_program
 from ..numeric.proved import EVALUATIONS, area, is_proved, is_wide
@@ -24,7 +24,7 @@ from ..trace.recorder import Recorder, Traced
 from ..trace.tree import flatten
 from ..transform import leibniz as _rules
 from .call import Call, Function, public
-from .planned import Reading
+from .planned import Plan, Reading, show
 
 
 @public
@@ -120,9 +120,7 @@ def _show_the_way(f: Function, call: Call, further: tuple[Any, ...]) -> None:
     given: Any = ((low, *further, high), {}) if call.untouched else None
     leaves = [low, *call.leaves[1:]]
     reading = Reading(call.recording, "area", lambda _: None, leaves, given, [(len(leaves), high)])
-    invocation = reading.invocation()
-    if invocation is not None:
-        link(linked, invocation, runner, flatten((0.0,) * 4)[1])
+    show(linked, reading, Plan(runner, flatten((0.0,) * 4)[1]))
 
 
 @lru_cache(maxsize=64)

@@ -15,10 +15,11 @@ from ..errors import ArgumentError, ChainruleError, DtypeError, NoRuleError, Sha
 from ..execute import Runner, derived, executable, inputs_of, recording_of
 from ..ir import Const, Program
 from ..ops.control import holds_a_program
-from ..trace.record import Static, argument_names, leaf_of, parameters_of, type_of
+from ..trace.record import Recording, Static, argument_names, leaf_of, parameters_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import flatten
 from ..transform.forward import Derived
+from ..transform.reroll import rerolled
 from ..transform.smooth import smooth
 
 Wrt = int | str | tuple[int | str, ...]
@@ -66,7 +67,7 @@ class Call:
         if wrt is not None and not self.wrt_leaves:
             raise ArgumentError(f"`{self.wrt_names[0]}` holds no numbers to differentiate with respect to")
         self._given = args, options
-        self._as_given = all([a is b for a, b in zip(values, self.leaves, strict=True) if not isinstance(b, Static)])
+        self.untouched = all([a is b for a, b in zip(values, self.leaves, strict=True) if not isinstance(b, Static)])
         self.recording = recording_of(function, self.leaves, self.tree, self.names)
         self.program: Program = self.recording.program
         self.wanted = tuple(self.recording.dynamic.index(i) for i in self.wrt_leaves)
@@ -75,9 +76,14 @@ class Call:
     def inputs(self) -> list[Any]:
         return inputs_of(self.recording, self.leaves)
 
+    @property
+    def rolled(self) -> Program:
+        """The Program as it is best run: what repeats itself is a loop."""
+        return rolled(self.recording)
+
     def given_as(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """The arguments, if they and their leaves came just so: nothing was filled in or converted."""
-        untouched = self._as_given and self._given[0] is args and self._given[1] is options
+        untouched = self.untouched and self._given[0] is args and self._given[1] is options
         return (args, options) if untouched else None
 
     def derived(self, key: Any, make: Callable[[Program], Any]) -> Any:
@@ -231,6 +237,12 @@ def filled(found: Derived, outputs: Sequence[Any], types: Sequence[Any]) -> list
         else:
             filled.append(np.zeros(t.shape, t.dtype) if t.shape else t.dtype.type(0))
     return filled
+
+
+def rolled(recording: Recording) -> Program:
+    """A recording's Program with its repeated steps as loops."""
+    found: Program = derived(recording, "rolled", rerolled)
+    return found
 
 
 def prepare(found: Derived) -> tuple[Derived, Runner]:

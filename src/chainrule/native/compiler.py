@@ -44,6 +44,7 @@ def kernel(program: Program) -> Compiled:
     facts = {
         "inputs": [places[v] for v in program.inputs],
         "outputs": [places[r.source] for r in made.lowered.outputs],
+        "zeroed": [places[v] for v in made.lowered.zeroed],
         "constants": list(constants),
         "symbols": sorted(made.text.imported),
         "scratch": made.scratch,
@@ -86,7 +87,7 @@ def text(program: Program) -> str:
 
 
 def _kernel(program: Program) -> Kernel:
-    found = lowered(program)
+    found = lowered(program, zeroes=True)
     classes = together(found)
     items = scheduled(found, classes)
     return Kernel(found, classes, items, lanes(items), "kernel", cut=True)

@@ -17,7 +17,7 @@ from .loop_pullback import back_of, slots_of
 from .loops import step_of
 from .lower import lowered
 from .parts import LOOPS, NUMPY, STRAIGHT, Turns, cut, is_straight
-from .schedule import scheduled, together
+from .recompute import arranged
 from .straight import straight
 from .tiers import Module, joined
 
@@ -87,9 +87,7 @@ def text(program: Program) -> str:
 
 
 def _kernel(program: Program) -> Kernel:
-    found = lowered(program, zeroes=True)
-    classes = together(found)
-    items = scheduled(found, classes)
+    found, classes, items = arranged(lowered(program, zeroes=True))
     return Kernel(found, classes, items, lanes(items), "kernel", cut=True)
 
 

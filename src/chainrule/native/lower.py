@@ -42,6 +42,7 @@ class Node:
     at: tuple[Index, ...] | None = None  # where it is written, if not at its own counters
     onto: bool = False  # whether it is combined with what stands there
     serial: tuple[Counter, ...] = ()  # what must be counted in order, one by one
+    again: bool = False  # computed before: now as late as can be, and to the same bits
 
     @property
     def outs(self) -> tuple[Var, ...]:

@@ -292,3 +292,34 @@ def test_a_quotient_of_an_index_rounds_down_also_where_parts_of_it_are_negative(
         assert value(at // by, counts) == value(at, counts) // by
         assert value(at % by, counts) == value(at, counts) % by
     assert all(f >= 0 for term, _ in (at // by).terms if not isinstance(term, Counter) for _, f in term.of.terms)
+
+
+def test_what_begins_at_zero_and_is_filled_in_part_is_not_cleared_by_the_kernel():
+    positions = np.array([7, 3, 3, 0])
+    program = simplify(cr.trace(cr.grad(lambda x: np.sum(x[positions] ** 2)), np.arange(9.0)))
+    found = lowered(program, zeroes=True)
+    assert len(found.zeroed) == 1
+    assert len(found.steps) == len(lowered(program).steps) - 1
+    run = Stretch(program)
+    assert len(run.zeroed) == 1
+    x = np.linspace(1, 2, 9)
+    for _ in range(3):
+        (y,) = run([x, positions])
+        same([y], Executable(program)([x, positions]), 15)
+        y[:] = np.nan
+    gradient = cr.grad(lambda x: np.sum(x[positions] ** 2))
+    for _ in range(3):
+        y = gradient(x)
+        same([y], Executable(program)([x, positions]), 15)
+        y[:] = np.nan
+
+
+def test_an_array_in_another_shape_is_no_copy():
+    program = simplify(cr.trace(lambda x: np.reshape(np.sin(x), (3, 4)), np.arange(12.0)))
+    found = lowered(program)
+    assert len(found.steps) == 1
+    x = np.linspace(0, 1, 12)
+    same(Stretch(program)([x]), Executable(program)([x]), 15)
+    turned = simplify(cr.trace(lambda x: np.reshape(np.sin(x).T, (3, 4)), np.arange(12.0).reshape(2, 6)))
+    assert len(lowered(turned).steps) == 2
+    same(Stretch(turned)([x.reshape(2, 6)]), Executable(turned)([x.reshape(2, 6)]), 15)

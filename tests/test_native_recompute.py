@@ -87,3 +87,9 @@ def test_random_programs_are_the_same_whatever_is_computed_again(recipe, inputs)
         patch.setattr(recompute, "_ELEMENTS", 1)
         run = compiled(recording)
     same(run(inputs), expected, 10)
+
+
+def test_a_number_chosen_from_two_is_converted_before_it_is_chosen():
+    program = traced(lambda x: np.astype(np.where(x > 0, 1, 0), np.float32), np.linspace(-1, 1, 9))
+    assert [e.op.name for e in program.equations] == ["greater", "where"]
+    assert program.outputs[0].type.dtype == np.float32

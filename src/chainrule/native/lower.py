@@ -273,7 +273,7 @@ def _assembled(e: Equation, read: Reader) -> Iterator[Node]:
     """Each element is that of the last operand that is there; long operands side by side are copied one by one."""
     assert e.op.native is not None
     counters = _counters(e.output)
-    if e.op.native.name == "concatenate" and min(a.type.shape[e.params["axis"]] for a in e.inputs) > _SHORT:
+    if e.op.native.side_by_side and min(a.type.shape[e.params["axis"]] for a in e.inputs) > _SHORT:
         start, axis = 0, e.params["axis"] % len(counters)
         for a in e.inputs:
             own = _counters(a)

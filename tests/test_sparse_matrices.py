@@ -17,7 +17,7 @@ from test_random_programs import cook, points, steps
 import chainrule as cr
 from chainrule import execute
 from chainrule.analyze import colouring
-from chainrule.api import matrices, sparse
+from chainrule.api import matrices, sparse, sweeps
 from chainrule.api.call import Call
 from chainrule.errors import ArgumentError, DtypeError, ShapeError
 from chainrule.trace.tree import flatten
@@ -507,7 +507,7 @@ def test_colours_that_go_different_ways_are_swept_apart_and_together_give_the_ma
 def test_what_is_computed_for_one_way_has_nothing_of_the_others(monkeypatch):
     call = Call(apart, (np.zeros(75),), {}, 0)
     made = sparse._jacobian_matrices(call.program, (0,), call.inputs)
-    monkeypatch.setattr(sparse, "WAYS", 0)
+    monkeypatch.setattr(sweeps, "WAYS", 0)
     together = sparse._jacobian_matrices(call.program, (0,), call.inputs)
     assert flops(made.program) < 0.7 * flops(together.program)
     assert [b.matrix.nnz for row in made.blocks for b in row] == [b.matrix.nnz for row in together.blocks for b in row]

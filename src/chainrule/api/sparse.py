@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -24,18 +23,17 @@ from ..trace.tree import Tree, flatten
 from ..transform.forward import Derived, forward
 from ..transform.reverse import reached_from, reverse
 from ..transform.smooth import smooth
-from ..transform.sparse import Entries, Sweep, along, compressed, reseeded
+from ..transform.sparse import Entries, Sweep, compressed
 from .call import Call, Function, Wrt
 from .matrices import derivatives_only, gradient, refuse_integers
 from .planned import Reading, spliced, transformed
+from .sweeps import Layout, Sweeps, forward_sweeps, one_sweep
 
 Array = np.ndarray[Any, Any]
 LARGEST = 1 << 26  # entries of a dense matrix of which that is asked
 FEW = 16  # … and of so many, at most one may be another number, for only those to be computed
 KEPT = 8  # patterns of one recording: one for each of several arrays of indices
 BACKWARD = 1.5  # what a product in reverse mode costs, in forward mode ones
-WAYS = 16  # ways at most that are computed apart
-LESS = 0.7  # … if that is so much of the work
 
 
 class Block(NamedTuple):
@@ -222,22 +220,8 @@ def _arranged(call: Call, what: str, make: Make, arrange: Callable[[Call, Rows],
 # --- what is computed ------------------------------------------------------------------------------------------------
 
 
-class _Layout:
-    """Arrays laid end to end, as the rows or the columns of a matrix."""
-
-    def __init__(self, types: Sequence[Any]) -> None:
-        self.sizes, self.dtypes = [t.size for t in types], [t.dtype for t in types]
-        self.stretches = list(pairwise(np.cumsum([0, *self.sizes]).tolist()))
-        self.total = sum(self.sizes)
-        self.array = np.repeat(np.arange(len(types)), self.sizes)  # of each row, which array it belongs to
-        self.within = np.concatenate([np.arange(n) for n in self.sizes]) if types else np.zeros(0, np.intp)
-
-    def split(self, colours: Array) -> list[Array]:
-        return [colours[low:high] for low, high in self.stretches]
-
-
 def _jacobian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Matrices:
-    outs, ins = _Layout([a.type for a in program.outputs]), _Layout([program.inputs[i].type for i in wanted])
+    outs, ins = Layout([a.type for a in program.outputs]), Layout([program.inputs[i].type for i in wanted])
     onward = derivatives_only(forward(program, wanted))
     whole, read = _whole(onward, inputs, ins, outs)
     by_columns = colouring.columns(whole, ins.sizes)
@@ -249,11 +233,11 @@ def _jacobian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequen
         by_rows = colouring.columns(whole.T.tocsr(), outs.sizes, (count - 1) / BACKWARD)
     i, j = _coordinates(whole)
     if by_rows is None:
-        sweeps = _forward_sweeps(onward, len(inputs), read, by_columns)
+        sweeps = forward_sweeps(onward, len(inputs), read, by_columns)
         found = sweeps.places(by_columns[j], outs, i)
     else:
         back = derivatives_only(reverse(program, wanted))
-        sweeps = _one(Sweep(back.program, outs.split(by_rows), int(by_rows.max(initial=-1)) + 1), back.present)
+        sweeps = one_sweep(Sweep(back.program, outs.split(by_rows), int(by_rows.max(initial=-1)) + 1), back.present)
         found = sweeps.places(by_rows[i], ins, j)
     return _matrices(program, whole, sweeps, found, outs, ins, read.asked)
 
@@ -262,7 +246,7 @@ def _hessian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequenc
     first = gradient(program, wanted)
     second = derivatives_only(forward(first.program, wanted))
     present = tuple([None if k is None else second.present[k] for k in first.present])
-    layout = _Layout([program.inputs[i].type for i in wanted])
+    layout = Layout([program.inputs[i].type for i in wanted])
     whole, read = _whole(Derived(second.program, present), inputs, layout, layout)
     whole = _symmetric(whole, np.array([k is not None for k in present], bool)[layout.array])
     colours = colouring.star(whole, layout.sizes)
@@ -274,65 +258,12 @@ def _hessian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequenc
     row, column = np.maximum(i, j), np.minimum(i, j)
     if not clear.all():
         row, column = np.where(clear, row, column), np.where(clear, column, row)
-    sweeps = _forward_sweeps(Derived(second.program, present), len(inputs), read, colours)
+    sweeps = forward_sweeps(Derived(second.program, present), len(inputs), read, colours)
     found = sweeps.places(colours[column], layout, row)
     return _matrices(program, whole, sweeps, found, layout, layout, read.asked)
 
 
-@dataclass(frozen=True, eq=False)
-class _Sweeps:
-    """Sweeps that have a share of the colours each."""
-
-    sweeps: list[Sweep]
-    present: list[tuple[int | None, ...]]  # of each sweep: which of its outputs is which array's
-    sweep: Array  # of each colour, which sweep has it,
-    number: Array  # … and as which of its own colours
-
-    def places(self, colours: Array, layout: _Layout, rows: Array) -> tuple[Array, Array]:
-        """Of elements in these rows, and sums of these colours: which output has them, and where, taken flat."""
-        array = layout.array[rows]
-        place = self.number[colours] * np.take(layout.sizes, array) + layout.within[rows]
-        return self.sweep[colours] * len(layout.sizes) + array, place
-
-    @property
-    def outputs(self) -> list[tuple[int, int | None]]:
-        return [(n, k) for n, present in enumerate(self.present) for k in present]
-
-
-def _one(sweep: Sweep, present: tuple[int | None, ...]) -> _Sweeps:
-    return _Sweeps([sweep], [present], np.zeros(sweep.width, np.intp), np.arange(sweep.width))
-
-
-def _forward_sweeps(found: Derived, given: int, read: Pattern, colours: Array) -> _Sweeps:
-    """Where tangents are only moved, colours can be: the moving is done now, and not at every call.
-
-    Colours that stand in different seeds go different ways: each way is computed for its own colours only, where that
-    is much less work.
-    """
-    coloured = np.append(colours, -1)
-    seeds = [coloured[rows.ravel() - 1] for rows in read.moved.values()]
-    whole = Sweep(reseeded(found.program, given, tuple(read.moved)), seeds, int(colours.max(initial=-1)) + 1)
-    one = _one(whole, found.present)
-    ways: dict[tuple[int, ...], list[int]] = {}
-    standing = [np.isin(np.arange(whole.width), seed) for seed in seeds]
-    for colour in range(whole.width):
-        ways.setdefault(tuple([n for n, inside in enumerate(standing) if inside[colour]]), []).append(colour)
-    if len(ways) < 2 or len(ways) > WAYS:
-        return one
-    sweeps, present = [], []
-    sweep, number = np.zeros(whole.width, np.intp), np.zeros(whole.width, np.intp)
-    for n, (way, own) in enumerate(ways.items()):
-        part = along(whole.program, given, way)
-        numbers = np.full(whole.width + 1, -1)  # the last one is that of no colour
-        numbers[own] = number[own] = np.arange(len(own))
-        sweep[own] = n
-        sweeps.append(Sweep(part.program, [numbers[seeds[k]] for k in way], len(own)))
-        present.append(tuple([None if k is None else part.present[k] for k in found.present]))
-    total = sum(s.work(given) for s in sweeps)
-    return _Sweeps(sweeps, present, sweep, number) if total < LESS * whole.work(given) else one
-
-
-def _whole(found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layout) -> tuple[Any, Pattern]:
+def _whole(found: Derived, inputs: Sequence[Any], columns: Layout, rows: Layout) -> tuple[Any, Pattern]:
     """The pattern of all matrices together: those side by side that belong to one result."""
     given = len(inputs)
     read = pattern(found.program, range(given, given + len(columns.sizes)), inputs)
@@ -367,7 +298,7 @@ def _coordinates(whole: Any) -> tuple[Array, Array]:
 
 
 def _matrices(
-    program: Program, whole: Any, swept: _Sweeps, found: tuple[Array, Array], rows: _Layout, columns: _Layout,
+    program: Program, whole: Any, swept: Sweeps, found: tuple[Array, Array], rows: Layout, columns: Layout,
     asked: dict[int, Array],
 ) -> Matrices:  # fmt: skip
     """Entry k of the whole is element `place[k]` of the sweeps' output number `source[k]`, taken flat."""

@@ -51,7 +51,7 @@ def _paths(items: Sequence[Item], path: tuple[Loop, ...]) -> Iterator[tuple[Node
 
 @dataclass
 class _Chain:
-    """What computing an element again takes. This grows."""
+    """What computing an element again takes. It changes while operands are looked at."""
 
     nodes: list[Node] = field(default_factory=list)  # in their order
     leaves: set[Any] = field(default_factory=set)  # arrays that are read, as long as the element's own

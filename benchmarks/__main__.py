@@ -12,7 +12,7 @@ import sys
 from . import timing
 from .figures import listing, remember
 
-MEASUREMENTS = ("compare", "overhead", "start", "memory", "evals", "large")
+MEASUREMENTS = ("compare", "overhead", "start", "memory", "evals", "large", "rolled")
 
 
 def main(wanted: list[str]) -> int:

@@ -20,7 +20,7 @@ settings.load_profile("everywhere")
 RUNS = (
     "test_native", "test_sparse", "test_loops", "test_captures", "test_recordings", "test_structures", "test_in_place",
     "test_nesting", "test_tiny", "test_documents", "test_examples", "test_random_programs", "test_optimize",
-    "test_gradbench", "test_import", "test_numpy_coverage", "test_errors", "test_edges", "test_new_op",
+    "test_gradbench", "test_import", "test_reroll", "test_numpy_coverage", "test_errors", "test_edges", "test_new_op",
 )  # fmt: skip
 
 

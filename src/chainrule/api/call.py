@@ -15,10 +15,11 @@ from ..errors import ArgumentError, ChainruleError, DtypeError, NoRuleError, Sha
 from ..execute import Runner, derived, executable, inputs_of, recording_of
 from ..ir import Const, Program
 from ..ops.control import holds_a_program
-from ..trace.record import Static, argument_names, leaf_of, parameters_of, type_of
+from ..trace.record import Recording, Static, argument_names, leaf_of, parameters_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import flatten
 from ..transform.forward import Derived
+from ..transform.reroll import rerolled
 from ..transform.smooth import smooth
 
 Wrt = int | str | tuple[int | str, ...]
@@ -74,6 +75,11 @@ class Call:
     @property
     def inputs(self) -> list[Any]:
         return inputs_of(self.recording, self.leaves)
+
+    @property
+    def rolled(self) -> Program:
+        """The Program as it is best run: what repeats itself is a loop."""
+        return rolled(self.recording)
 
     def given_as(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """The arguments, if they and their leaves came just so: nothing was filled in or converted."""
@@ -231,6 +237,12 @@ def filled(found: Derived, outputs: Sequence[Any], types: Sequence[Any]) -> list
         else:
             filled.append(np.zeros(t.shape, t.dtype) if t.shape else t.dtype.type(0))
     return filled
+
+
+def rolled(recording: Recording) -> Program:
+    """A recording's Program with its repeated steps as loops."""
+    found: Program = derived(recording, "rolled", rerolled)
+    return found
 
 
 def prepare(found: Derived) -> tuple[Derived, Runner]:

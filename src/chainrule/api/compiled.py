@@ -23,7 +23,7 @@ def compile(f: Function, *, threads: int = 1) -> Function:
     """
 
     def compute(call: Call, inputs: list[Any]) -> Any:
-        return call.recording.result.build(spliced(call.program, inputs))
+        return call.recording.result.build(spliced(call.rolled, inputs))
 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         return call_reading(f, args, options, None, lambda c: "value", compute)

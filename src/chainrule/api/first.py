@@ -45,7 +45,7 @@ def value_and_grad(f: Function, *, wrt: Wrt = 0, threads: int = 1) -> Function:
 
 
 def _value_and_gradient(call: Call, inputs: list[Any]) -> list[Any]:
-    program = smooth(call.program)
+    program = smooth(call.rolled)
     one = Const(np.ones((), program.outputs[0].type.dtype))
     found = reverse(program, call.wanted, [one])
     outputs = spliced(found.program, inputs)
@@ -117,7 +117,9 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
         )
     call = Call(f, tuple(primals), {}, tuple(range(len(primals))))
     moves = directions(call, tuple(tangents), "tangent")
-    found, run = call.derived(("forward", call.wanted), lambda p: prepare(forward(p, call.wanted)))
+    found, run = derived(
+        call.recording, ("forward", call.wanted), lambda _: prepare(forward(smooth(call.rolled), call.wanted))
+    )
     outputs = evaluate(run, [*call.inputs, *moves])
     n = len(call.program.outputs)
     dots = filled(found, outputs, [a.type for a in call.program.outputs])
@@ -139,11 +141,15 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
         raise ArgumentError("vjp(f, *args) needs at least one argument")
     moving = tuple(i for i, a in enumerate(args) if has_reals(a))
     call = Call(f, args, {}, moving or None)
-    value = call.recording.result.build(evaluate(derived(call.recording, "value", executable), call.inputs))
+    value = call.recording.result.build(
+        evaluate(derived(call.recording, "value", lambda _: executable(call.rolled)), call.inputs)
+    )
     if not moving:
         return value, lambda g: (None,) * len(args)
     inputs = call.inputs
-    found, run = call.derived(("reverse", call.wanted), lambda p: prepare(reverse(p, call.wanted)))
+    found, run = derived(
+        call.recording, ("reverse", call.wanted), lambda _: prepare(reverse(smooth(call.rolled), call.wanted))
+    )
 
     @public
     def pullback(g: Any) -> tuple[Any, ...]:

@@ -55,7 +55,7 @@ class Reading:
 
     def plan(self, threads: int = 1) -> Plan:
         """What was planned for this recording and so many threads, or a new plan."""
-        plans = self.recording.derived.setdefault(self.key, {})
+        plans = self.recording.derived.setdefault(("plans", self.key), {})
         found: Plan | None = plans.get(threads)
         if found is None:
             with rarely_collecting():

@@ -14,7 +14,7 @@ from ..trace.record import Recording, Static, argument_names, leaf_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import Tree, flatten, parts_of
 from ..transform.batch import batch
-from .call import Function, transformation
+from .call import Function, rolled, transformation
 from .planned import Reading, spliced, transformed
 
 
@@ -72,7 +72,7 @@ def vmap(f: Function, *, in_axes: Any = 0, threads: int = 1) -> Function:
         same = all([a is b for a, b in zip(values, leaves, strict=True) if not isinstance(b, Static)])
         return Reading(
             recording, ("rows", axes_of_inputs, size),
-            lambda inputs: recording.result.build(_rows(recording.program, axes_of_inputs, size, inputs)),
+            lambda inputs: recording.result.build(_rows(rolled(recording), axes_of_inputs, size, inputs)),
             leaves, (args, options) if same else None,
         )  # fmt: skip
 

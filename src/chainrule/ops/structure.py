@@ -224,7 +224,8 @@ def diag(v: Value, k: int = 0) -> Any:
 Bounds = tuple[tuple[int, int | None, int], ...]  # (start, stop, step) of each core axis
 
 
-def _slices(index: Bounds) -> tuple[Any, ...]:
+def places_of(index: Bounds) -> tuple[Any, ...]:
+    """A `slice` of the last axes, as NumPy takes it."""
     return (..., *(slice(*b) for b in index))
 
 
@@ -238,13 +239,13 @@ def core(shape: Shape, k: int) -> Shape:
 
 def _place(x: Any, *, index: Bounds, size: Shape) -> Any:
     z = np.zeros(np.shape(x)[: np.ndim(x) - len(size)] + size, np.asarray(x).dtype)
-    z[_slices(index)] = x
+    z[places_of(index)] = x
     return z
 
 
 def _update(x: Any, v: Any, *, index: Bounds) -> Any:
     z = np.array(x)
-    z[_slices(index)] = v
+    z[places_of(index)] = v
     return z
 
 
@@ -265,7 +266,7 @@ def _update_adjoint(g: Value, inputs: Sequence[Value], wanted: Sequence[int], in
 
 slice_: Linear = Linear(
     "slice",
-    lambda x, *, index: x[_slices(index)],
+    lambda x, *, index: x[places_of(index)],
     lambda x, *, index: ArrayType(x.shape[: x.ndim - len(index)] + _sliced(core(x.shape, len(index)), index), x.dtype),
     lambda g, inputs, wanted, index: {0: apply(place, g, index=index, size=core(shape_of(inputs[0]), len(index)))},
     moves=True, increasing=True, ulps=0, notation=Notation("slice", "", "", ""), rule="selection",

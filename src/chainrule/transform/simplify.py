@@ -15,7 +15,7 @@ from ..ir import Atom, Const, Equation, Program, Var, without_dead_code
 from ..ops.arithmetic import add, convert, divide, multiply, negative, power_of, subtract, where
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.op import Op
-from ..ops.structure import reshape
+from ..ops.structure import reshape, slice_, update
 from ..trace.collecting import rarely_collecting
 from ..trace.recorder import Recorder
 
@@ -190,6 +190,32 @@ def reshape_once(e: Equation, recorder: Recorder) -> Atom | None:
     return None
 
 
+_WRITES = 64  # that are looked through for the one that is read
+
+
+@_of(slice_)
+def read_what_was_written(e: Equation, recorder: Recorder) -> Atom | None:
+    """A slice of an array is what was written there last, or a slice of the array as it was before writes elsewhere."""
+    array, index = e.inputs[0], e.params["index"]
+    for _ in range(_WRITES):
+        write = _made_by(array, update, recorder)
+        if write is None or len(write.params["index"]) != len(index):
+            break
+        if write.params["index"] == index:
+            written = write.inputs[1]
+            return written if written.type.shape == e.output.type.shape else None
+        if not any(map(_apart, index, write.params["index"])):
+            break
+        array = write.inputs[0]
+    return None if array is e.inputs[0] else _emit(Equation(slice_, (array,), e.outputs, e.params, e.where), recorder)
+
+
+def _apart(a: tuple[int, int | None, int], b: tuple[int, int | None, int]) -> bool:
+    """Whether two stretches upwards have nothing in common."""
+    (start, stop, step), (other, end, stride) = a, b
+    return step > 0 and stride > 0 and stop is not None and end is not None and (stop <= other or end <= start)
+
+
 @_of(convert)
 def conversion_to_itself(e: Equation, recorder: Recorder) -> Atom | None:
     """A conversion to the dtype that is there already: it told a Python number from one of NumPy's, while recording."""
@@ -232,7 +258,7 @@ def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
 
 REWRITES: tuple[Rewrite, ...] = (
     number_beside_array, one_is_neutral, signs_combine, quotient_not_reciprocal, reshape_once,
-    conversion_to_itself, choice_of_converted_numbers, contraction_of_rearranged,
+    read_what_was_written, conversion_to_itself, choice_of_converted_numbers, contraction_of_rearranged,
 )  # fmt: skip
 
 

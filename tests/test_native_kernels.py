@@ -323,3 +323,11 @@ def test_an_array_in_another_shape_is_no_copy():
     turned = simplify(cr.trace(lambda x: np.reshape(np.sin(x).T, (3, 4)), np.arange(12.0).reshape(2, 6)))
     assert len(lowered(turned).steps) == 2
     same(Stretch(turned)([x.reshape(2, 6)]), Executable(turned)([x.reshape(2, 6)]), 15)
+
+
+def test_the_text_of_a_kernel_does_not_grow_with_what_it_clears():
+    def f(x):
+        return np.sum(x[:, None] * x, axis=0) + np.max(x)  # sums in memory begin at zero
+
+    few, many = (compiler.text(simplify(cr.trace(f, np.ones(n)))).count("\n") for n in (100, 1000))
+    assert many < 1.2 * few

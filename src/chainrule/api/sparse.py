@@ -211,8 +211,8 @@ def _arranged(call: Call, what: str, make: Make, arrange: Callable[[Call, Rows],
         found = Arranged(matrices, [blocks[k] for k in order], tree)
         known.insert(0, found)
         for old in known[KEPT:]:
-            derived.pop((what, old), None)
-            derived.pop(("dense", old), None)
+            derived.pop(("plans", (what, old)), None)
+            derived.pop(("plans", ("dense", old)), None)
         del known[KEPT:]
     return found
 

@@ -187,7 +187,7 @@ class Reductions(Memory):
         """All rounds of a loop, as many at once as there are lanes; the rest under a mask."""
         full, tail = divmod(loop.counter.size, self.width)
         sums = start
-        if full <= 1 or full * sum(1 for _ in nodes_in(loop)) <= FEW:
+        if full <= 1 or full * max(1, len(list(nodes_in(loop)))) <= FEW:
             for n in range(full):
                 sums = self._round(loop, self.one.number(n * self.width, "i64"), sums, write)
         else:

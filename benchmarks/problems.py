@@ -22,6 +22,7 @@ PROBLEMS = {
     "hessian": "dense Hessian of Rosenbrock's function, n = 1000",
     "sparse hessian": "sparse Hessian of Rosenbrock's function, n = 1000",
     "callback": "integral of exp(−x²) cos(30 x) on [0, 2], our function as quad's callback",
+    "low-level callback": "the same, our function as quad's callback in C",
     "integral": "integral of exp(−x²) cos(30 x) on [0, 2], our own",
     "l-bfgs-b": "SciPy's L-BFGS-B on Rosenbrock's function, n = 100",
 }

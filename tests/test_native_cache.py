@@ -237,9 +237,9 @@ def test_other_surroundings_are_another_key(what, folder, monkeypatch):
 def test_every_source_that_decides_what_code_is_made_is_in_the_fingerprint(tmp_path, monkeypatch):
     """A line added to the compiler, to the table, to what a Program is, or another version."""
     package = tmp_path / "chainrule"
-    for part in ("native", "ops"):
+    for part in ("native", "ops", "numeric", "transform"):
         (package / part).mkdir(parents=True)
-    names = ["native/emit.py", "ops/op.py", "ir.py", "__init__.py"]
+    names = ["native/emit.py", "ops/op.py", "ir.py", "__init__.py", *cache._WRITERS]
     for name in names:
         (package / name).write_text("x = 1\n")
     monkeypatch.setattr(cache, "__file__", str(package / "native" / "cache.py"))

@@ -35,7 +35,7 @@ SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 3.0, 40.0, -750.0, 1e308, -1e308, 5e
            np.inf, -np.inf, np.nan)  # fmt: skip
 WHOLE = (0, 1, -1, 2, -2, 3, 7, -7, 40, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63))
 # ops that run on NumPy; they may become fewer
-ON_NUMPY = {"polygamma", "argsort", "integral", "sum_over_zeros"}
+ON_NUMPY = {"polygamma", "argsort", "sum_over_zeros"}
 LOOPS = {"scan", "while_loop", "while_loop_pullback", "cond"}  # have tests of their own
 EITHER_ZERO = {"maximum", "minimum", "fmax", "fmin", "max", "min"}  # of 0 and -0, NumPy takes one or the other
 every_op = pytest.mark.parametrize("op", [op for op in OPS.values() if op.name not in ON_NUMPY | LOOPS], ids=str)

@@ -29,6 +29,7 @@ OFFERED = {
     "hessian": lambda: called(cr.hessian(p.rosenbrock), p.start(1000)),
     "sparse hessian": lambda: called(cr.hessian(p.rosenbrock, sparse=True), p.start(1000)),
     "callback": lambda: called(lambda f: quad(f, 0, 2)[0], cr.compile(p.wave)),
+    "low-level callback": lambda: called(lambda f: quad(f, 0, 2)[0], cr.compile(p.wave).low_level_callable()),
     "integral": lambda: lambda: float(cr.integrate(p.wave, 0.0, 2.0)),
     "l-bfgs-b": lambda: called(p.minimum, cr.value_and_grad(p.rosenbrock)),
 }

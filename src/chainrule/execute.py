@@ -209,6 +209,12 @@ def memo(function: Any, name: Hashable, make: Callable[[], Any]) -> Any:
     return found
 
 
+def kept(function: Any, name: Hashable) -> Any:
+    """What `memo` has made of a function under this name, or None."""
+    store = _store(function)
+    return None if store is None else store.made.get(name)
+
+
 def _table(function: Any) -> OrderedDict[Hashable, list[Recording]]:
     """Where a function's recordings are kept: with the function, so that they go when it goes."""
     owner = function.__func__ if isinstance(function, types.MethodType) else function

@@ -67,7 +67,7 @@ class Call:
         if wrt is not None and not self.wrt_leaves:
             raise ArgumentError(f"`{self.wrt_names[0]}` holds no numbers to differentiate with respect to")
         self._given = args, options
-        self._as_given = all([a is b for a, b in zip(values, self.leaves, strict=True) if not isinstance(b, Static)])
+        self.untouched = all([a is b for a, b in zip(values, self.leaves, strict=True) if not isinstance(b, Static)])
         self.recording = recording_of(function, self.leaves, self.tree, self.names)
         self.program: Program = self.recording.program
         self.wanted = tuple(self.recording.dynamic.index(i) for i in self.wrt_leaves)
@@ -83,7 +83,7 @@ class Call:
 
     def given_as(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """The arguments, if they and their leaves came just so: nothing was filled in or converted."""
-        untouched = self._as_given and self._given[0] is args and self._given[1] is options
+        untouched = self.untouched and self._given[0] is args and self._given[1] is options
         return (args, options) if untouched else None
 
     def derived(self, key: Any, make: Callable[[Program], Any]) -> Any:

@@ -159,16 +159,22 @@ def _made(f: Function, read: Read, threads: int) -> Function:
         result = plan.result.build(evaluate(plan.runner, reading.inputs))
         if reading.finish is not None:
             return reading.finish(result)
-        call = reading.invocation()
         target = made()
-        if call is not None and target is not None:
-            link(target, call, plan.runner, plan.result)
+        if target is not None:
+            show(target, reading, plan)
         return result
 
     function, made = function_object(slowly, f)
     function.inspect = functools.partial(_inspect, read)
     function.low_level_callable = functools.partial(_low_level_callable, read)
     return function
+
+
+def show(made: Any, reading: Reading, plan: Plan) -> None:
+    """Let a function of `function_object` find the kernel of further calls like this one by itself, if that can be."""
+    call = reading.invocation()
+    if call is not None:
+        link(made, call, plan.runner, plan.result)
 
 
 @public

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..ir import Equation, Program, Var
-from ..ops.control import Body
+from ..ir import Const, Equation, Program, Var
+from ..ops.control import Body, holds_a_program
 from .cache import Compiled
 from .elementwise import has_formula
 from .emit import Kernel, lanes
+from .expand import meaning
+from .foreign import Foreign
 from .lanes import KINDS
 from .llvm import object_code
 from .loop_pullback import back_of, slots_of
@@ -91,14 +93,27 @@ def _kernel(program: Program) -> Kernel:
     return Kernel(found, classes, items, lanes(items), "kernel", cut=True)
 
 
-def native(e: Equation) -> bool:
-    """Whether an equation has a native form."""
+def native(e: Equation, sure: bool = False) -> bool:
+    """Whether an equation has a native form; with `sure`, one that does not ask for NumPy where a proof fails."""
     how = e.op.native
     if how is None or (how.how in ("formula", "function") and not has_formula(e)):
         return False
     if how.how == "routine" and not _steps_have_a_form(e):
         return False
+    if how.how == "meaning" and holds_a_program(e) and (sure or not _has_a_meaning(e)):
+        return False
     return all(t.dtype.name in KINDS for t in (*(a.type for a in e.inputs), *(v.type for v in e.outputs)))
+
+
+def _has_a_meaning(e: Equation) -> bool:
+    """Whether the Program that it holds can be said by other ops; what is infinite whatever comes never can."""
+    if any(isinstance(a, Const) and not np.isfinite(a.value).all() for a in e.inputs):
+        return False
+    try:
+        meaning(e.op, tuple([a.type for a in e.inputs]), tuple(e.params.items()))
+    except Foreign:
+        return False
+    return True
 
 
 def _steps_have_a_form(e: Equation) -> bool:
@@ -111,13 +126,13 @@ def _steps_have_a_form(e: Equation) -> bool:
     return all(step_of(body) is not None for body in bodies)
 
 
-def turns(program: Program) -> Turns:
+def turns(program: Program, sure: bool = False) -> Turns:
     """Numbers of equations in turns of native and other ones, as few turns as there can be; long ones are cut."""
     if is_straight(program.equations):  # looked at first, for this is quick
         return [(STRAIGHT, list(range(len(program.equations))))]
     number = {id(e): n for n, e in enumerate(program.equations)}
     found: Turns = []
-    for kind, numbers in _turns(program):
+    for kind, numbers in _turns(program, sure):
         equations = [program.equations[n] for n in numbers]
         for part in cut(equations) if kind else [equations]:
             how = STRAIGHT if kind and is_straight(part) else LOOPS if kind else NUMPY
@@ -125,11 +140,11 @@ def turns(program: Program) -> Turns:
     return found
 
 
-def _turns(program: Program) -> list[tuple[bool, list[int]]]:
+def _turns(program: Program, sure: bool) -> list[tuple[bool, list[int]]]:
     turn: dict[Var, int] = {}
     parts: dict[int, list[int]] = {}
     for n, e in enumerate(program.equations):
-        kind = native(e)
+        kind = native(e, sure)
         least = 0 if kind else 1
         for a in e.inputs:
             if isinstance(a, Var) and a in turn:

@@ -128,6 +128,8 @@ class _Linker:
             dtype = np.dtype(v.type.dtype.str)
             if value.dtype is not dtype or value.shape != v.type.shape:
                 raise Unreachable
+            if not (value.flags.c_contiguous and value.flags.aligned):
+                raise Unreachable  # the entry takes no such array, and would be shown it again at every call
             shape = self.table(value.shape)
             self.row(where, t.ARRAY, value.ndim, id(dtype), shape, slot)
         elif v.type.shape == () and (

@@ -16,6 +16,7 @@ import numpy as np
 from ..execute import Executable, Runner
 from ..ir import Atom, Equation, Program, Var
 from ..later import importing
+from ..ops.control import holds_a_program
 from .cache import cached
 from .externs import addresses
 from .fences import Fences, standing
@@ -92,8 +93,15 @@ class Stretch:
             scratch = np.empty(self.scratch, np.uint8)
             addresses[-1] = scratch.ctypes.data
         if self._call(addresses.ctypes.data):
-            return Executable(self.program)(values)  # NumPy knows how to say what is wrong
+            return self._instead(values)
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
+
+    @cached_property
+    def _instead(self) -> Runner:
+        """What runs where the kernel fails: NumPy, which knows how to say what is wrong; of integrals, only those."""
+        if any(holds_a_program(e) and e.op.native is not None and e.op.native.means for e in self.program.equations):
+            return Mixed(self.program, _compiler().turns(self.program, sure=True))
+        return Executable(self.program)
 
     def _among_fences(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         """The same, looking whether anything is written where it must not be."""
@@ -107,7 +115,7 @@ class Stretch:
         status = self._call(where.ctypes.data)
         fences.check()
         if status:
-            return Executable(self.program)(arrays)
+            return self._instead(arrays)
         outputs = [fences.written(n, t.shape, t.dtype) for n, t in zip(self.outputs, types, strict=True)]
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 

@@ -19,6 +19,7 @@ import numpy as np
 from ..ir import Atom, Const, Equation, Program, Var
 from ..ops.arithmetic import add, multiply
 from ..ops.contraction import Spec, contract
+from ..ops.control import holds_a_program
 from ..ops.indexing import gather, scatter_set
 from ..ops.structure import place, reshape, update
 from . import expand
@@ -74,6 +75,8 @@ def has_scalar_form(e: Equation) -> bool:
     how = e.op.native.how if e.op.native is not None else ""
     if e.op in (gather, scatter_set):
         return isinstance(e.inputs[1], Const)
+    if how == "meaning" and holds_a_program(e):
+        return False  # it has loops
     return how in ("formula", "function", "product", "reduction", "running", "meaning") or only_moves(e)
 
 

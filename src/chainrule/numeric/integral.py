@@ -13,13 +13,14 @@ import numpy as np
 from ..errors import ArgumentError, DtypeError, ShapeError
 from ..ir import Program, Var
 from .landmarks import OnNodes, is_costly, landmarks, rounding_of
+from .proved import proved
 from .quadrature import EPS, Quadrature, quadrature
 
 TOL = 1e-8
 FARTHEST = 1e290  # limits beyond it are infinite, or mistaken
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, init=False)
 class Integral(float):
     """A definite integral. It works as its number: `float(r)`, arithmetic, comparisons, NumPy, `format`.
 
@@ -43,6 +44,15 @@ class Integral(float):
     def __new__(cls, value: float, error: float, low: float, high: float, evaluations: int, verdict: str,
                 *rest: Any, **named: Any) -> Integral:  # fmt: skip
         return float.__new__(cls, value if verdict == "converged" or value in (inf, -inf) else nan)
+
+    def __init__(
+        self, value: float, error: float, low: float, high: float, evaluations: int, verdict: str, reason: str = "",
+        breaks: tuple[float, ...] = (), traced: bool = True, note: str = "",
+    ) -> None:  # fmt: skip
+        self.__dict__.update(  # all at once: field by field, a frozen record takes longer than the integral
+            value=value, error=error, low=low, high=high, evaluations=evaluations, verdict=verdict, reason=reason,
+            breaks=breaks, traced=traced, note=note,
+        )  # fmt: skip
 
     def __getnewargs__(self) -> Any:
         return (self.value, self.error, self.low, self.high, self.evaluations, self.verdict)
@@ -112,6 +122,9 @@ def of_program(program: Program, values: Sequence[Any], a: float, b: float, tol:
     if a == b:
         zero = np.zeros(program.outputs[0].type.shape)[()]
         return Quadrature(zero, zero, zero, 0, "converged")
+    sure = proved(program, values, a, b, tol)
+    if sure is not None:
+        return sure
     places = landmarks(program, values, a, b)
     costly = is_costly(program)
     found = quadrature(

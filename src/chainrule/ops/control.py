@@ -17,6 +17,7 @@ from ..errors import ProgramError, ShapeError
 from ..ir import ArrayType, Equation, Program, Var
 from .arithmetic import multiply
 from .elementary import sin
+from .native import meaning
 from .notation import call
 from .op import General, register
 
@@ -118,7 +119,7 @@ integral = General(
     "integral", algorithm("integral"), _integral_type, algorithm("integral pushforward"),
     algorithm("integral pullback"), notation=call("integrate", r"\int", symbol="∫"), rule="Leibniz",
     cost=lambda *types, body, tol: NODES * body.flops() * max(types[0].size, 1), examples=_examples,
-    joins=_within_one,
+    joins=_within_one, native=meaning(algorithm("integral native")),
 )  # fmt: skip
 # Σ weight(x, …) over all x between the limits where a component of guard(x, …) is zero; `weight` is told which one
 sum_over_zeros = General(

@@ -8,7 +8,7 @@ import os
 import sys
 from functools import cache, lru_cache
 from types import CodeType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,20 +75,21 @@ class Place(NamedTuple):
     end_column: int | None
 
 
-@lru_cache(maxsize=65536)
-def _position(code: CodeType, index: int, file: str) -> Place:
-    # code objects are equal when only their files differ: the file is part of the key
-    line, end_line, column, end_column = (None,) * 4
-    for n, found in enumerate(code.co_positions()):
-        if n == index // 2:
-            line, end_line, column, end_column = found
-            break
-    return Place(file, line or code.co_firstlineno, end_line, column, end_column)
+# By id, since code objects are equal when only their files differ, and hashing one reads all of it.
+_positions: dict[int, tuple[CodeType, list[Any]]] = {}
 
 
 def place_of(where: Where) -> Place:
     """File, lines and columns of an instruction."""
-    return _position(*where, where[0].co_filename)
+    code, index = where
+    _, positions = _positions.get(id(code)) or (code, [])
+    if not positions:
+        if len(_positions) >= 1024:
+            _positions.clear()
+        positions = list(code.co_positions())
+        _positions[id(code)] = code, positions
+    line, end_line, column, end_column = positions[index // 2] if index // 2 < len(positions) else (None,) * 4
+    return Place(code.co_filename, line or code.co_firstlineno, end_line, column, end_column)
 
 
 def line_text(where: Where) -> str:

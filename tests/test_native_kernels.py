@@ -331,3 +331,17 @@ def test_the_text_of_a_kernel_does_not_grow_with_what_it_clears():
 
     few, many = (compiler.text(simplify(cr.trace(f, np.ones(n)))).count("\n") for n in (100, 1000))
     assert many < 1.2 * few
+
+
+def test_a_number_that_is_zero_is_written_all_the_same():
+    @cr.compile
+    def f(x):
+        return 0.0, np.zeros(3), np.zeros((1, 1))[0, 0], np.sum(x)
+
+    for _ in range(3):
+        a, b, c, total = f(np.ones(4))
+        assert (a, c, total) == (0.0, 0.0, 4.0)
+        np.testing.assert_array_equal(b, np.zeros(3))
+        b[:] = np.nan
+    program = simplify(cr.trace(f, np.ones(4)))
+    assert all(v.type.shape for v in lowered(program, zeroes=True).zeroed)

@@ -196,9 +196,10 @@ def lowered(program: Program, zeroes: bool = False) -> Lowered:
             steps.append(Node(copy, counters, (read_at,), None))
             read_at = Read(copy, at)
         outputs.append(read_at)
-    begun = (
-        [s for s in steps if isinstance(s, Node) and _begins_at_zero(s, [r.source for r in outputs])] if zeroes else []
-    )
+    arrays = [
+        r.source for r, a in zip(outputs, program.outputs, strict=True) if a.type.shape
+    ]  # numbers lie on the stack
+    begun = [s for s in steps if isinstance(s, Node) and _begins_at_zero(s, arrays)] if zeroes else []
     left = tuple(s for s in steps if s not in begun)
     return Lowered(program.inputs, left, tuple(outputs), program.names(), tuple(node.out for node in begun))
 

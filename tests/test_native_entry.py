@@ -4,7 +4,9 @@ import gc
 import sys
 
 import numpy as np
+import pytest
 
+import chainrule as cr
 from chainrule.native import entry
 from chainrule.native.descriptor import (
     ARGUMENT,
@@ -12,6 +14,7 @@ from chainrule.native.descriptor import (
     ARRAY,
     BUFFER_TABLE,
     BUFFERS,
+    CHECK,
     CONTAINER,
     DICT,
     DTYPE,
@@ -154,3 +157,33 @@ def test_no_reference_is_lost_or_kept():
     gc.collect()
     assert [sys.getrefcount(o) for o in watched] == before
     assert not answers
+
+
+class Held:  # an object without a dict: whether it changed is asked of Python, in each call
+    __slots__ = ("scale",)
+
+
+def test_an_interrupt_while_python_is_asked_is_raised():
+    held = Held()
+    held.scale = 2.0
+    f, x = cr.grad(lambda x: np.sum(x * x) * held.scale), np.ones(3)
+    for _ in range(2):
+        np.testing.assert_array_equal(f(x), 4 * x)
+    (descriptor, kept), *_ = f._kept
+    assert descriptor[CHECK]
+
+    def interrupted(frame, event, arg):
+        if event == "call" and frame.f_code.co_filename.endswith("outside.py"):
+            raise KeyboardInterrupt
+
+    for _ in range(3):
+        sys.setprofile(interrupted)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                f(x)
+        finally:
+            sys.setprofile(None)
+    np.testing.assert_array_equal(f(x), 4 * x)
+    held.scale = 3.0
+    np.testing.assert_array_equal(f(x), 6 * x)
+    assert kept

@@ -345,3 +345,27 @@ def test_a_number_that_is_zero_is_written_all_the_same():
         b[:] = np.nan
     program = simplify(cr.trace(f, np.ones(4)))
     assert all(v.type.shape for v in lowered(program, zeroes=True).zeroed)
+
+
+def test_a_part_without_elements_is_never_read():
+    def joined(x):
+        empty = np.concatenate([x, x, x], axis=-2).reshape(-1)
+        v = np.sin(np.concatenate([empty, empty * 0.5, np.ones(16, x.dtype)]).reshape(4, 4))
+        return v @ v.T + 3
+
+    x = np.zeros((0, 0), np.float32)
+    for f in (joined, lambda x: cr.hvp(lambda x: np.sum(joined(x)))(x, x)):
+        program = simplify(cr.trace(f, x))
+        same(Mixed(program)((x,)), Executable(program)((x,)), 6)
+
+
+@pytest.mark.parametrize("x", [np.array([-0.0]), np.array([[-0.0], [0.0], [-1.0]])], ids=["an element", "a column"])
+def test_a_zero_keeps_its_sign_when_it_is_stretched(x):
+    def f(x):
+        return np.arctan2(np.broadcast_to(x, (3, 4)), -1.0), np.broadcast_to(x, (3, 4)) * 1.0
+
+    program = simplify(cr.trace(f, x))
+    for run in (Mixed(program), Executable(program)):
+        for y, z in zip(run((x,)), f(x), strict=True):
+            np.testing.assert_array_equal(np.signbit(y), np.signbit(z))
+            np.testing.assert_allclose(y, z, rtol=1e-15)

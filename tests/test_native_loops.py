@@ -126,6 +126,12 @@ def test_while_loops_and_their_derivatives():
     agrees(lambda a: cr.vmap(cr.grad(root))(a), np.array([2.0, 1.0, 100.0]))
 
 
+def test_a_loop_that_carries_no_element_has_a_derivative():
+    f = lambda x: np.sum(cr.while_loop(lambda s: np.sum(s * s) > 0.01, lambda s: s * 0.5, x) ** 2)  # noqa: E731
+    for x in (np.zeros(0), np.ones(3)):
+        agrees(lambda x: cr.grad(f)(x), x, whole=x.size > 0)
+
+
 def counting(a: Any, n: Any) -> Any:
     return cr.while_loop(lambda c: c[0] < n, lambda c: (c[0] + 1, np.sin(a * c[1]) + 1), (0, 0.5))[1]
 

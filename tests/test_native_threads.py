@@ -392,3 +392,68 @@ def test_a_spoiled_order_is_seen(monkeypatch, what):
         spoiled = kernel(f, x)
     with pytest.raises(AssertionError):
         assert_same_bits(on(spoiled, 1, (x,)), right)
+
+
+SHORT = np.arange(5.0)
+WEIGHTS = {"w": np.arange(1.0, 6.0)}
+JOBS = {
+    "a short kernel": (lambda: cr.value_and_grad(lambda x: np.sum(np.sin(x) * WEIGHTS["w"])), (SHORT,)),
+    "a dict": (lambda: cr.grad(lambda p: np.sum(p["a"] * p["b"] ** 2)), ({"a": SHORT, "b": 2.0},)),
+    "scratch memory": (lambda: cr.compile(lambda x: np.outer(x, x) @ np.outer(x, x + 1)), (np.arange(60.0),)),
+    "a routine": (lambda: cr.grad(lambda x: np.linalg.slogdet(np.outer(x, x) + 9 * np.eye(5))[1]), (SHORT,)),
+    "a loop": (lambda: cr.grad(lambda x: np.sum(cr.scan(lambda h, t: (np.sin(h * t), None), x, SHORT)[0])), (SHORT,)),
+    "a long kernel": (lambda: cr.value_and_grad(chain, wrt=(0, 1, 2)), (np.linspace(-1, 1, 60_000), 1.3, -0.2)),
+    "other shapes": (lambda: cr.grad(lambda x: np.sum(np.exp(-x * x))), (np.linspace(-1, 1, 33),)),
+    "a part on NumPy": (lambda: cr.compile(lambda x: np.sort(np.cos(x))[::-1] * 2), (np.arange(40.0),)),
+}  # fmt: skip
+
+
+def parts(result):
+    if isinstance(result, dict):
+        return [y for v in result.values() for y in parts(v)]
+    return [y for v in result for y in parts(v)] if isinstance(result, (tuple, list)) else [result]
+
+
+def wrong_answers(functions, expected, turns):
+    """Calls of eight threads at once, all functions in each of them, that gave anything else than one thread alone."""
+    wrong, gate = [], threading.Barrier(8, timeout=60)
+
+    def call(which):
+        names = sorted(functions)[which:] + sorted(functions)[:which]
+        gate.wait()
+        for _ in range(turns):
+            for name in names:
+                try:
+                    found = parts(functions[name](*JOBS[name][1]))
+                    assert_same_bits(found, expected[name])
+                except BaseException as error:
+                    wrong.append((name, repr(error)))
+
+    threads = [threading.Thread(target=call, args=(n,)) for n in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return wrong
+
+
+def test_eight_threads_at_once_get_what_one_gets():
+    expected = {name: parts(make()(*args)) for name, (make, args) in JOBS.items()}
+    fresh = {name: make() for name, (make, _) in JOBS.items()}  # recorded and compiled by whoever comes first
+    assert not wrong_answers(fresh, expected, 60)
+
+
+def test_threads_that_get_in_each_others_way_are_seen():
+    expected = {name: parts(make()(*args)) for name, (make, args) in JOBS.items()}
+    right, under_way = JOBS["a short kernel"][0](), []
+
+    def shared(x):  # as if a buffer belonged to all calls
+        under_way.append(x)
+        try:
+            threading.Event().wait(0.001)
+            return right(x + len(under_way) - 1)
+        finally:
+            under_way.pop()
+
+    functions = {name: make() for name, (make, _) in JOBS.items()} | {"a short kernel": shared}
+    assert wrong_answers(functions, expected, 5)

@@ -357,6 +357,8 @@ class Kernel(Pieces):
 
     def _always(self, w: Within) -> bool | None:
         """Whether a condition holds, if that is known while writing."""
+        if w.low >= w.high:  # a part without elements
+            return False
         number = self._number(w.what)
         if number is None:
             return None

@@ -106,10 +106,9 @@ ready:
 asking:
   %holds = call ptr @PyObject_CallNoArgs(ptr %check)
   %broken = icmp eq ptr %holds, null
-  br i1 %broken, label %uncertain, label %answered
-uncertain:
-  call void @PyErr_Clear()
-  br label %other
+  br i1 %broken, label %interrupted, label %answered
+interrupted: ; whatever the question could not answer it took for a no: this is an interrupt
+  ret ptr null
 answered:
   call void @Py_DecRef(ptr %holds)
   %true = icmp eq ptr %holds, @Py_True

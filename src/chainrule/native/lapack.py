@@ -221,7 +221,7 @@ def _triangular(e: Equation, low: Lowering, matrix: View, b: View) -> None:
 
 
 def inverse(e: Equation, low: Lowering) -> bool:
-    """A⁻¹: by rows it is by columns the solution X of Aᵀ X = 1."""
+    """A⁻¹ is the solution X of A X = 1."""
     if not _fits(e):
         return False
     kind, out = _kind(e), e.output
@@ -240,10 +240,8 @@ def inverse(e: Equation, low: Lowering) -> bool:
             code.clear(x, n * n, kind)
             with code.loop(n) as i:
                 code.store(code.one.number(1.0, kind), code.at(x, kind, (i, n + 1)))
-            code.call(
-                f"lapack.{PREFIX[kind]}getrs", code.letter("TN"[factors.turned]), code.whole(n), code.whole(n), lu,
-                code.whole(n), pivots, x, code.whole(n), code.cell("i32"),
-            )  # fmt: skip
+            # getrs would ask several threads for help, however small the matrix is
+            _from_the_right(code, lu, pivots, x, (n, n), kind, factors.turned)
             code.fail_unless_finite(x, n * n, kind)
 
     low.steps.append(Call(e, views, (out,), write))

@@ -29,7 +29,7 @@ def back_of(e: Equation) -> Pulled:
 def slots_of(e: Equation) -> int:
     """How many carries may be kept at marks, and as many again within a segment; 0 if they are too large for that."""
     each = sum(map(bytes_of, e.params["body"].program.outputs))
-    return 0 if each > _LARGEST else max(64, min(4096, 1 << (_KEPT // each).bit_length() >> 1))
+    return 0 if each > _LARGEST else max(64, min(4096, 1 << (_KEPT // max(each, 1)).bit_length() >> 1))
 
 
 _KEPT, _LARGEST = 1 << 17, 1 << 18  # bytes

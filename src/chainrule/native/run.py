@@ -93,7 +93,7 @@ class Stretch:
             scratch = np.empty(self.scratch, np.uint8)
             addresses[-1] = scratch.ctypes.data
         if self._call(addresses.ctypes.data):
-            return self._instead(values)
+            return self._instead(arrays)
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
     @cached_property

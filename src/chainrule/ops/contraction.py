@@ -194,10 +194,16 @@ def _unary(labels: Labels, out: Labels) -> Callable[[Any], Any]:
     plain = order == tuple(range(len(order)))
     if not gone:
         return (lambda x: x) if plain else lambda x: np.transpose(x, order)
-    axes = gone if len(gone) < len(labels) else None
     if plain:
-        return lambda x: np.sum(x, axis=axes, dtype=x.dtype)
-    return lambda x: np.transpose(np.sum(x, axis=axes, dtype=x.dtype), order)
+        return lambda x: _summed(x, gone)
+    return lambda x: np.transpose(_summed(x, gone), order)
+
+
+def _summed(x: Any, axes: tuple[int, ...]) -> Any:
+    """The sum over axes; of one term it is the term, also where that is -0, and NumPy adds it to 0."""
+    if all(np.shape(x)[n] == 1 for n in axes):
+        return np.squeeze(x, axes)
+    return np.sum(x, axis=axes, dtype=x.dtype)
 
 
 def _binary(left: Labels, right: Labels, out: Labels) -> Callable[[Any, Any], Any]:

@@ -403,7 +403,9 @@ def take(x: Value, indices: Any, axis: int | None = None, **options: Any) -> Any
 def take_along_axis(x: Value, indices: Value, axis: int | None = -1) -> Any:
     if axis is None:
         x, axis = spell_reshape(x, (-1,)), 0
-    n, shape = normal_axis(axis, ndim_of(x)), shape_of(indices)
+    n, shape = normal_axis(axis, ndim_of(x)), shape_of(x)
+    if ndim_of(indices) != len(shape):
+        raise ShapeError(f"take_along_axis: the indices have {ndim_of(indices)} axes, and the array has {len(shape)}")
     grid = [np.arange(m).reshape([-1 if a == b else 1 for b in range(len(shape))]) for a, m in enumerate(shape)]
     return read(x, tuple(indices if a == n else grid[a] for a in range(len(shape))))
 

@@ -93,7 +93,7 @@ def scaled_pair():
         node(how=ITEM_OF_DICT, parent=0, which=id(key), kind=ARRAY, rank=1, dtype=FLOAT64, shape=two.ctypes.data),
         node(how=ARGUMENT, which=1, kind=NUMBER, dtype=id(float), slot=1),
     )
-    outputs = words([1, FLOAT64, two.ctypes.data, 2], [0, FLOAT64, none.ctypes.data, 3])
+    outputs = words([1, FLOAT64, two.ctypes.data, 2, 0], [0, FLOAT64, none.ctypes.data, 3, 0])
     keys = words(id("y"))
     steps = words([LEAF, 0, 0], [DICT, 1, keys.ctypes.data], [LEAF, 1, 0], [TUPLE, 2, 0])
     buffers = words(0, 0, 0, 0)

@@ -366,6 +366,59 @@ def test_a_quotient_of_an_index_rounds_down_also_where_parts_of_it_are_negative(
     assert all(f >= 0 for term, _ in (at // by).terms if not isinstance(term, Counter) for _, f in term.of.terms)
 
 
+def test_what_begins_at_zero_and_is_filled_in_part_is_not_cleared_by_the_kernel():
+    positions = np.array([7, 3, 3, 0])
+    program = simplify(cr.trace(cr.grad(lambda x: np.sum(x[positions] ** 2)), np.arange(9.0)))
+    found = lowered(program, zeroes=True)
+    assert len(found.zeroed) == 1
+    assert len(found.steps) == len(lowered(program).steps) - 1
+    run = Stretch(program)
+    assert len(run.zeroed) == 1
+    x = np.linspace(1, 2, 9)
+    for _ in range(3):
+        (y,) = run([x, positions])
+        same([y], Executable(program)([x, positions]), 15)
+        y[:] = np.nan
+    gradient = cr.grad(lambda x: np.sum(x[positions] ** 2))
+    for _ in range(3):
+        y = gradient(x)
+        same([y], Executable(program)([x, positions]), 15)
+        y[:] = np.nan
+
+
+def test_an_array_in_another_shape_is_no_copy():
+    program = simplify(cr.trace(lambda x: np.reshape(np.sin(x), (3, 4)), np.arange(12.0)))
+    found = lowered(program)
+    assert len(found.steps) == 1
+    x = np.linspace(0, 1, 12)
+    same(Stretch(program)([x]), Executable(program)([x]), 15)
+    turned = simplify(cr.trace(lambda x: np.reshape(np.sin(x).T, (3, 4)), np.arange(12.0).reshape(2, 6)))
+    assert len(lowered(turned).steps) == 2
+    same(Stretch(turned)([x.reshape(2, 6)]), Executable(turned)([x.reshape(2, 6)]), 15)
+
+
+def test_the_text_of_a_kernel_does_not_grow_with_what_it_clears():
+    def f(x):
+        return np.sum(x[:, None] * x, axis=0) + np.max(x)  # sums in memory begin at zero
+
+    few, many = (compiler.text(simplify(cr.trace(f, np.ones(n)))).count("\n") for n in (100, 1000))
+    assert many < 1.2 * few
+
+
+def test_a_number_that_is_zero_is_written_all_the_same():
+    @cr.compile
+    def f(x):
+        return 0.0, np.zeros(3), np.zeros((1, 1))[0, 0], np.sum(x)
+
+    for _ in range(3):
+        a, b, c, total = f(np.ones(4))
+        assert (a, c, total) == (0.0, 0.0, 4.0)
+        np.testing.assert_array_equal(b, np.zeros(3))
+        b[:] = np.nan
+    program = simplify(cr.trace(f, np.ones(4)))
+    assert all(v.type.shape for v in lowered(program, zeroes=True).zeroed)
+
+
 def test_a_part_without_elements_is_never_read():
     def joined(x):
         empty = np.concatenate([x, x, x], axis=-2).reshape(-1)

@@ -17,7 +17,7 @@ from test_random_programs import cook, points, steps
 import chainrule as cr
 from chainrule import execute
 from chainrule.analyze import colouring
-from chainrule.api import matrices, sparse
+from chainrule.api import matrices, sparse, sweeps
 from chainrule.api.call import Call
 from chainrule.errors import ArgumentError, DtypeError, ShapeError
 from chainrule.trace.tree import flatten
@@ -449,7 +449,7 @@ def test_a_large_dense_matrix_of_few_entries_is_that_of_all_columns(f, matrix, m
     rng = np.random.default_rng(0)
     p = {"a": rng.normal(size=(10, 15)), "b": rng.normal(size=150)}
     swept = []
-    monkeypatch.setattr(sparse._Filling, "__call__", spied(sparse._Filling.__call__, swept))
+    monkeypatch.setattr(sparse, "_filled", spied(sparse._filled, swept))
     found, tree = flatten(matrix(f)(p))
     assert len(swept) == len(found)
     monkeypatch.setattr(matrices, "LARGE", 1 << 60)
@@ -473,3 +473,47 @@ def test_a_large_matrix_inside_of_a_recorded_function_is_a_part_of_it():
     x = np.linspace(0, 1, 150)
     total = cr.grad(lambda x: np.sum(cr.jacobian(lambda y: y**3)(x)))(x)
     np.testing.assert_allclose(total, 6 * x)
+
+
+def test_a_dense_matrix_of_few_entries_is_new_at_every_call_and_one_kernel_fills_it():
+    matrix = cr.jacobian(local)
+    rng = np.random.default_rng(1)
+    p = {"a": rng.normal(size=(10, 15)), "b": rng.normal(size=150)}
+    first = matrix(p)["u"]["b"]
+    first[:] = np.nan
+    for _ in range(3):
+        again = matrix(p)["u"]["b"]
+        np.testing.assert_allclose(again, np.diag(np.sin(p["a"]).ravel()), rtol=1e-15)
+        again[:] = np.nan
+    (part,) = matrix.inspect(p).parts
+    assert part.kind == "kernel"
+
+
+def apart(parameters):
+    """Each residual depends on one of five rows of three, a row of two, and a number, which does not go far."""
+    a, b, c = np.tile(parameters[:15].reshape(5, 3), (4, 1)), parameters[15:55].reshape(20, 2), parameters[55:]
+    moved = np.sin(np.sum(a**2, axis=1)) * np.exp(b[:, 0]) + b[:, 1] ** 3
+    return np.concatenate([moved * c, c**2 - moved])
+
+
+def test_colours_that_go_different_ways_are_swept_apart_and_together_give_the_matrix():
+    x = np.random.default_rng(2).normal(size=75)
+    found = cr.jacobian(apart, sparse=True)(x)
+    expected = cr.jacobian(lambda x: 1 * apart(x))(x)
+    np.testing.assert_allclose(found.toarray(), expected, rtol=1e-13, atol=1e-14)
+    assert found.nnz == np.count_nonzero(expected)
+
+
+def test_what_is_computed_for_one_way_has_nothing_of_the_others(monkeypatch):
+    call = Call(apart, (np.zeros(75),), {}, 0)
+    made = sparse._jacobian_matrices(call.program, (0,), call.inputs)
+    monkeypatch.setattr(sweeps, "WAYS", 0)
+    together = sparse._jacobian_matrices(call.program, (0,), call.inputs)
+    assert flops(made.program) < 0.7 * flops(together.program)
+    assert [b.matrix.nnz for row in made.blocks for b in row] == [b.matrix.nnz for row in together.blocks for b in row]
+
+
+def flops(program):
+    return sum(
+        e.op.flops([a.type for a in e.inputs], [v.type for v in e.outputs], **e.params) for e in program.equations
+    )

@@ -53,7 +53,10 @@ def jacobian(f: Function, *, wrt: Wrt = 0, sparse: bool = False, threads: int = 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         return call_reading(
             f, args, options, wrt, lambda c: ("jacobian", c.wanted, c.single), compute, refuse_integers,
-            lambda c: _sparse().dense_jacobian(c) if is_large(c, [a.type for a in c.program.outputs]) else None,
+            lambda c: (
+                _sparse().dense_jacobian(c, c.given_as(args, options))
+                if is_large(c, [a.type for a in c.program.outputs]) else None
+            ),
         )  # fmt: skip
 
     return transformed(f, ("jacobian", repr(wrt)), read, threads)
@@ -183,7 +186,7 @@ def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False, threads: int = 1
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
         return call_reading(
             f, args, options, wrt, lambda c: ("hessian", c.wanted, c.single), compute, lambda c: c.scalar("a Hessian"),
-            lambda c: _sparse().dense_hessian(c) if is_large(c, c.types()) else None,
+            lambda c: _sparse().dense_hessian(c, c.given_as(args, options)) if is_large(c, c.types()) else None,
         )  # fmt: skip
 
     return transformed(f, ("hessian", repr(wrt)), read, threads)

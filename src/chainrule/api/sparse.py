@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from math import prod
 from typing import Any, NamedTuple
 
@@ -16,17 +15,19 @@ from ..analyze import colouring
 from ..analyze.sparsity import Pattern, pattern
 from ..errors import ArgumentError
 from ..ir import Equation, Program
-from ..ops.op import Linear
+from ..ops.indexing import scatter_add
+from ..ops.op import Linear, apply
 from ..trace.record import current
 from ..trace.recorder import Traced
 from ..trace.tree import Tree, flatten
 from ..transform.forward import Derived, forward
 from ..transform.reverse import reached_from, reverse
 from ..transform.smooth import smooth
-from ..transform.sparse import Entries, Sweep, compressed, reseeded
+from ..transform.sparse import Entries, Sweep, compressed
 from .call import Call, Function, Wrt
 from .matrices import derivatives_only, gradient, refuse_integers
 from .planned import Reading, spliced, transformed
+from .sweeps import Layout, Sweeps, forward_sweeps, one_sweep
 
 Array = np.ndarray[Any, Any]
 LARGEST = 1 << 26  # entries of a dense matrix of which that is asked
@@ -77,6 +78,7 @@ class Arranged:
 
 Make = Callable[[Program, tuple[int, ...], Sequence[Any]], Matrices]
 Rows = list[list[int]]
+Given = tuple[tuple[Any, ...], dict[str, Any]] | None  # the call, as `Call.given_as` says
 
 
 def jacobian(f: Function, wrt: Wrt, threads: int) -> Function:
@@ -123,14 +125,14 @@ def _function(
     return matrix
 
 
-def dense_jacobian(call: Call) -> Reading | None:
+def dense_jacobian(call: Call, given: Given) -> Reading | None:
     """A large Jacobian of which little can be other than zero: only that is computed."""
-    return _dense(call, "jacobian", _jacobian_matrices, lambda rows: _of_jacobian(call, rows))
+    return _dense(call, given, "jacobian", _jacobian_matrices, lambda rows: _of_jacobian(call, rows))
 
 
-def dense_hessian(call: Call) -> Reading | None:
+def dense_hessian(call: Call, given: Given) -> Reading | None:
     """A large Hessian of which little can be other than zero."""
-    return _dense(call, "hessian", _hessian_matrices, lambda rows: _of_hessian(call, rows))
+    return _dense(call, given, "hessian", _hessian_matrices, lambda rows: _of_hessian(call, rows))
 
 
 def _of_jacobian(call: Call, rows: Any) -> Any:
@@ -141,7 +143,7 @@ def _of_hessian(call: Call, rows: Any) -> Any:
     return call.arranged([call.arranged(row) for row in rows])
 
 
-def _dense(call: Call, what: str, make: Make, arrange: Callable[[Any], Any]) -> Reading | None:
+def _dense(call: Call, given: Given, what: str, make: Make, arrange: Callable[[Any], Any]) -> Reading | None:
     ins = [t.shape for t in call.types()]
     outs = [a.type.shape for a in call.program.outputs] if what == "jacobian" else ins
     size = sum(map(prod, ins)) * sum(map(prod, outs))
@@ -155,35 +157,25 @@ def _dense(call: Call, what: str, make: Make, arrange: Callable[[Any], Any]) -> 
     found = _arranged(call, what, make, lambda _, rows: arrange(rows))
     if sum(b.matrix.nnz for b in found.blocks) * FEW > size:
         return None
-    key = ("filled", found)
-    if key not in known:
+
+    def compute(inputs: Sequence[Any]) -> Any:
         numbers = np.arange(len(outs) * len(ins)).reshape(len(outs), len(ins)).tolist()
         shapes = [outs[k // len(ins)] + ins[k % len(ins)] for k in flatten(arrange(numbers))[0]]
-        known[key] = [_Filling(b, shape) for b, shape in zip(found.blocks, shapes, strict=True)]
-    fillings = known[key]
-
-    def finish(result: Any) -> Any:
-        ((_, outputs),) = result.items()
-        return found.tree.build([filling(outputs) for filling in fillings])
+        entries = spliced(found.matrices.program, list(inputs))
+        return found.tree.build([_filled(b, shape, entries) for b, shape in zip(found.blocks, shapes, strict=True)])
 
     return Reading(
-        call.recording, (what, found), lambda inputs: {found: spliced(found.matrices.program, inputs)}, call.leaves,
-        None, finish=finish,
+        call.recording, ("dense", found), compute, call.leaves, None if found.matrices.asked else given
     )  # fmt: skip
 
 
-class _Filling:
+def _filled(block: Block, shape: tuple[int, ...], entries: Sequence[Any]) -> Any:
     """A matrix of zeros, but for the entries of a block."""
-
-    def __init__(self, block: Block, shape: tuple[int, ...]) -> None:
-        i, j = _coordinates(block.matrix)
-        self.block, self.shape, self.places = block, shape, i * block.matrix.shape[1] + j
-
-    def __call__(self, outputs: Sequence[Array]) -> Any:
-        data = self.block.matrix.data if self.block.output is None else outputs[self.block.output]
-        flat = np.zeros(prod(self.shape), data.dtype)
-        flat[self.places] = data
-        return flat.reshape(self.shape) if self.shape else flat[0]
+    if block.output is None:
+        return np.zeros(shape, block.matrix.dtype)
+    i, j = _coordinates(block.matrix)
+    column, places = np.reshape(entries[block.output], (-1, 1)), i * block.matrix.shape[1] + j
+    return np.reshape(apply(scatter_add, column, places, n=prod(shape)), shape)
 
 
 def _is_local(call: Call) -> bool:
@@ -219,7 +211,8 @@ def _arranged(call: Call, what: str, make: Make, arrange: Callable[[Call, Rows],
         found = Arranged(matrices, [blocks[k] for k in order], tree)
         known.insert(0, found)
         for old in known[KEPT:]:
-            derived.pop((what, old), None)
+            derived.pop(("plans", (what, old)), None)
+            derived.pop(("plans", ("dense", old)), None)
         del known[KEPT:]
     return found
 
@@ -227,22 +220,8 @@ def _arranged(call: Call, what: str, make: Make, arrange: Callable[[Call, Rows],
 # --- what is computed ------------------------------------------------------------------------------------------------
 
 
-class _Layout:
-    """Arrays laid end to end, as the rows or the columns of a matrix."""
-
-    def __init__(self, types: Sequence[Any]) -> None:
-        self.sizes, self.dtypes = [t.size for t in types], [t.dtype for t in types]
-        self.stretches = list(pairwise(np.cumsum([0, *self.sizes]).tolist()))
-        self.total = sum(self.sizes)
-        self.array = np.repeat(np.arange(len(types)), self.sizes)  # of each row, which array it belongs to
-        self.within = np.concatenate([np.arange(n) for n in self.sizes]) if types else np.zeros(0, np.intp)
-
-    def split(self, colours: Array) -> list[Array]:
-        return [colours[low:high] for low, high in self.stretches]
-
-
 def _jacobian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Matrices:
-    outs, ins = _Layout([a.type for a in program.outputs]), _Layout([program.inputs[i].type for i in wanted])
+    outs, ins = Layout([a.type for a in program.outputs]), Layout([program.inputs[i].type for i in wanted])
     onward = derivatives_only(forward(program, wanted))
     whole, read = _whole(onward, inputs, ins, outs)
     by_columns = colouring.columns(whole, ins.sizes)
@@ -254,22 +233,20 @@ def _jacobian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequen
         by_rows = colouring.columns(whole.T.tocsr(), outs.sizes, (count - 1) / BACKWARD)
     i, j = _coordinates(whole)
     if by_rows is None:
-        sweeps = [_forward_sweep(onward.program, len(inputs), read, by_columns)]
-        source, place = outs.array[i], by_columns[j] * np.take(outs.sizes, outs.array[i]) + outs.within[i]
-        found = onward.present
+        sweeps = forward_sweeps(onward, len(inputs), read, by_columns)
+        found = sweeps.places(by_columns[j], outs, i)
     else:
         back = derivatives_only(reverse(program, wanted))
-        sweeps = [Sweep(back.program, outs.split(by_rows), int(by_rows.max(initial=-1)) + 1)]
-        source, place = ins.array[j], by_rows[i] * np.take(ins.sizes, ins.array[j]) + ins.within[j]
-        found = back.present
-    return _matrices(program, whole, sweeps, [(0, k) for k in found], source, place, outs, ins, read.asked)
+        sweeps = one_sweep(Sweep(back.program, outs.split(by_rows), int(by_rows.max(initial=-1)) + 1), back.present)
+        found = sweeps.places(by_rows[i], ins, j)
+    return _matrices(program, whole, sweeps, found, outs, ins, read.asked)
 
 
 def _hessian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequence[Any]) -> Matrices:
     first = gradient(program, wanted)
     second = derivatives_only(forward(first.program, wanted))
     present = tuple([None if k is None else second.present[k] for k in first.present])
-    layout = _Layout([program.inputs[i].type for i in wanted])
+    layout = Layout([program.inputs[i].type for i in wanted])
     whole, read = _whole(Derived(second.program, present), inputs, layout, layout)
     whole = _symmetric(whole, np.array([k is not None for k in present], bool)[layout.array])
     colours = colouring.star(whole, layout.sizes)
@@ -281,21 +258,12 @@ def _hessian_matrices(program: Program, wanted: tuple[int, ...], inputs: Sequenc
     row, column = np.maximum(i, j), np.minimum(i, j)
     if not clear.all():
         row, column = np.where(clear, row, column), np.where(clear, column, row)
-    place = colours[column] * np.take(layout.sizes, layout.array[row]) + layout.within[row]
-    sweeps = [_forward_sweep(second.program, len(inputs), read, colours)]
-    return _matrices(
-        program, whole, sweeps, [(0, k) for k in present], layout.array[row], place, layout, layout, read.asked
-    )
+    sweeps = forward_sweeps(Derived(second.program, present), len(inputs), read, colours)
+    found = sweeps.places(colours[column], layout, row)
+    return _matrices(program, whole, sweeps, found, layout, layout, read.asked)
 
 
-def _forward_sweep(program: Program, given: int, read: Pattern, colours: Array) -> Sweep:
-    """Where tangents are only moved, colours can be: the moving is done now, and not at every call."""
-    coloured = np.append(colours, -1)
-    seeds = [coloured[rows.ravel() - 1] for rows in read.moved.values()]
-    return Sweep(reseeded(program, given, tuple(read.moved)), seeds, int(colours.max(initial=-1)) + 1)
-
-
-def _whole(found: Derived, inputs: Sequence[Any], columns: _Layout, rows: _Layout) -> tuple[Any, Pattern]:
+def _whole(found: Derived, inputs: Sequence[Any], columns: Layout, rows: Layout) -> tuple[Any, Pattern]:
     """The pattern of all matrices together: those side by side that belong to one result."""
     given = len(inputs)
     read = pattern(found.program, range(given, given + len(columns.sizes)), inputs)
@@ -330,10 +298,11 @@ def _coordinates(whole: Any) -> tuple[Array, Array]:
 
 
 def _matrices(
-    program: Program, whole: Any, sweeps: Sequence[Sweep], outputs: Sequence[tuple[int, int | None]], source: Array,
-    place: Array, rows: _Layout, columns: _Layout, asked: dict[int, Array],
+    program: Program, whole: Any, swept: Sweeps, found: tuple[Array, Array], rows: Layout, columns: Layout,
+    asked: dict[int, Array],
 ) -> Matrices:  # fmt: skip
     """Entry k of the whole is element `place[k]` of the sweeps' output number `source[k]`, taken flat."""
+    (source, place), sweeps, outputs = found, swept.sweeps, swept.outputs
     blocks: list[list[Block]] = []
     matrices: list[Entries] = []
     j = whole.indices

@@ -19,7 +19,7 @@ from .loop_pullback import back_of, slots_of
 from .loops import step_of
 from .lower import lowered
 from .parts import LOOPS, NUMPY, STRAIGHT, Turns, cut, is_straight
-from .schedule import scheduled, together
+from .recompute import arranged
 from .straight import straight
 from .tiers import Module, joined
 
@@ -46,6 +46,7 @@ def kernel(program: Program) -> Compiled:
     facts = {
         "inputs": [places[v] for v in program.inputs],
         "outputs": [places[r.source] for r in made.lowered.outputs],
+        "zeroed": [places[v] for v in made.lowered.zeroed],
         "constants": list(constants),
         "symbols": sorted(made.text.imported),
         "scratch": made.scratch,
@@ -88,9 +89,7 @@ def text(program: Program) -> str:
 
 
 def _kernel(program: Program) -> Kernel:
-    found = lowered(program)
-    classes = together(found)
-    items = scheduled(found, classes)
+    found, classes, items = arranged(lowered(program, zeroes=True))
     return Kernel(found, classes, items, lanes(items), "kernel", cut=True)
 
 

@@ -193,6 +193,25 @@ FORMULAS: dict[str, Formula] = {
 }  # fmt: skip
 
 
+FUSIBLE = frozenset({"add", "subtract", "multiply", "power_of"})  # of which two may become one instruction
+FEW = FUSIBLE | {  # formulas of a few instructions
+    "divide", "negative", "absolute", "maximum", "minimum", "where", "convert", "signbit", "isnan", "isinf", "isfinite",
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal",
+    "logical_and", "logical_or", "logical_xor", "logical_not",
+}  # fmt: skip
+
+
+def is_cheap(e: Equation) -> bool:
+    """Whether an element takes a few instructions."""
+    how = e.op.native
+    return how is not None and how.how == "formula" and how.name in FEW and e.params.get("n", 2) in (1, 2, 3)
+
+
+def is_fusible(e: Equation) -> bool:
+    """Whether an element may be computed together with the next operation, and is then not rounded in between."""
+    return e.op.native is not None and e.op.native.name in FUSIBLE
+
+
 def has_formula(e: Equation) -> bool:
     """Whether each element of the result is computed alone, and it is known how."""
     how = e.op.native

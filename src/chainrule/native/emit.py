@@ -305,7 +305,10 @@ class Kernel(Pieces):
             return self._position(code, reads, e.params["sizes"])
         if how == "product":
             return reads[0] if len(reads) == 1 else reads[0] * reads[1] if kind != "i1" else reads[0] & reads[1]
-        y = reads[0] if how == "reduction" else formula_of(e)(code, *reads, **e.params)
+        exact = Lanes(code.width, self.text) if node.again else code  # nothing is fused
+        values = [Value(v.text, v.kind, exact) for v in reads]
+        y = reads[0] if how == "reduction" else formula_of(e)(exact, *values, **e.params)
+        y = Value(y.text, y.kind, code)
         return y if y.kind == kind else y.to(kind)
 
     def _last_there(self, reads: Sequence[Read], code: Lanes) -> Value:

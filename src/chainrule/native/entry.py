@@ -33,7 +33,9 @@ _PYTHON = (
     "PyErr_Occurred", "PyObject_GenericGetDict", "PyObject_CallNoArgs", "PyEval_SaveThread", "PyEval_RestoreThread",
     "PyMem_RawMalloc", "PyMem_RawFree",
 )  # fmt: skip
-_NUMPY = {"PyArray_NewFromDescr": 94, "PyArray_Scalar": 60}  # places in NumPy's table of functions, fixed for ever
+_NUMPY = {  # places in NumPy's table of functions, fixed for ever
+    "PyArray_NewFromDescr": 94, "PyArray_Scalar": 60, "PyArray_Zeros": 183,
+}  # fmt: skip
 _MOST = 32  # descriptors of one function: they are never taken away, for a call may be running through them
 
 _word, _half = ctypes.c_uint64.from_address, ctypes.c_int32.from_address

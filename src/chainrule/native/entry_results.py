@@ -23,12 +23,13 @@ output:
   %allmade = icmp eq i64 %j, %outs
   br i1 %allmade, label %work, label %make
 make:
-  %outat = mul i64 %j, 4
+  %outat = mul i64 %j, {d.OUT_WORDS}
   %out.t = getelementptr i64, ptr %outtable, i64 %outat
 {f("orank", "%out.t", d.OUT_RANK)}
 {f("odtype", "%out.t", d.OUT_DTYPE, "ptr")}
 {f("oshape", "%out.t", d.OUT_SHAPE, "ptr")}
 {f("oslot", "%out.t", d.OUT_SLOT)}
+{f("ozeroed", "%out.t", d.OUT_ZEROED)}
   %result.p = getelementptr ptr, ptr %results, i64 %j
   %oslot.b = getelementptr ptr, ptr %bufs, i64 %oslot
   %j1 = add i64 %j, 1
@@ -42,8 +43,17 @@ scalar:
 newarray:
   call void @Py_IncRef(ptr %odtype)
   %orank32 = trunc i64 %orank to i32
-  %fresh = call ptr @PyArray_NewFromDescr(ptr @PyArray_Type, ptr %odtype, i32 %orank32, ptr %oshape,
+  %isplain = icmp eq i64 %ozeroed, 0
+  br i1 %isplain, label %plainarray, label %zeroarray
+plainarray:
+  %anyarray = call ptr @PyArray_NewFromDescr(ptr @PyArray_Type, ptr %odtype, i32 %orank32, ptr %oshape,
     ptr null, ptr null, i32 0, ptr null)
+  br label %arrived
+zeroarray:
+  %zerosarray = call ptr @PyArray_Zeros(i32 %orank32, ptr %oshape, ptr %odtype, i32 0)
+  br label %arrived
+arrived:
+  %fresh = phi ptr [ %anyarray, %plainarray ], [ %zerosarray, %zeroarray ]
   %failed = icmp eq ptr %fresh, null
   br i1 %failed, label %drop, label %filled
 filled:
@@ -54,7 +64,7 @@ filled:
 made:
   br label %output
 drop:
-  %q = phi i64 [ %j, %newarray ], [ %q1, %dropped ]
+  %q = phi i64 [ %j, %arrived ], [ %q1, %dropped ]
   %nothing = icmp eq i64 %q, 0
   br i1 %nothing, label %error, label %dropone
 dropone:
@@ -133,7 +143,7 @@ box:
   %done = icmp ne ptr %have, null
   br i1 %done, label %boxed, label %boxit
 boxit:
-  %sat = mul i64 %s, 4
+  %sat = mul i64 %s, {d.OUT_WORDS}
   %s.t = getelementptr i64, ptr %outtable, i64 %sat
 {f("sdtype", "%s.t", d.OUT_DTYPE, "ptr")}
 {f("sslot", "%s.t", d.OUT_SLOT)}

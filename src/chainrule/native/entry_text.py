@@ -27,6 +27,7 @@ declare ptr @PyObject_GenericGetDict(ptr, ptr)
 declare ptr @PyObject_CallNoArgs(ptr)
 @Py_True = external global i8
 declare ptr @PyArray_NewFromDescr(ptr, ptr, i32, ptr, ptr, ptr, i32, ptr)
+declare ptr @PyArray_Zeros(i32, ptr, ptr, i32)
 declare ptr @PyArray_Scalar(ptr, ptr, ptr)
 declare ptr @PyTuple_New(i64)
 declare ptr @PyList_New(i64)

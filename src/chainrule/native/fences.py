@@ -7,7 +7,7 @@ it only reads is compared afterwards. It is slow, and every call goes through Py
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -26,13 +26,15 @@ def standing() -> bool:
 class Fences:
     """Copies of a kernel's memory between fences, by the place that each has among the kernel's addresses."""
 
-    def __init__(self, reads: Mapping[int, Array], writes: Mapping[int, int]) -> None:
-        """`reads` are arrays without gaps; `writes` says how many bytes are written."""
+    def __init__(self, reads: Mapping[int, Array], writes: Mapping[int, int], zeroed: Collection[int] = ()) -> None:
+        """`reads` are arrays without gaps; `writes`: how many bytes are written, over zeros where in `zeroed`."""
         self.reads = dict(reads)
         sizes = {n: array.nbytes for n, array in reads.items()} | dict(writes)
         self.fields = {n: np.full(size + 2 * _WIDTH, _PATTERN, np.uint8) for n, size in sizes.items()}
         for n, array in reads.items():
             self._inside(n)[:] = _bytes(array)
+        for n in zeroed:
+            self._inside(n)[:] = 0
 
     def _inside(self, n: int) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         return self.fields[n][_WIDTH:-_WIDTH]

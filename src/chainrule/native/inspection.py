@@ -16,8 +16,9 @@ from .emit import Kernel, lanes
 from .externs import addresses
 from .llvm import assembly, load, object_code
 from .lower import lowered
+from .recompute import arranged
 from .run import Mixed, Stretch
-from .schedule import scheduled, shown, together
+from .schedule import shown
 
 _ROUNDS, _SECONDS = 20, 0.05  # a part is timed so often, or so long
 
@@ -128,14 +129,12 @@ class _Clocked(Kernel):
 def _clocked(stretch: Stretch, values: Sequence[Any]) -> tuple[tuple[str, float], ...]:
     """The steps of a kernel, and the share of the time that each takes."""
     program = stretch.program
-    found = lowered(program)
-    classes = together(found)
-    items = scheduled(found, classes)
+    found, classes, items = arranged(lowered(program, zeroes=True))
     made = _Clocked(found, classes, items, lanes(items), "kernel")
     symbols = addresses(frozenset(made.text.imported))
     loaded = load(object_code(made.module()), ["kernel"], symbols)
     outputs = {
-        r.source: np.empty(a.type.shape, a.type.dtype) for r, a in zip(found.outputs, program.outputs, strict=True)
+        r.source: np.zeros(a.type.shape, a.type.dtype) for r, a in zip(found.outputs, program.outputs, strict=True)
     }
     inputs = {v: np.require(x, v.type.dtype, ["C", "A"]) for v, x in zip(program.inputs, values, strict=True)}
     clock = np.zeros(len(made.items) + 1, np.int64)

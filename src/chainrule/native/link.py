@@ -242,7 +242,7 @@ class _Linker:
     def enter(self, made: Any) -> None:
         stretch, program = self.stretch, self.stretch.program
         outputs = [
-            [a.type.ndim, id(np.dtype(a.type.dtype.str)), self.table(a.type.shape), slot]
+            [a.type.ndim, id(np.dtype(a.type.dtype.str)), self.table(a.type.shape), slot, slot in stretch.zeroed]
             for a, slot in zip(program.outputs, stretch.outputs, strict=True)
         ]
         buffers = [0] * stretch.places

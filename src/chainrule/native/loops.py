@@ -20,7 +20,7 @@ from .foreign import Foreign
 from .lanes import BITS, KINDS, Value
 from .lapack import ROUTINES
 from .lower import Lowering, lowered
-from .schedule import scheduled, together
+from .recompute import arranged
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +54,7 @@ def _written(program: Program) -> Step:
     atoms: list[Atom] = [*program.inputs, *program.outputs]
     if any(a.type.size == 0 or a.type.dtype.name not in KINDS for a in atoms):
         raise Foreign(program.name)
-    found = lowered(program)
-    classes = together(found)
-    items = scheduled(found, classes)
+    found, classes, items = arranged(lowered(program))
     kernel = Kernel(found, classes, items, lanes(items), "a_step")
     text = kernel.function()
     name = f"step_{blake2b(text.encode(), digest_size=8).hexdigest()}"  # the same text is the same function

@@ -42,6 +42,7 @@ class Node:
     at: tuple[Index, ...] | None = None  # where it is written, if not at its own counters
     onto: bool = False  # whether it is combined with what stands there
     serial: tuple[Counter, ...] = ()  # what must be counted in order, one by one
+    again: bool = False  # computed before: now as late as can be, and to the same bits
 
     @property
     def outs(self) -> tuple[Var, ...]:
@@ -70,6 +71,7 @@ class Lowered:
     steps: tuple[Node | Call, ...]
     outputs: tuple[Read, ...]
     names: dict[Var, str] = field(default_factory=dict)
+    zeroed: tuple[Var, ...] = ()  # outputs that are zero before anything is done
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -154,8 +156,12 @@ class Lowering:
         return found._replace(shape=a.type.shape, strides=tuple(found.strides[axes.index(k)] for k in range(len(axes))))
 
 
-def lowered(program: Program) -> Lowered:
-    """The Program by elements; raises Foreign at an op that can't be read so."""
+def lowered(program: Program, zeroes: bool = False) -> Lowered:
+    """The Program by elements; raises Foreign at an op that can't be read so.
+
+    With `zeroes`, memory for outputs can be had that is zero already: the system has such pages, and few are touched
+    where little is written.
+    """
     program = expanded(program)
     low = Lowering()
     steps = low.steps
@@ -184,14 +190,41 @@ def lowered(program: Program) -> Lowered:
         at = tuple(map(index, counters))
         read_at = low.read(a, at)
         source = read_at.source
-        whole = isinstance(source, Var) and source in made and read_at.at == at and not read_at.when
-        whole = whole and isinstance(source, Var) and source.type.shape == a.type.shape
+        whole = isinstance(source, Var) and source in made and not read_at.when and _in_order(read_at, at, a)
         if not whole or any(source is other.source for other in outputs):
             copy = Var(a.type)
             steps.append(Node(copy, counters, (read_at,), None))
             read_at = Read(copy, at)
         outputs.append(read_at)
-    return Lowered(program.inputs, tuple(steps), tuple(outputs), program.names())
+    arrays = [
+        r.source for r, a in zip(outputs, program.outputs, strict=True) if a.type.shape
+    ]  # numbers lie on the stack
+    begun = [s for s in steps if isinstance(s, Node) and _begins_at_zero(s, arrays)] if zeroes else []
+    left = tuple(s for s in steps if s not in begun)
+    return Lowered(program.inputs, left, tuple(outputs), program.names(), tuple(node.out for node in begun))
+
+
+def _in_order(read: Read, at: tuple[Index, ...], a: Atom) -> bool:
+    """Whether an array is all of another one in another shape: its elements one after the other."""
+    return _flat(read.at, read.source.type.shape) == _flat(at, a.type.shape) and read.source.type.size == a.type.size
+
+
+def _flat(at: tuple[Index, ...], shape: tuple[int, ...]) -> Index:
+    """The position in an array laid out as one row."""
+    flat = Index()
+    for i, n in zip(at, shape, strict=True):
+        flat = flat * n + i
+    return flat
+
+
+def _begins_at_zero(node: Node, outputs: Sequence[Var]) -> bool:
+    """Whether all that is done is to set an output to zero, before something is added to it."""
+    (read, *more) = node.reads
+    return (
+        node.equation is None and node.at is None and not more and node.out in outputs
+        and isinstance(read.source, Const) and read.source.type.shape == () and not read.when
+        and not read.source.value.tobytes().strip(b"\0")
+    )  # fmt: skip
 
 
 def _counters(a: Atom) -> tuple[Counter, ...]:
@@ -241,7 +274,7 @@ def _assembled(e: Equation, read: Reader) -> Iterator[Node]:
     """Each element is that of the last operand that is there; long operands side by side are copied one by one."""
     assert e.op.native is not None
     counters = _counters(e.output)
-    if e.op.native.name == "concatenate" and min(a.type.shape[e.params["axis"]] for a in e.inputs) > _SHORT:
+    if e.op.native.side_by_side and min(a.type.shape[e.params["axis"]] for a in e.inputs) > _SHORT:
         start, axis = 0, e.params["axis"] % len(counters)
         for a in e.inputs:
             own = _counters(a)
@@ -324,9 +357,7 @@ def _placed_in(at: tuple[Index, ...], where: Any, size: tuple[int, ...]) -> Plac
 def _reshaped(at: tuple[Index, ...], e: Equation, read: Reader) -> Place:
     old, new = e.params["old"], e.params["new"]
     lead = len(at) - len(new)
-    flat = Index()
-    for i, n in zip(at[lead:], new, strict=True):
-        flat = flat * n + i
+    flat = _flat(at[lead:], new)
     found = []
     for n in reversed(old):
         found.append(flat % n if n > 1 else Index())

@@ -15,7 +15,7 @@ from .scalars import has_scalar_form, only_moves
 
 NUMPY, LOOPS, STRAIGHT = "numpy", "loops", "straight"  # how a stretch of equations runs
 Turns = list[tuple[str, list[int]]]  # how, and which equations
-LONG = 300  # equations: shorter programs are left to loops, which keep what they make in registers as well
+LONG = 300  # equations that compute: shorter programs are left to loops, which keep what they make in registers, too
 _NUMBERS = 8  # elements of an array, on average, that are worth no loop
 _MANY = 64  # … at most
 _TURNS = 32  # stretches at most, of one kind and the other in turn: each costs microseconds in a call
@@ -25,10 +25,15 @@ def is_straight(equations: Sequence[Equation]) -> bool:
     """Whether long code is best written out: arrays of a few numbers, none that is worth a loop."""
     if len(equations) <= LONG:
         return False
-    sizes = [work(e) for e in equations if e.op.aligned or not only_moves(e)]
+    sizes = [work(e) for e in equations if _computes(e)]
     if len(sizes) <= LONG or max(sizes) > _MANY or sum(sizes) > _NUMBERS * len(sizes):
         return False
     return all([has_scalar_form(e) for e in equations])
+
+
+def _computes(e: Equation) -> bool:
+    """Whether an equation is more than an address."""
+    return e.op.aligned or not only_moves(e)
 
 
 def work(e: Equation) -> int:
@@ -44,7 +49,7 @@ def work(e: Equation) -> int:
 
 def cut(equations: list[Equation]) -> list[list[Equation]]:
     """Native equations in stretches, each for one kernel."""
-    if len(equations) <= LONG or is_straight(equations):
+    if sum(map(_computes, equations)) <= LONG or is_straight(equations):
         return [equations]
     turns = _turns(equations)
     if len(turns) > _TURNS:  # numbers and arrays wait for each other all the time
@@ -53,7 +58,15 @@ def cut(equations: list[Equation]) -> list[list[Equation]]:
 
 
 def _pieces(equations: list[Equation]) -> list[list[Equation]]:
-    return [equations[n : n + LONG] for n in range(0, len(equations), LONG)]
+    found: list[list[Equation]] = []
+    count = LONG
+    for e in equations:
+        if count == LONG and (not found or _computes(e)):
+            found.append([])
+            count = 0
+        found[-1].append(e)
+        count += _computes(e)
+    return found
 
 
 def _turns(equations: list[Equation]) -> list[list[Equation]]:
@@ -62,7 +75,7 @@ def _turns(equations: list[Equation]) -> list[list[Equation]]:
     parts: dict[int, list[Equation]] = {}
     for e in equations:
         before = max([turn.get(a, 0) for a in e.inputs if isinstance(a, Var)], default=0)
-        if not e.op.aligned and only_moves(e) and any(a in turn for a in e.inputs):
+        if not _computes(e) and any(a in turn for a in e.inputs):
             least = before
         else:
             kind = work(e) > _MANY

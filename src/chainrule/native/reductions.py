@@ -23,6 +23,7 @@ from .schedule import Loop, nodes_in
 
 BLOCK = 16
 OVERLAPPING = 8  # rounds of a loop, at most, of which the last begins where it must to end with the loop
+FEW = 12  # statements of a loop on lanes that are written once for each round
 
 Key = tuple[Var, tuple[int, ...]]  # an array, and the numbers at which its written-out axes stand
 Sums = dict[Any, Value]
@@ -229,9 +230,10 @@ class Reductions(Memory):
         """All rounds of a loop, as many at once as there are lanes; the rest under a mask."""
         full, tail = divmod(loop.counter.size, self.width)
         sums = start
-        if full == 1:
-            sums = self._round(loop, self.one.number(0, "i64"), sums, write)
-        elif full:
+        if full <= 1 or full * max(1, len(list(nodes_in(loop)))) <= FEW:
+            for n in range(full):
+                sums = self._round(loop, self.one.number(n * self.width, "i64"), sums, write)
+        else:
             sums = self._rounds(loop, full * self.width, self.width, sums, write)
         if tail:
             self.scopes.append(Scope(loop, "tail"))

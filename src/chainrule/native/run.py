@@ -32,6 +32,7 @@ class Stretch:
     """Native code of a Program: `kernel` is called with the addresses of what it reads and writes.
 
     `inputs`, `outputs` and `constants` say at which places of those addresses they are; the last is of `scratch` bytes.
+    Outputs in `zeroed` must be zero before.
     Where there are loops in pieces, the number of `threads` stands among the addresses at `threads_at`.
     """
 
@@ -44,6 +45,7 @@ class Stretch:
         self.program = program
         self.inputs: list[int] = made.facts["inputs"]
         self.outputs: list[int] = made.facts["outputs"]
+        self.zeroed: list[int] = made.facts.get("zeroed", [])
         self.constants = dict(zip(made.facts["constants"], made.arrays, strict=True))
         self.scratch: int = made.facts["scratch"]
         self.places: int = made.facts["places"]
@@ -79,7 +81,10 @@ class Stretch:
         arrays = [np.require(v, t, ["C", "A"]) for v, t in zip(values, types, strict=True)]
         if standing():
             return self._among_fences(arrays)
-        outputs = [np.empty(a.type.shape, a.type.dtype) for a in self.program.outputs]
+        outputs = [
+            (np.zeros if n in self.zeroed else np.empty)(a.type.shape, a.type.dtype)
+            for a, n in zip(self.program.outputs, self.outputs, strict=True)
+        ]
         addresses = self._addresses.copy()
         for places, given in ((self.inputs, arrays), (self.outputs, outputs)):
             for n, array in zip(places, given, strict=True):
@@ -103,7 +108,7 @@ class Stretch:
         types = [a.type for a in self.program.outputs]
         sizes = {n: t.size * t.dtype.itemsize for n, t in zip(self.outputs, types, strict=True)}
         own = {self.places - 1: self.scratch} if self.scratch else {}
-        fences = Fences(dict(zip(self.inputs, arrays, strict=True)) | self.constants, sizes | own)
+        fences = Fences(dict(zip(self.inputs, arrays, strict=True)) | self.constants, sizes | own, self.zeroed)
         where = self._addresses.copy()
         for n in fences.fields:
             where[n] = fences.address(n)

@@ -141,6 +141,7 @@ def _arranged(nodes: list[Step], fixed: frozenset[Counter], classes: Classes) ->
         level[node] = least
         for v in node.outs:
             made.setdefault(v, []).append(node)
+    _delay([node for node in nodes if isinstance(node, Node) and node.again], nodes, level)
     items: list[Item] = []
     for n in range(max(level.values()) + 1):
         part = [node for node in nodes if level[node] == n]
@@ -151,6 +152,14 @@ def _arranged(nodes: list[Step], fixed: frozenset[Counter], classes: Classes) ->
         else:
             items += _arranged(part, fixed, classes)
     return tuple(items)
+
+
+def _delay(again: Sequence[Node], nodes: Sequence[Step], level: dict[Step, int]) -> None:
+    """What is computed again goes where it is read, if that is in a like loop."""
+    for node in reversed(again):
+        read = [level[n] for n in nodes if any(r.source is node.out for r in n.needs)]
+        if read and level[node] % 2 and min(read) % 2:
+            level[node] = min(read)
 
 
 def _same_round(read: Read, maker: Step, chosen: Counter, classes: Classes) -> bool:

@@ -57,7 +57,7 @@ concatenate: Linear = Linear(
     "concatenate", lambda *xs, axis: np.concatenate(xs, axis=axis), _concatenate_shape, _concatenate_adjoint,
     notation=Notation("sequence", "concatenate", "", ""), rule="assembly", increasing=True, ulps=0, picks=True,
     examples=lambda rng: [((rng.normal(size=(2, 3)), rng.normal(size=(1, 3)), rng.normal(size=(2, 3))), {"axis": -2})],
-    native=assembly("concatenate"),
+    native=assembly("concatenate", side_by_side=True),
 )  # fmt: skip
 register(concatenate)
 

@@ -17,6 +17,7 @@ class Native(NamedTuple):
     how: How
     name: str = ""
     means: Callable[..., Any] | None = None
+    side_by_side: bool = False  # of an assembly: along `axis` each operand begins where the one before ends
 
 
 def formula(name: str) -> Native:
@@ -34,9 +35,9 @@ def address(name: str) -> Native:
     return Native("address", name)
 
 
-def assembly(name: str) -> Native:
+def assembly(name: str, side_by_side: bool = False) -> Native:
     """Each element is one of an operand's: where it would be in each of them; the last that has it gives it."""
-    return Native("assembly", name)
+    return Native("assembly", name, side_by_side=side_by_side)
 
 
 def reduction(combine: str) -> Native:

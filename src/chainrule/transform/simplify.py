@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from ..ir import Atom, Const, Equation, Program, Var, without_dead_code
-from ..ops.arithmetic import add, convert, divide, multiply, negative, power_of, subtract
+from ..ops.arithmetic import add, convert, divide, multiply, negative, power_of, subtract, where
 from ..ops.contraction import Spec, canonical, contract
 from ..ops.op import Op
 from ..ops.structure import reshape, slice_, update
@@ -219,6 +219,17 @@ def conversion_to_itself(e: Equation, recorder: Recorder) -> Atom | None:
     return e.inputs[0] if e.op is convert and e.inputs[0].type.dtype == e.params["dtype"] else None
 
 
+@_of(convert)
+def choice_of_converted_numbers(e: Equation, recorder: Recorder) -> Atom | None:
+    """Of two numbers that one is chosen from, each may be converted before: truths need not become whole numbers."""
+    inner = _made_by(e.inputs[0], where, recorder)
+    if inner is None or not all(isinstance(a, Const) and a.type.shape == () for a in inner.inputs[1:]):
+        return None
+    dtype = e.output.type.dtype
+    numbers = [Const(a.value.astype(dtype)) for a in inner.inputs[1:] if isinstance(a, Const)]
+    return _emit(Equation(where, (inner.inputs[0], *numbers), e.outputs, {}, e.where), recorder)
+
+
 @_of(contract)
 def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
     """A transposed operand is the operand with its labels reordered; a contraction that changes nothing is none."""
@@ -244,7 +255,7 @@ def contraction_of_rearranged(e: Equation, recorder: Recorder) -> Atom | None:
 
 REWRITES: tuple[Rewrite, ...] = (
     number_beside_array, one_is_neutral, signs_combine, quotient_not_reciprocal, reshape_once,
-    read_what_was_written, conversion_to_itself, contraction_of_rearranged,
+    read_what_was_written, conversion_to_itself, choice_of_converted_numbers, contraction_of_rearranged,
 )  # fmt: skip
 
 

@@ -20,6 +20,8 @@ from ..ops.indexing import gather
 from ..ops.op import apply
 from ..trace.recorder import Recorder, Traced
 from .batch import batch
+from .forward import Derived, forward
+from .reverse import reached_from
 from .simplify import simplify
 
 Array = np.ndarray[Any, Any]
@@ -33,6 +35,12 @@ class Sweep(NamedTuple):
     program: Program
     colours: Sequence[Array]
     width: int  # how many colours there are
+
+    def work(self, given: int) -> int:
+        """About how many operations depend on colours."""
+        moving = reached_from(self.program, range(given, len(self.program.inputs)))
+        sizes = [v.type.size for e in self.program.equations for v in e.outputs if v in moving]
+        return self.width * sum(sizes)
 
 
 class Entries(NamedTuple):
@@ -61,6 +69,19 @@ def reseeded(program: Program, given: int, seeds: Sequence[Var]) -> Program:
     return without_dead_code(Program((*program.inputs[:given], *seeds), equations, program.outputs, program.name))
 
 
+def along(program: Program, given: int, way: Sequence[int]) -> Derived:
+    """Of a Program that is linear in the inputs behind the `given` ones: the same of some of them, the others zero.
+
+    It is its own derivative in these inputs; nothing is computed for a zero.
+    """
+    found = forward(program, [given + n for n in way])
+    p, count = found.program, len(program.inputs)
+    kept = [k for k in found.present if k is not None]
+    outputs = tuple([p.outputs[k] for k in kept])
+    alone = without_dead_code(Program((*p.inputs[:given], *p.inputs[count:]), p.equations, outputs, p.name))
+    return Derived(simplify(alone), tuple([None if k is None else kept.index(k) for k in found.present]))
+
+
 def _swept(recorder: Recorder, sweep: Sweep, inputs: tuple[Var, ...]) -> list[Atom]:
     """The sums of columns: each output with an axis of colours in front."""
     if not sweep.width:
@@ -72,8 +93,10 @@ def _swept(recorder: Recorder, sweep: Sweep, inputs: tuple[Var, ...]) -> list[At
     return recorder.splice(rows, [*inputs, *seeds])
 
 
-def _seed(recorder: Recorder, colours: Array, type: ArrayType, count: int) -> Var:
+def _seed(recorder: Recorder, colours: Array, type: ArrayType, count: int) -> Atom:
     """Row c is 1 where the colour is c: a comparison, for the rows themselves would be read from memory each time."""
+    if count == 1 and not colours.any():
+        return recorder.spread_const(Const(np.ones((), type.dtype)), (1, *type.shape), None)
     colours = colours.reshape(type.shape)
     axes = tuple(range(1, type.ndim + 1))
     alike = [n for n in axes if type.shape[n - 1] > 1 and (colours == colours.take([0], axis=n - 1)).all()]

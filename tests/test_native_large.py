@@ -24,9 +24,16 @@ from chainrule.native.scalars import expanded
 from chainrule.native.schedule import together
 from chainrule.native.straight import straight
 from chainrule.trace.collecting import rarely_collecting
+from chainrule.transform import reroll
 from chainrule.transform.simplify import simplify
 
 SPECIAL = [0.0, -0.0, np.inf, -np.inf, np.nan, 1.0, -1.0, 5e-324, 1e300, 0.5, -2.0, 2.5]
+
+
+@pytest.fixture(autouse=True)
+def _steps_are_written_out(monkeypatch):
+    """Most long programs here are loops in Python, for that is short to write; they stand for such as are not."""
+    monkeypatch.setattr(reroll, "LONG", 10**9)
 
 
 def identical(found, expected):
@@ -206,6 +213,7 @@ def test_leaving_while_code_is_compiled_again_is_no_crash():
 import numpy as np, chainrule as cr
 from chainrule.native import tiers
 from chainrule.native.run import Stretch
+from chainrule.transform import reroll
 from chainrule.transform.simplify import simplify
 tiers.HOT, tiers._SECONDS = 0, 0.001
 def f(x):

@@ -13,10 +13,11 @@ from chainrule.execute import Executable
 from chainrule.ir import ArrayType, Equation, Program, Var
 from chainrule.native import compiler, elementwise, llvm
 from chainrule.native.indices import Counter, Index, index
+from chainrule.native.listing import Listing
 from chainrule.native.llvm import target
 from chainrule.native.lower import lowered
 from chainrule.native.run import Mixed, Stretch
-from chainrule.native.schedule import scheduled, shown, together
+from chainrule.native.schedule import scheduled, together
 from chainrule.ops.table import OPS
 from chainrule.transform.simplify import simplify
 
@@ -157,10 +158,15 @@ def test_random_programs_are_numpys(steps, n):
         same(Mixed(program)((x, y)), Executable(program)((x, y)), 9)
 
 
+def listed(found):
+    classes = together(found)
+    return Listing(found, classes).text(scheduled(found, classes))
+
+
 def test_the_value_and_gradient_of_a_loss_share_one_loop_over_the_data():
     _, args, _ = cases(50, 4, np.random.default_rng(0))["logistic"]
     found = lowered(simplify(cr.trace(cr.value_and_grad(logistic), *args)))
-    text = shown(scheduled(found, together(found)), found)
+    text = listed(found)
     assert text.count("for i in 50:") == 1
     assert "contract(X[i, j], w[j])" in text
 
@@ -184,7 +190,7 @@ def test_functions_of_one_number_share_what_they_have_in_common():
 
 def test_arrays_that_only_share_an_input_share_a_loop():
     found = lowered(simplify(cr.trace(lambda x: (np.sin(x), np.sum(np.exp(x))), np.ones(50))))
-    assert shown(scheduled(found, together(found)), found).count("for ") == 1
+    assert listed(found).count("for ") == 1
 
 
 @pytest.mark.parametrize("axis", [0, 1, -1])

@@ -14,11 +14,11 @@ from ..execute import Executable, Runner
 from ..ir import Program
 from .emit import Kernel, lanes
 from .externs import addresses
+from .listing import Listing
 from .llvm import assembly, load, object_code
 from .lower import lowered
 from .recompute import arranged
 from .run import Mixed, Stretch
-from .schedule import shown
 
 _ROUNDS, _SECONDS = 20, 0.05  # a part is timed so often, or so long
 
@@ -154,7 +154,8 @@ def _clocked(stretch: Stretch, values: Sequence[Any]) -> tuple[tuple[str, float]
         call(given.ctypes.data)
         spent = np.minimum(spent, np.diff(clock))
     total = max(int(spent.sum()), 1)
-    return tuple((shown([item], found), int(n) / total) for item, n in zip(made.items, spent, strict=True))
+    listing = Listing(found, classes)
+    return tuple((listing.text([item]), int(n) / total) for item, n in zip(made.items, spent, strict=True))
 
 
 def _time(seconds: float) -> str:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from ..ir import Var
 from .calls import Call
 from .indices import Counter, Index, Read
 from .lower import Lowered, Node
@@ -190,36 +189,3 @@ def _by_memory(node: Node, left: list[Counter], classes: Classes) -> list[Counte
     widest = max((r.at for r in node.reads), key=len, default=())
     order = {classes.of(t): n for n, i in enumerate(widest) for t, _ in i.terms if isinstance(t, Counter)}
     return sorted(left, key=lambda c: order.get(c, len(order)))
-
-
-def shown(items: Sequence[Item], lowered: Lowered, indent: str = "") -> str:
-    """The loops as a person reads them."""
-    lines = []
-    for item in items:
-        if isinstance(item, Loop):
-            lines.append(f"{indent}for {item.counter!r} in {item.counter.size}:")
-            lines.append(shown(item.body, lowered, indent + "  "))
-        elif isinstance(item, Call):
-            outs, read = (", ".join(lowered.names.get(v, "·") for v in vs) for vs in (item.outs, item.sources))
-            lines.append(f"{indent}{outs} = {item.equation.op}({read})")
-        else:
-            sign, op = "+=" if item.reduced or item.onto else "=", item.equation.op if item.equation else "copy"
-            lines.append(f"{indent}{_element(item.out, lowered, item)} {sign} {op}({_reads(item, lowered)})")
-    return "\n".join(lines)
-
-
-def _element(v: Var, lowered: Lowered, node: Node) -> str:
-    at, name = ", ".join(map(str, node.place)), lowered.names.get(v, "·")
-    return f"{name}[{at}]" if at else name
-
-
-def _reads(node: Node, lowered: Lowered) -> str:
-    told = []
-    for r in node.reads:
-        if isinstance(r.source, Var):
-            name = lowered.names.get(r.source, "·")
-        else:
-            name = "const" if r.source.type.shape else f"{r.source.value}"
-        at = ", ".join(map(str, r.at))
-        told.append(f"{name}[{at}]" if at else name)
-    return ", ".join(told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import Any
 
 import numpy as np
@@ -185,3 +186,41 @@ def test_a_step_without_a_native_form_runs_on_numpy():
         return cr.scan(lambda c, _: (c + np.sum(np.sort(c * x)), None), x, length=3)[0] * 2
 
     agrees(f, np.array([0.3, -0.2]), whole=False)
+
+
+class Enough(Exception):
+    """What the handler of a signal raises."""
+
+
+ENDLESS = {
+    "while": lambda x: cr.while_loop(lambda s: s > 0, lambda s: s * 1.0, x),
+    "matrices": lambda x: cr.while_loop(lambda A: np.sum(A) > 0, lambda A: A @ np.eye(60), x * np.eye(60))[0, 0],
+    "scan": lambda x: cr.scan(lambda s, _: (s * 0.5 + 1.0, None), x, length=10**11)[0],
+    "loop in a loop": lambda x: cr.scan(lambda s, _: (ENDLESS["while"](s), None), x, length=3)[0],
+}
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no timer that sends signals")
+@pytest.mark.parametrize(
+    ("name", "make"), [(name, cr.compile) for name in sorted(ENDLESS)] + [("while", cr.grad), ("matrices", cr.grad)]
+)
+def test_a_loop_without_end_can_be_interrupted(name, make):
+    f = make(ENDLESS[name])
+
+    def enough(number, frame):
+        raise Enough
+
+    before = signal.signal(signal.SIGALRM, enough)
+    try:
+        if name != "scan":
+            ended = f(-1.0)  # compiled, and linked to the entry
+            assert f(-1.0) == ended
+        for _ in range(2):
+            signal.setitimer(signal.ITIMER_REAL, 0.2)
+            with pytest.raises(Enough):
+                f(1.0)
+        if name != "scan":
+            assert f(-1.0) == ended
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

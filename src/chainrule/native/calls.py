@@ -15,6 +15,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ..ir import Equation, Var
+from . import interrupt
 from .indices import Counter, Index, Read
 from .lanes import BITS, Lanes, Text, Value, literal
 
@@ -259,6 +260,20 @@ class Code:
             return
         with self.loop(sizes[0]) as i, self.each(sizes[1:]) as rest:
             yield (i, *rest)
+
+    def stop_if_asked(self, count: str, flops: float) -> None:
+        """After `count` steps of a loop that may be long: leave the kernel if a signal wants that."""
+        every = interrupt.steps(flops)
+        mark = self.text.fresh("")
+        self.text.imported.add(interrupt.SYMBOL)
+        self.text.declared[interrupt.SYMBOL] = f'declare i32 @"{interrupt.SYMBOL}"()'
+        low = self.named(f"and i64 {count}, {every - 1}")
+        due = self.named(f"icmp eq i64 {low}, {every - 1}")
+        self.line(f"br i1 {due}, label %ask{mark}, label %asked{mark}")
+        self.text.label(f"ask{mark}")
+        self.fail_if(self.one.line(f'call i32 @"{interrupt.SYMBOL}"()', "i32").differs(0))
+        self.line(f"br label %asked{mark}")
+        self.text.label(f"asked{mark}")
 
     def fail_if(self, condition: Value) -> None:
         """Leave the kernel with a status: its caller finds out on NumPy what is wrong, and says so."""

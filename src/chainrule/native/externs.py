@@ -50,6 +50,8 @@ def _found(symbol: str) -> tuple[int | None, int, bool]:
     library, name = symbol.split(".")
     if library == "pool":
         return None, importlib.import_module("chainrule.native.pool").address(), False
+    if library == "interrupt":
+        return None, importlib.import_module("chainrule.native.interrupt").address(), False
     if library == "libm":
         from ctypes.util import find_library  # here, for it imports much
 

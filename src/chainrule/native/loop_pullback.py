@@ -119,6 +119,7 @@ def while_loop_pullback(e: Equation, low: Lowering) -> bool:
             advance(now, first)
             for j in range(c):
                 move(j, first[j], now[j])
+            code.stop_if_asked(cells["done"].text, e.params["body"].flops())
             cells["done"] = cells["done"] + 1
         for (one_side, _), v, place in zip(states, state, places, strict=True):
             seed = seeds.get(place - fixed) if place >= fixed else None

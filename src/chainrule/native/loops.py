@@ -13,6 +13,7 @@ from typing import Any
 
 from ..ir import Atom, Const, Equation, Program
 from ..ops.control import Body
+from . import interrupt
 from .calls import Call, Code, View, contiguous, whole
 from .digest import blake2b
 from .emit import Kernel, lanes
@@ -143,7 +144,7 @@ def scan(e: Equation, low: Lowering) -> bool:
     if step is None:
         return False
     fixed, carried, length = e.params["fixed"], e.params["carried"], e.params["length"]
-    start = fixed + carried
+    start, flops = fixed + carried, e.params["body"].flops()
     views = [view_of(low, a, 0 if i < start else 1) for i, a in enumerate(e.inputs)]
     carries = e.outputs[:carried]
 
@@ -168,6 +169,8 @@ def scan(e: Equation, low: Lowering) -> bool:
             for k, v in enumerate(e.outputs[carried:], carried):
                 frame.write(k, code.at(code.results[k], kind_of(v), (row, prod(v.type.shape[1:]))))
             frame.call()
+            if length > interrupt.steps(flops):
+                code.stop_if_asked(i, flops)
 
     scratch = (*map(bytes_of, carries), step.kernel.scratch)
     low.steps.append(Call(e, (*views, *constants_of(step)), e.outputs, write, scratch))
@@ -181,7 +184,7 @@ def while_loop(e: Equation, low: Lowering) -> bool:
     test, step = step_of(e.params["test"]), step_of(e.params["body"])
     if test is None or step is None:
         return False
-    fixed, carried = e.params["fixed"], len(e.outputs)
+    fixed, carried, flops = e.params["fixed"], len(e.outputs), e.params["body"].flops()
     views = [view_of(low, a) for a in e.inputs]
     n, shared = len(views), max(test.kernel.scratch, step.kernel.scratch)
 
@@ -212,6 +215,7 @@ def while_loop(e: Equation, low: Lowering) -> bool:
         code.line(f"br i1 {_truth(code, answer).text}, label %round{mark}, label %done{mark}")
         code.text.label(f"round{mark}")
         going.call()
+        code.stop_if_asked(done.text, flops)
         code.store(done + 1, count)
         code.line(f"br label %head{mark}")
         code.text.label(f"done{mark}")

@@ -92,7 +92,7 @@ class Stretch:
         if self.scratch:
             scratch = np.empty(self.scratch, np.uint8)
             addresses[-1] = scratch.ctypes.data
-        if self._call(addresses.ctypes.data):
+        if self._status(addresses):
             return self._instead(arrays)
         return tuple(y[()] if y.ndim == 0 else y for y in outputs)
 
@@ -103,6 +103,14 @@ class Stretch:
             return Mixed(self.program, _compiler().turns(self.program, sure=True))
         return Executable(self.program)
 
+    def _status(self, addresses: Any) -> int:
+        try:
+            return int(self._call(addresses.ctypes.data))
+        except SystemError as error:  # the kernel has left an exception: of the handler of a signal
+            if error.__cause__ is not None:
+                raise error.__cause__ from None
+            raise
+
     def _among_fences(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         """The same, looking whether anything is written where it must not be."""
         types = [a.type for a in self.program.outputs]
@@ -112,7 +120,7 @@ class Stretch:
         where = self._addresses.copy()
         for n in fences.fields:
             where[n] = fences.address(n)
-        status = self._call(where.ctypes.data)
+        status = self._status(where)
         fences.check()
         if status:
             return self._instead(arrays)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -112,7 +111,7 @@ class Binaries:
 
 def answer(output: Any, timings: list[dict[str, Any]]) -> Answer:
     took = [t["nanoseconds"] * 1e-9 for t in timings if t["name"] == "evaluate"]
-    return Answer(statistics.median(took[1:] or took), took[0], output)
+    return Answer(min(took[1:] or took), took[0], output)
 
 
 def agree(a: Any, b: Any) -> bool:

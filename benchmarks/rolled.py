@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -61,6 +62,7 @@ def measured(f: Callable[..., Any], args: tuple[Any, ...]) -> tuple[float, float
 
 def tables() -> Iterator[Table]:
     """Rolled and written out; then 10⁵ operations, from the Python function to the gradient."""
+    os.environ["CHAINRULE_CACHE_DIR"] = ""  # first calls compile
     rows = []
     cr.grad(np.sin)(1.0)
     for name, f, args in cases():

@@ -54,7 +54,7 @@ def tables() -> Iterator[Table]:
 
         def first(name: str) -> float:
             place = os.path.join(folder, name)
-            return printed(FIRST, **compiled, XDG_CACHE_HOME=place, LOCALAPPDATA=place, HOME=place)[0]
+            return printed(FIRST, **compiled, CHAINRULE_CACHE_DIR=place)[0]
 
         fresh = min(first(f"empty {n}") for n in range(4))
         again = min(first("empty 0") for _ in range(5))

@@ -34,10 +34,14 @@ def weighted_sum(result: Any) -> float:
 
 def times(work: Callable[[], Any], seconds: float) -> list[float]:
     """Seconds for a run, again and again. Short runs are timed by the hundred."""
-    start = time.perf_counter()
-    work()
-    once = time.perf_counter() - start
-    runs = max(1, min(1000, int(2e-4 / max(once, 1e-7))))
+    runs, took = 1, 0.0
+    while took < 2e-4 and runs < 1000:  # the first calls after a pause are slow
+        runs *= 2
+        start = time.perf_counter()
+        for _ in range(runs):
+            work()
+        took = time.perf_counter() - start
+    runs = runs if took < 1e-3 else 1
     found: list[float] = []
     end = time.perf_counter() + seconds
     while len(found) < 3 or time.perf_counter() < end:

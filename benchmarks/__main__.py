@@ -12,7 +12,7 @@ import sys
 from . import timing
 from .figures import listing, remember
 
-MEASUREMENTS = ("compare", "overhead", "start", "memory", "evals", "large", "rolled")
+MEASUREMENTS = ("compare", "overhead", "start", "memory", "evals", "large", "rolled", "threads")
 
 
 def main(wanted: list[str]) -> int:

@@ -30,9 +30,9 @@ def scratch(program):
     return _kernel(program).scratch
 
 
-def test_the_gradient_of_logsumexp_stores_its_exponentials_and_nothing_else():
+def test_the_gradient_of_logsumexp_stores_its_exponentials_where_it_will_be_and_nothing_else():
     program = traced(cr.grad(logsumexp), np.linspace(0, 1, N))
-    assert scratch(program) == 8 * N
+    assert scratch(program) == 0
 
 
 def test_what_is_computed_again_stands_in_the_loop_that_reads_it():
@@ -68,7 +68,7 @@ def test_an_element_is_still_the_maximum_that_it_was(f, value, repeated):
 def test_nothing_costly_is_computed_again():
     program = traced(lambda x: np.exp(x) / np.sum(np.exp(x)), np.linspace(0, 1, N))
     assert not any(node.again for node in arranged(lowered(program))[0].nodes)
-    assert scratch(program) == 8 * N
+    assert sum(node.equation.op.name == "exp" for node in arranged(lowered(program))[0].nodes) == 1
 
 
 def test_short_arrays_are_stored():

@@ -12,6 +12,7 @@ from itertools import product
 
 from ..ir import Const, Var
 from .arena import Life, arranged
+from .borrowed import borrowed
 from .calls import Call, Code
 from .elementwise import formula_of
 from .indices import Counter, Index, Quotient, Read, Within
@@ -20,7 +21,7 @@ from .llvm import target
 from .lower import Lowered, Node
 from .memory import Buffer, Count, Scope
 from .pieces import Pieces
-from .reductions import Stages
+from .reductions import OVERLAPPING, Stages
 from .schedule import Classes, Item, Loop, loops_in, nodes_in
 from .worth import worth_lanes
 
@@ -84,6 +85,8 @@ class Kernel(Pieces):
         self._walk(self.items, ())
         for v in self.lowered.inputs:
             self._buffer(v, "input", v.type.dtype.name, v.type.shape)
+        rounds = OVERLAPPING * self.width
+        self.borrowed = borrowed(self.lowered, self.items, self._paths, self.classes, rounds)
         users: dict[Var, list[Node]] = {}
         whole = {source for call in self.lowered.calls for source in call.sources}
         for step in self.lowered.steps:
@@ -109,7 +112,7 @@ class Kernel(Pieces):
                 continue
             if node.out in whole or self._only_in_memory(node.out):
                 self.dims[node.out] = tuple(range(len(node.out.type.shape)))
-                self._buffer(node.out, "temporary", node.out.type.dtype.name, node.out.type.shape)
+                self._temporary(node.out, node.out.type.shape)
                 continue
             made_in = self._paths[node]
             if node.reduced:
@@ -137,7 +140,7 @@ class Kernel(Pieces):
                 fixed = {c for c in fixed if c not in lanes}  # one place for each lane
                 dims = tuple(k for k, c in enumerate(node.own) if self.classes.of(c) not in fixed and c.size != 1)
                 self.dims[node.out] = dims
-                self._buffer(node.out, "temporary", node.out.type.dtype.name, tuple(node.own[k].size for k in dims))
+                self._temporary(node.out, tuple(node.own[k].size for k in dims))
 
     def _positions(self, node: Node, users: Sequence[Node], k: int) -> Iterator[Index]:
         """Where an array is written and read along an axis."""
@@ -163,6 +166,14 @@ class Kernel(Pieces):
         starts, self.scratch = arranged(lives)
         self.starts = {b.number: start for b, start in zip(own, starts, strict=False)}
         self.areas = dict(zip(self.cuts, starts[len(own) :], strict=True))
+
+    def _temporary(self, v: Var, shape: tuple[int, ...]) -> None:
+        """Memory of the kernel's own, unless there is some in an output."""
+        if v in self.borrowed and shape == v.type.shape:
+            self.home[v] = self.home[self.borrowed[v]]
+        else:
+            self.borrowed.pop(v, None)
+            self._buffer(v, "temporary", v.type.dtype.name, shape)
 
     def _buffer(self, what: object, role: str, dtype: str, shape: tuple[int, ...]) -> None:
         self.home[what] = Buffer(len(self.buffers), role, KINDS[dtype], tuple(shape))

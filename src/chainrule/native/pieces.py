@@ -14,6 +14,7 @@ from functools import partial
 from math import prod
 from typing import Any
 
+from ..ir import Var
 from .indices import Counter, Index
 from .lanes import BITS, Lanes, Part, Value
 from .lower import Node
@@ -56,6 +57,7 @@ class Pieces(Reductions):
     areas: dict[Loop, int]  # where in scratch memory what the pieces have for themselves lies
     pieces: list[str]  # their text
     scratch: int  # bytes
+    borrowed: dict[Var, Var]  # arrays that lie in an output, and in which
     starts: dict[int, int]  # numbers of temporary buffers, and where in scratch memory they lie
 
     # --- what a kernel is given --------------------------------------------------------------------------------------
@@ -63,7 +65,7 @@ class Pieces(Reductions):
     @property
     def given(self) -> list[tuple[object, Buffer]]:
         """What the kernel is given addresses of, in their order; after them, that of its scratch memory."""
-        return [(what, b) for what, b in self.home.items() if b.role != "temporary"]
+        return [(what, b) for what, b in self.home.items() if b.role != "temporary" and what not in self.borrowed]
 
     def _addresses(self, own: dict[int, int], lines: Sequence[str]) -> list[str]:
         """The addresses of all memory of which these lines speak, but for what a piece has of its own."""

@@ -551,3 +551,24 @@ def test_a_forked_child_finds_every_lock_free(folder):
         print(len(kept) > 2, ended)
     """
     assert python(code, folder) == "True 7\n"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_forked_under_a_lock_gives_it_back():
+    script = textwrap.dedent("""
+        import os, threading
+        from chainrule.locks import Lock
+
+        lock, done = Lock(), []
+        with lock:
+            child = os.fork()
+        with lock:
+            pass
+        other = threading.Thread(target=lambda: [lock.__enter__(), done.append(1)])
+        other.start()
+        other.join(5)
+        if not child:
+            os._exit(len(done))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    """)
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

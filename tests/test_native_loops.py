@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 import numpy as np
@@ -221,6 +222,36 @@ def test_a_loop_without_end_can_be_interrupted(name, make):
                 f(1.0)
         if name != "scan":
             assert f(-1.0) == ended
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="there is no timer that sends signals")
+def test_an_interrupt_keeps_its_cause_and_ends_what_c_calls():
+    quad = pytest.importorskip("scipy.integrate").quad
+
+    def endless(x):
+        return cr.while_loop(lambda s: s > 0, lambda s: s * 1.0, x)
+
+    def enough(number, frame):
+        raise Enough from ValueError("the cause")
+
+    gradient, kernel = cr.grad(endless), cr.compile(endless)
+    gradient(-1.0)
+    called = kernel.low_level_callable(-1.0)
+    before = signal.signal(signal.SIGALRM, enough)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        with pytest.raises(Enough) as found:
+            gradient(1.0)
+        assert isinstance(found.value.__cause__, ValueError)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        start = time.perf_counter()
+        with pytest.raises((Enough, SystemError)):
+            quad(called, 1.0, 2.0)
+        assert time.perf_counter() - start < 5
+        assert quad(called, -2.0, -1.0)[0] == pytest.approx(-1.5)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

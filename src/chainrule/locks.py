@@ -32,7 +32,10 @@ class Lock:
 
 def _alone() -> None:
     for lock in list(_locks):
-        lock._lock = threading.RLock()
+        if lock._lock.acquire(blocking=False):  # free, or held by the thread that forked, which will give it back
+            lock._lock.release()
+        else:
+            lock._lock = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):

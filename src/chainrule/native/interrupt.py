@@ -1,7 +1,8 @@
 """A loop that may never end asks Python, now and then, whether a signal wants to end it: Ctrl-C, a timer.
 
 `ask` is called without knowing who holds the interpreter's lock. Where a handler raised, the exception is left in the
-thread, and the kernel ends with a status. Only the main thread handles signals; elsewhere the answer is always no.
+thread, and the kernel ends with a status; so does each later one that C calls before Python sees the exception. Only
+the main thread handles signals; elsewhere the answer is always no.
 
 To ask takes the lock, for which it may have to wait some milliseconds while other threads run Python. So a kernel asks
 about every tenth of a second, and counts steps to know when that is.
@@ -20,13 +21,21 @@ _CALL, _FLOP = 20.0, 0.3  # ns that a step takes, roughly
 SYMBOL = "interrupt.ask"
 _TEXT = """
 declare i32 @PyGILState_Ensure()
+declare ptr @PyErr_Occurred()
 declare i32 @PyErr_CheckSignals()
 declare void @PyGILState_Release(i32)
 define i32 @ask() nounwind {
   %held = call i32 @PyGILState_Ensure()
+  %before = call ptr @PyErr_Occurred()
+  %fresh = icmp eq ptr %before, null
+  br i1 %fresh, label %check, label %answer
+check:
   %raised = call i32 @PyErr_CheckSignals()
+  br label %answer
+answer:
+  %leave = phi i32 [ 1, %0 ], [ %raised, %check ]
   call void @PyGILState_Release(i32 %held)
-  ret i32 %raised
+  ret i32 %leave
 }
 """
 

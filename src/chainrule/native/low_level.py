@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ArgumentError
+from . import interrupt
 from .llvm import load, object_code
 from .run import Stretch
 
@@ -16,7 +17,8 @@ from .run import Stretch
 def low_level(stretch: Stretch, moving: Sequence[int], values: Sequence[Any]) -> Any:
     """`double f(double)` of the one input in `moving`, else `double f(int, double *)` of several.
 
-    Further inputs keep the arrays in `values`. Where the kernel fails the result is NaN.
+    Further inputs keep the arrays in `values`. Where the kernel fails the result is NaN; where a signal has ended it,
+    so are all later ones, without further work, until Python sees the exception.
     """
     from scipy import LowLevelCallable
 
@@ -24,7 +26,7 @@ def low_level(stretch: Stretch, moving: Sequence[int], values: Sequence[Any]) ->
     types = [program.inputs[n].type for n in moving] + [a.type for a in program.outputs]
     if len(program.outputs) != 1 or any(t.shape != () or t.dtype != np.float64 for t in types):
         raise ArgumentError("a low-level callable takes and returns numbers in double precision")
-    table = np.zeros(stretch.places, np.uintp)
+    table = np.zeros(stretch.places + 1, np.uintp)  # the last says whether the kernel has failed
     kept: list[Any] = [table, stretch]
     for n, array in stretch.constants.items():
         table[n] = array.ctypes.data
@@ -33,7 +35,7 @@ def low_level(stretch: Stretch, moving: Sequence[int], values: Sequence[Any]) ->
             kept.append(np.require(values[n], v.type.dtype, ["C", "A"]))
             table[stretch.inputs[n]] = kept[-1].ctypes.data
     code = object_code(_text(stretch, [stretch.inputs[n] for n in moving]))
-    loaded = load(code, ["call"], {"kernel": stretch.kernel, "table": table.ctypes.data})
+    loaded = load(code, ["call"], {"kernel": stretch.kernel, "table": table.ctypes.data, "ask": interrupt.address()})
     real, single = ctypes.c_double, len(moving) == 1
     kind = ctypes.CFUNCTYPE(real, real) if single else ctypes.CFUNCTYPE(real, ctypes.c_int, ctypes.POINTER(real))
     function: Any = kind(loaded["call"])
@@ -45,7 +47,13 @@ def _text(stretch: Stretch, places: Sequence[int]) -> str:
     """The function: it copies the addresses, and puts in those of the numbers."""
     count, single = stretch.places, len(places) == 1
     (result,) = stretch.outputs
-    lines = [f"  %bufs = alloca ptr, i64 {count}", "  %y = alloca double", "  %x = alloca double"]
+    lines = [
+        f"  %failed = getelementptr i64, ptr @table, i64 {count}", "  %before = load i64, ptr %failed",
+        "  %fine = icmp eq i64 %before, 0", "  br i1 %fine, label %go, label %doubt",
+        "doubt:", "  %asked = call i32 @ask()", "  %on = icmp eq i32 %asked, 0", "  br i1 %on, label %go, label %stop",
+        "stop:", "  ret double 0x7FF8000000000000", "go:",
+    ]  # fmt: skip
+    lines += [f"  %bufs = alloca ptr, i64 {count}", "  %y = alloca double", "  %x = alloca double"]
     lines.append(f"  call void @llvm.memcpy.p0.p0.i64(ptr %bufs, ptr @table, i64 {8 * count}, i1 false)")
     if single:
         lines.append("  store double %x0, ptr %x")
@@ -65,12 +73,15 @@ def _text(stretch: Stretch, places: Sequence[int]) -> str:
     return "\n".join(
         [
             "declare i32 @kernel(ptr)",
+            "declare i32 @ask()",
             "@table = external global i8",
             "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)",
             f"define double @call({'double %x0' if single else 'i32 %n, ptr %xs'}) nounwind {{",
             *lines,
             "  %status = call i32 @kernel(ptr %bufs)",
             "  %good = icmp eq i32 %status, 0",
+            "  %bad = zext i32 %status to i64",
+            "  store i64 %bad, ptr %failed",
             "  %value = load double, ptr %y",
             "  %result = select i1 %good, double %value, double 0x7FF8000000000000",
             "  ret double %result",

@@ -107,9 +107,10 @@ class Stretch:
         try:
             return int(self._call(addresses.ctypes.data))
         except SystemError as error:  # the kernel has left an exception: of the handler of a signal
-            if error.__cause__ is not None:
-                raise error.__cause__ from None
-            raise
+            if error.__cause__ is None:
+                raise
+            left = error.__cause__
+        raise left
 
     def _among_fences(self, arrays: Sequence[Any]) -> tuple[Any, ...]:
         """The same, looking whether anything is written where it must not be."""

@@ -110,7 +110,10 @@ def left_behind(f, x, calls):
 
 def assert_nothing_is_left(f, x, calls):
     references, objects, size = left_behind(f, x, calls)
-    assert abs(references[0]) < 100, f"references to {references[1]!r}"  # this test's own, a cache's of small numbers
+    few = (
+        3000 if references[1] is None else 100
+    )  # this test's own, a cache's of small numbers; None is in all that goes
+    assert abs(references[0]) < few, f"references to {references[1]!r}"
     assert objects < 100, "objects"
     assert size < 60_000, "bytes"  # names that are interned, lists of what is free
 

@@ -112,7 +112,7 @@ def assert_nothing_is_left(f, x, calls):
     references, objects, size = left_behind(f, x, calls)
     few = (
         3000 if references[1] is None else 100
-    )  # this test's own, a cache's of small numbers; None is in all that goes
+    )  # this test's own; None is in much else
     assert abs(references[0]) < few, f"references to {references[1]!r}"
     assert objects < 100, "objects"
     assert size < 60_000, "bytes"  # names that are interned, lists of what is free

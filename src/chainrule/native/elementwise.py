@@ -193,23 +193,30 @@ FORMULAS: dict[str, Formula] = {
 }  # fmt: skip
 
 
-FUSIBLE = frozenset({"add", "subtract", "multiply", "power_of"})  # of which two may become one instruction
-FEW = FUSIBLE | {  # formulas of a few instructions
-    "divide", "negative", "absolute", "maximum", "minimum", "where", "convert", "signbit", "isnan", "isinf", "isfinite",
-    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal",
-    "logical_and", "logical_or", "logical_xor", "logical_not",
-}  # fmt: skip
+_FEW = 3  # instructions that an element may take, and still be cheap
+_known: dict[tuple[object, ...], tuple[str, ...]] = {}
+
+
+def instructions(e: Equation) -> tuple[str, ...]:
+    """What an element takes of LLVM's instructions."""
+    key = (e.op, repr(e.params), *(a.type.dtype for a in e.inputs))
+    if key not in _known:
+        code = Lanes(1)
+        values = [code.input(f"x{n}", KINDS[a.type.dtype.name]) for n, a in enumerate(e.inputs)]
+        formula_of(e)(code, *values, **e.params)
+        _known[key] = tuple(code.target.lines)
+    return _known[key]
 
 
 def is_cheap(e: Equation) -> bool:
-    """Whether an element takes a few instructions."""
+    """Whether an element takes a few instructions, and calls nothing."""
     how = e.op.native
-    return how is not None and how.how == "formula" and how.name in FEW and e.params.get("n", 2) in (1, 2, 3)
+    return how is not None and how.how == "formula" and len(instructions(e)) <= _FEW
 
 
 def is_fusible(e: Equation) -> bool:
-    """Whether an element may be computed together with the next operation, and is then not rounded in between."""
-    return e.op.native is not None and e.op.native.name in FUSIBLE
+    """Whether a cheap element may be computed together with the next, and is then not rounded in between."""
+    return is_cheap(e) and any(f in line for line in instructions(e) for f in ("fadd", "fsub", "fmul"))
 
 
 def has_formula(e: Equation) -> bool:

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from math import prod
 
-from ..ir import Equation
 from .calls import contiguous
-from .elementwise import formula_of
+from .elementwise import instructions
 from .indices import Counter, Index, Loaded, Quotient, Read
-from .lanes import KINDS, Lanes
 from .lower import Node
 from .schedule import Classes, Loop, nodes_in
 
@@ -81,20 +79,6 @@ def _weight(node: Node) -> int:
     e = node.equation
     if e is None or e.op.native is None:
         return 0
-    if e.op.native.how != "formula":
-        return 1 if e.op.native.how != "function" else 0  # it is called for each number in any case
-    return _instructions(e)
-
-
-_known: dict[tuple[object, ...], int] = {}
-
-
-def _instructions(e: Equation) -> int:
-    key = (e.op.name, repr(e.params), *(a.type.dtype for a in e.inputs))
-    if key not in _known:
-        code = Lanes(1)
-        formula_of(e)(
-            code, *(code.input(f"x{n}", KINDS[a.type.dtype.name]) for n, a in enumerate(e.inputs)), **e.params
-        )
-        _known[key] = len(code.target.lines)
-    return _known[key]
+    if e.op.native.how == "formula":
+        return len(instructions(e))
+    return 1 if e.op.native.how != "function" else 0  # it is called for each number in any case

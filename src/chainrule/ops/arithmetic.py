@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import DtypeError, InPlaceError, NoRuleError
 from ..ir import ArrayType
-from . import enclosures
+from . import discs, enclosures
 from .native import formula
 from .notation import (
     BARS,
@@ -50,6 +50,7 @@ add = elementwise(
     bounds=enclosures.total,
     ulps=0,
     formal=lambda x, y: x + y,
+    disc=discs.SUM,
     native=formula("add"),
 )
 subtract = elementwise(
@@ -61,6 +62,7 @@ subtract = elementwise(
     bounds=enclosures.difference,
     ulps=0,
     formal=lambda x, y: x - y,
+    disc=discs.SUM,
     native=formula("subtract"),
 )
 multiply = elementwise(
@@ -72,6 +74,7 @@ multiply = elementwise(
     bounds=enclosures.product,
     ulps=0,
     formal=lambda x, y: x * y,
+    disc=discs.PRODUCT,
     native=formula("multiply"),
 )
 divide = elementwise(
@@ -80,6 +83,7 @@ divide = elementwise(
     rule="quotient", textbook=lambda x, y, z: (1 / y, -x / y**2),
     bounds=enclosures.quotient, ulps=0,
     formal=lambda x, y: x / y,
+    disc=discs.QUOTIENT,
     native=formula("divide"),
 )  # fmt: skip
 negative = elementwise(
@@ -87,6 +91,7 @@ negative = elementwise(
     antiderivative=lambda x, y: x * y / 2,
     bounds=enclosures.opposite, ulps=0,
     formal=lambda x: -x,
+    disc=discs.OPPOSITE,
     native=formula("negative"),
 )  # fmt: skip
 
@@ -109,6 +114,7 @@ power_of = elementwise(
     antiderivative=lambda x, y, n: np.log(np.abs(x)) if n == -1 else x ** (n + 1) / (n + 1),
     bounds=enclosures.power_of,
     formal=lambda x, n: x**n,
+    disc=discs.POWER_OF,
     native=formula("power_of"),
 )  # fmt: skip
 # xʸ with both moving. Where y = 0 the slope in x is 0, also at x = 0. At x = 0 the slope in y is 0 for y > 0; at y = 0,
@@ -122,6 +128,7 @@ power = elementwise(
     textbook=lambda x, y, z: (y * x ** (y - 1), z * np.log(x)),
     antiderivative=lambda x, y, z: (x ** (y + 1) / (y + 1), z / np.log(x)),
     bounds=enclosures.power,
+    disc=discs.POWER,
     native=formula("power"),
 )  # fmt: skip
 
@@ -320,6 +327,7 @@ absolute = elementwise(
     squared=lambda x: x**2, antiderivative=lambda x, y: x * y / 2, switch=lambda x: (x,),
     turns=(0.0,), ulps=0,
     curved=1, formal=lambda x: x.larger(-x),
+    disc=discs.ABSOLUTE,
     native=formula("absolute"),
 )  # fmt: skip
 spelled(np.fabs)(lambda x: np.absolute(converted(np.fabs, x)))
@@ -335,6 +343,7 @@ maximum = elementwise(
     textbook=lambda x, y, z: (Cases(x > y, 1, 0), Cases(y > x, 1, 0)),
     increasing=True, ulps=0,
     curved=1, formal=lambda x, y: x.larger(y),
+    disc=discs.LARGER,
     native=formula("maximum"),
 )  # fmt: skip
 minimum = elementwise(
@@ -343,6 +352,7 @@ minimum = elementwise(
     textbook=lambda x, y, z: (Cases(x < y, 1, 0), Cases(y < x, 1, 0)),
     increasing=True, ulps=0,
     curved=-1, formal=lambda x, y: -(-x).larger(-y),
+    disc=discs.SMALLER,
     native=formula("minimum"),
 )  # fmt: skip
 
@@ -401,6 +411,7 @@ where = elementwise(
     name="where", domain=(TRUTHS, REALS, REALS), notation=CASES, rule="cases",
     bounds=enclosures.selected, ulps=0,
     formal=lambda c, x, y: c.chosen(x, y),
+    disc=discs.CHOSEN,
     native=formula("where"),
 )  # fmt: skip
 
@@ -444,6 +455,7 @@ convert: Linear = Linear(
     ),
     examples=lambda rng: [((rng.normal(size=(2, 3)),), {"dtype": np.dtype(d)}) for d in (np.float32, np.float64)],
     bounds=enclosures.converted, ulps=1,
+    disc=discs.CONVERTED,
     native=formula("convert"),
 )  # fmt: skip
 register(convert)

@@ -17,6 +17,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..ir import ArrayType
+from . import discs
 from .native import PRODUCT
 from .op import Op, Tangents, Value, apply, register, shape_of
 
@@ -253,7 +254,10 @@ def _spread(x: Any, labels: Labels, out: Labels) -> Any:
     return z
 
 
-contract = Contraction("contract", _evaluate, rule="product", native=PRODUCT)
+contract: Contraction = Contraction(
+    "contract", _evaluate, rule="product", native=PRODUCT,
+    disc=discs.contraction(lambda *xs, spec: apply(contract, *xs, spec=spec)),
+)  # fmt: skip
 register(contract)
 
 

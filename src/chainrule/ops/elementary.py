@@ -11,7 +11,7 @@ from math import inf, log, pi
 import numpy as np
 
 from ..later import scipy
-from . import enclosures
+from . import discs, enclosures
 from .arithmetic import converted
 from .native import formula
 from .notation import ROOT, Notation, call
@@ -28,6 +28,7 @@ sqrt = elementwise(
     np.sqrt, lambda x, y: 0.5 / y, domain=POSITIVE, image=NONNEGATIVE, notation=ROOT, rule="power",
     antiderivative=lambda x, y: 2 * x * y / 3,
     ends=True,
+    disc=discs.SQUARE_ROOT,
     native=formula("sqrt"),
 )  # fmt: skip
 cbrt = elementwise(
@@ -35,23 +36,27 @@ cbrt = elementwise(
     notation=Notation("root", "cbrt", r"\sqrt[3]", "∛"), rule="power",
     antiderivative=lambda x, y: 3 * x * y / 4,
     increasing=True,
+    disc=discs.CUBE_ROOT,
     native=formula("cbrt"),
 )  # fmt: skip
 exp = elementwise(
     np.exp, lambda x, y: y, image=NONNEGATIVE, notation=call("exp", r"\exp"), rule="exponential",
     antiderivative=lambda x, y: y,
     formal=lambda x: x.exp(),
+    disc=discs.exponential(),
     native=formula("exp"),
 )  # fmt: skip
 exp2 = elementwise(
     np.exp2, lambda x, y: log(2) * y, image=NONNEGATIVE, notation=call("exp2"), rule="exponential",
     antiderivative=lambda x, y: y / log(2),
+    disc=discs.exponential(log(2)),
     native=formula("exp2"),
 )  # fmt: skip
 expm1 = elementwise(
     np.expm1, lambda x, y: np.exp(x), image=Interval(-1, inf), notation=call("expm1"), rule="exponential",
     antiderivative=lambda x, y: np.exp(x) - x,
     formal=lambda x: x.exp() - 1,
+    disc=discs.exponential(start=1.0),
     native=formula("expm1"),
 )  # fmt: skip
 log_ = elementwise(
@@ -59,18 +64,21 @@ log_ = elementwise(
     antiderivative=lambda x, y: x * y - x,
     ends=True,
     formal=lambda x: x.log(),
+    disc=discs.logarithm(),
     native=formula("log"),
 )  # fmt: skip
 log2 = elementwise(
     np.log2, lambda x, y: 1 / (log(2) * x), domain=POSITIVE, cut=(0,),
     notation=call("log2", r"\log_2"), rule="logarithm", antiderivative=lambda x, y: x * y - x / log(2),
     ends=True,
+    disc=discs.logarithm(unit=log(2)),
     native=formula("log2"),
 )  # fmt: skip
 log10 = elementwise(
     np.log10, lambda x, y: 1 / (log(10) * x), domain=POSITIVE, cut=(0,),
     notation=call("log10", r"\log_{10}"), rule="logarithm", antiderivative=lambda x, y: x * y - x / log(10),
     ends=True,
+    disc=discs.logarithm(unit=log(10)),
     native=formula("log10"),
 )  # fmt: skip
 log1p = elementwise(
@@ -83,6 +91,7 @@ log1p = elementwise(
     antiderivative=lambda x, y: (1 + x) * y - x,
     ends=True,
     formal=lambda x: (1 + x).log(),
+    disc=discs.logarithm(1.0),
     native=formula("log1p"),
 )
 
@@ -105,6 +114,7 @@ logaddexp = elementwise(
     cancels=True,
     curved=1,
     formal=lambda x, y: (x.exp() + y.exp()).log(),
+    disc=discs.LOG_OF_SUM,
     native=formula("logaddexp"),
 )
 
@@ -114,12 +124,14 @@ sin = elementwise(
     np.sin, lambda x, y: np.cos(x), image=UNIT, notation=call("sin", r"\sin"), rule="trigonometric",
     antiderivative=lambda x, y: -np.cos(x),
     bounds=enclosures.sine,
+    disc=discs.wave(np.cos),
     native=formula("sin"),
 )  # fmt: skip
 cos = elementwise(
     np.cos, lambda x, y: -np.sin(x), image=UNIT, notation=call("cos", r"\cos"), rule="trigonometric",
     antiderivative=lambda x, y: np.sin(x),
     bounds=enclosures.cosine,
+    disc=discs.wave(np.sin),
     native=formula("cos"),
 )  # fmt: skip
 tan = elementwise(
@@ -129,6 +141,7 @@ tan = elementwise(
     notation=call("tan", r"\tan"),
     rule="trigonometric",
     antiderivative=lambda x, y: -np.log(np.abs(np.cos(x))),
+    disc=discs.TANGENT,
     native=formula("tan"),
 )
 arcsin = elementwise(
@@ -136,6 +149,7 @@ arcsin = elementwise(
     notation=call("arcsin", r"\arcsin"), rule="inverse trigonometric", textbook=lambda x, y: 1 / np.sqrt(1 - x**2),
     antiderivative=lambda x, y: x * y + np.sqrt(1 - x**2),
     ends=True,
+    disc=discs.ARCSIN,
     native=formula("arcsin"),
 )  # fmt: skip
 arccos = elementwise(
@@ -143,6 +157,7 @@ arccos = elementwise(
     notation=call("arccos", r"\arccos"), rule="inverse trigonometric", textbook=lambda x, y: -1 / np.sqrt(1 - x**2),
     antiderivative=lambda x, y: x * y - np.sqrt(1 - x**2),
     ends=True,
+    disc=discs.ARCSIN,
     native=formula("arccos"),
 )  # fmt: skip
 arctan = elementwise(
@@ -152,6 +167,7 @@ arctan = elementwise(
     notation=call("arctan", r"\arctan"),
     rule="inverse trigonometric",
     antiderivative=lambda x, y: x * y - np.log(1 + x**2) / 2,
+    disc=discs.ARCTAN,
     native=formula("arctan"),
 )
 
@@ -177,6 +193,7 @@ sinh = elementwise(
     np.sinh, lambda x, y: np.cosh(x), notation=call("sinh", r"\sinh"), rule="hyperbolic",
     antiderivative=lambda x, y: np.cosh(x),
     formal=lambda x: (x.exp() - (-x).exp()) / 2,
+    disc=discs.wave(np.cosh),
     native=formula("sinh"),
 )  # fmt: skip
 cosh = elementwise(
@@ -184,6 +201,7 @@ cosh = elementwise(
     antiderivative=lambda x, y: np.sinh(x),
     turns=(0.0,),
     formal=lambda x: (x.exp() + (-x).exp()) / 2,
+    disc=discs.wave(np.sinh),
     native=formula("cosh"),
 )  # fmt: skip
 tanh = elementwise(
@@ -191,12 +209,14 @@ tanh = elementwise(
     textbook=lambda x, y: 1 - y**2,
     antiderivative=lambda x, y: np.logaddexp(x, -x) - log(2),  # ln cosh x, where cosh x itself overflows,
     formal=lambda x: 1 - 2 / (1 + (2 * x).exp()),
+    disc=discs.HYPERBOLIC_TANGENT,
     native=formula("tanh"),
 )  # fmt: skip
 arcsinh = elementwise(
     np.arcsinh, lambda x, y: 1 / np.hypot(1, x), notation=call("arcsinh"), rule="inverse hyperbolic",
     textbook=lambda x, y: 1 / np.sqrt(x**2 + 1),
     antiderivative=lambda x, y: x * y - np.sqrt(x**2 + 1),
+    disc=discs.ARCSINH,
     native=formula("arcsinh"),
 )  # fmt: skip
 arccosh = elementwise(
@@ -205,6 +225,7 @@ arccosh = elementwise(
     textbook=lambda x, y: 1 / np.sqrt(x**2 - 1),
     antiderivative=lambda x, y: x * y - np.sqrt(x**2 - 1),
     ends=True,
+    disc=discs.ARCCOSH,
     native=formula("arccosh"),
 )  # fmt: skip
 arctanh = elementwise(
@@ -217,6 +238,7 @@ arctanh = elementwise(
     textbook=lambda x, y: 1 / (1 - x**2),
     antiderivative=lambda x, y: x * y + np.log(1 - x**2) / 2,
     ends=True,
+    disc=discs.ARCTANH,
     native=formula("arctanh"),
 )
 

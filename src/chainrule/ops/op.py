@@ -22,6 +22,7 @@ import numpy as np
 from ..errors import DtypeError, ShapeError
 from ..ir import ArrayType
 from ..later import LaterFunction
+from .discs import Disc
 from .meanings import by_function as by_function
 from .native import Native
 from .notation import Notation
@@ -54,6 +55,7 @@ class Op:
     cancels: bool = field(default=False, kw_only=True)  # … of the operands or 1, not of the value itself
     # 1: convex in all real operands together, -1: concave; of one operand, the derivative says it unless it jumps
     curved: int = field(default=0, kw_only=True)
+    disc: Disc | None = field(default=None, kw_only=True)  # how far it goes on a disc of complex numbers, if analytic
     native: Native | None = field(default=None, kw_only=True)  # how it becomes machine code; None: it runs on NumPy
     # Of ops that hold Programs, which rules by operand alone would run more often than it takes:
     # (tangents, inputs) -> (outputs, their tangents), computed together, in place of the equation

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..later import scipy
-from . import enclosures
+from . import discs, enclosures
 from .native import c_function, formula
 from .notation import call
 from .op import Value, apply, elementwise, spelled
@@ -20,18 +20,21 @@ sigmoid = elementwise(
     notation=call("special.expit", r"\sigma", symbol="σ"), rule="sigmoid", textbook=lambda x, y: y * (1 - y),
     antiderivative=lambda x, y: np.logaddexp(0, x),
     formal=lambda x: 1 / (1 + (-x).exp()),
+    disc=discs.SIGMOID,
     native=formula("sigmoid"),
 )  # fmt: skip
 erf = elementwise(
     scipy.special.erf, lambda x, y: 2 / sqrt(pi) * np.exp(-(x**2)), image=UNIT,
     notation=call("special.erf", r"\operatorname{erf}"), rule="error function",
     antiderivative=lambda x, y: x * y + np.exp(-(x**2)) / sqrt(pi),
+    disc=discs.ERROR_FUNCTION,
     native=formula("erf"),
 )  # fmt: skip
 erfc = elementwise(
     scipy.special.erfc, lambda x, y: -2 / sqrt(pi) * np.exp(-(x**2)), image=Interval(0, 2),
     notation=call("special.erfc", r"\operatorname{erfc}"), rule="error function",
     antiderivative=lambda x, y: x * y - np.exp(-(x**2)) / sqrt(pi),
+    disc=discs.ERROR_FUNCTION,
     native=c_function("erfc"),
 )  # fmt: skip
 _LOWEST = 1.4616321449683623  # where ψ is zero, and Γ on x > 0 the smallest

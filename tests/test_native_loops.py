@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from typing import Any
 
@@ -255,3 +256,22 @@ def test_an_interrupt_keeps_its_cause_and_ends_what_c_calls():
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_other_threads_run_while_a_loop_of_unknown_length_does(inside):
+    def f(x):
+        if inside:
+            return cr.scan(lambda s, _: (cr.while_loop(lambda t: t < 1, lambda t: t + x, s), None), x * 0, length=3)[0]
+        return cr.while_loop(lambda s: s < 1, lambda s: s + x, x * 0)
+
+    run = cr.compile(f)
+    for _ in range(2):  # compiled, and linked to the entry
+        run(0.5)
+    slow = threading.Thread(target=run, args=(2e-8,))
+    slow.start()
+    turns = 0
+    while slow.is_alive():
+        turns += 1
+        time.sleep(0.002)
+    assert turns > 10

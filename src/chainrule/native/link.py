@@ -282,12 +282,20 @@ class _Linker:
 
 
 def _is_long(program: Program) -> bool:
+    """Whether other threads are to be let run meanwhile."""
+    if _may_last(program):
+        return True
     flops = 0.0
     for e in program.equations:
         flops += e.op.flops([a.type for a in e.inputs], [v.type for v in e.outputs], **e.params)
         if flops > _LONG:
             return True
     return False
+
+
+def _may_last(program: Program) -> bool:
+    """Whether there is something in it of which nobody knows how long it takes."""
+    return any(e.op.unbounded for e in program.equations) or any(map(_may_last, program.held()))
 
 
 def _now(capture: Capture) -> Any:

@@ -239,15 +239,15 @@ while_loop = General(
     results=lambda body, **rest: len(body.program.outputs), together=algorithm("while together"),
     rows=algorithm("while rows"), trimmed=_trim_while, notation=call("while_loop"), native=routine("while_loop"),
     rule="chain rule, step by step",
-    # of one step: how many there are, nobody knows
-    cost=lambda *types, test, body, fixed: test.flops() + body.flops(), examples=_while_examples,
+    cost=lambda *types, test, body, fixed: test.flops() + body.flops(), unbounded=True, examples=_while_examples,
 )  # fmt: skip
 while_loop_pullback = General(
     "while_loop_pullback", algorithm("while back"), _while_pullback_types, algorithm("while back pushforward"),
     algorithm("while back pullback"), results=lambda asked, **rest: len(asked), rows=algorithm("while back rows"),
     trimmed=_trim_while_pullback, notation=call("while_loop_pullback"),
     native=routine("while_loop_pullback"), rule="chain rule, step by step",
-    cost=lambda *types, test, body, **rest: test.flops() + 4 * body.flops(), examples=_while_pullback_examples,
+    cost=lambda *types, test, body, **rest: test.flops() + 4 * body.flops(), unbounded=True,
+    examples=_while_pullback_examples,
 )  # fmt: skip
 cond = General(
     "cond", algorithm("cond"), _cond_types, pullback=algorithm("cond pullback"),

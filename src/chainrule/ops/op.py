@@ -43,6 +43,7 @@ class Op:
     rule: str | None = field(default=None, kw_only=True)  # the calculus book's name for its derivative rule
     # flops for each element, or a function of the operands' types and the params that gives them all
     cost: float | Callable[..., float] = field(default=1.0, kw_only=True)
+    unbounded: bool = field(default=False, kw_only=True)  # of the cost: it holds for one step, of nobody knows how many
     # from the operands: what is zero where the op bends; where it jumps also its values below and above. None: nowhere
     switch: Callable[..., Any] | None = field(default=None, kw_only=True)
     # from an Enclosure of each operand, the least and the largest value: where the derivative does not say it

@@ -34,7 +34,8 @@ def integrate(f: Function | str, a: Any, b: Any, args: Any = (), *, tol: float =
     `f` takes one real number and returns one, or is an expression in one variable ("x * exp(-x)"). Limits may be
     infinite (`np.inf`); with `a > b` the sign turns. The result works as its number, and says how sure it is: `value`,
     `error`, `verdict` ("converged", "unreliable", "diverges") and `reason`. It has converged when `error` is at most
-    `tol` times ∫|f|. As a number, an unreliable one is NaN: ask for its `value` if a guess will do.
+    `tol` times ∫|f|, or as small as numbers next to 0 can tell (10⁻³²⁰). As a number, an unreliable one is NaN: ask for
+    its `value` if a guess will do.
 
     `f` is recorded, and evaluated at all nodes at once. Where it is analytic around a finite interval, bounds on discs
     of complex numbers prove the error, and from the ninth call on the integral is machine code. Elsewhere two rules are

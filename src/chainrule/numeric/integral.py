@@ -17,6 +17,8 @@ from .proved import proved
 from .quadrature import EPS, Quadrature, quadrature
 
 TOL = 1e-8
+UNDERFLOW = 64 * float(np.finfo(np.float64).smallest_subnormal)  # by which values next to 0 may be off
+SMALL = 1e-300  # larger values have all their digits
 FARTHEST = 1e290  # limits beyond it are infinite, or mistaken
 
 
@@ -135,7 +137,16 @@ def of_program(program: Program, values: Sequence[Any], a: float, b: float, tol:
     nothing = found.verdict == "converged" and not np.any(found.size)
     if nothing and isinstance(program.outputs[0], Var) and not (isfinite(a) and isfinite(b)):
         return _all_zero(found)
+    if found.verdict == "converged" and isfinite(b - a):
+        return replace(found, error=found.error + _lost(found, run, a, b))
     return found
+
+
+def _lost(found: Quadrature, run: OnNodes, a: float, b: float) -> float:
+    """What is not known where values are next to 0: there they are rounded to multiples of the smallest number."""
+    if np.max(found.size, initial=0.0) >= SMALL * (b - a):
+        return 0.0
+    return UNDERFLOW * (b - a) if np.any(found.size) or np.any(run(np.linspace(a, b, 65))) else 0.0
 
 
 def _all_zero(found: Quadrature) -> Quadrature:

@@ -183,11 +183,11 @@ class Pieces(Reductions):
         used = set(re.findall(r"%given\d+\b", "\n".join(lines)))
         given = [(names[key], known[key]) for key in names if names[key].text in used]
         name = f'@"{self.name} piece {len(self.pieces)}"'
-        own = [*self._own_memory(cut), *lines]
+        own = self._own_memory(cut)
         self.pieces.append("\n".join([
             f"define internal void {name}(ptr %context, i64 %piece) nounwind {{", "entry:",
             "  %status = alloca i32", "  store i32 0, ptr %status", "  %bufs = load ptr, ptr %context",
-            *self._addresses(cut.own, own), *self._own_memory(cut), *_taken(given),
+            *self._addresses(cut.own, [*own, *lines]), *own, *_taken(given),
             f"  %from = mul i64 %piece, {cut.size}", f"  %most = add i64 %from, {cut.size}",
             f"  %short = icmp ult i64 %most, {end}", f"  %to = select i1 %short, i64 %most, i64 {end}",
             *lines, "  %ends = load i32, ptr %status", f"  %all.p = getelementptr i8, ptr %context, i64 {_LINE}",

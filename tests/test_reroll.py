@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import chainrule as cr
+from chainrule.analyze.slopes import uneven_ends
 from chainrule.execute import Executable
 from chainrule.transform import repeats, reroll
-from chainrule.transform.reroll import rerolled
 from chainrule.transform.simplify import simplify
 
 RNG = np.random.default_rng(0)
@@ -121,6 +121,10 @@ def case(name):
     return f, [rng.normal(size=shape) * 0.7 + 0.1 for shape in shapes]
 
 
+def rolled(program):
+    return reroll.rerolled(program, uneven_ends)
+
+
 def loops_in(program):
     """How many scans there are, those in steps of scans too."""
     return sum(e.op.name == "scan" for e in program.equations) + sum(map(loops_in, program.held()))
@@ -138,7 +142,7 @@ def assert_same(program, found, args):
 def test_a_loop_is_found_and_gives_the_same_bits(name):
     f, args = case(name)
     program = cr.trace(f, *args)
-    found = rerolled(program)
+    found = rolled(program)
     assert loops_in(found) >= 1 + (name == "epochs")
     assert len(found.equations) < len(program.equations) / 5
     assert_same(program, found, args)
@@ -175,7 +179,7 @@ def test_a_hundred_thousand_operations_are_a_few():
 
     program = cr.trace(f, np.array([0.3, 0.2, 0.5]))
     assert len(program.equations) > 75_000
-    assert len(rerolled(program).equations) < 20
+    assert len(rolled(program).equations) < 20
 
 
 def test_layers_in_a_list_are_laid_side_by_side_if_they_are_small():
@@ -183,14 +187,14 @@ def test_layers_in_a_list_are_laid_side_by_side_if_they_are_small():
     for size, loops in ((4, 1), (90, 0)):
         weights = [(rng.normal(size=(size, size)) / size, rng.normal(size=size)) for _ in range(30)]
         program = cr.trace(layers, np.ones(size), weights)
-        found = rerolled(program)
+        found = rolled(program)
         assert loops_in(found) == loops
         assert_same(program, found, [np.ones(size), *(a for pair in weights for a in pair)])
 
 
 def test_a_short_program_stays_as_it_is():
     program = cr.trace(lambda x: np.sin(np.sin(np.sin(np.sin(np.sin(np.sin(np.sin(np.sin(np.sin(x))))))))), 1.0)
-    assert rerolled(program) is program
+    assert rolled(program) is program
 
 
 def test_where_numbers_are_narrow_a_python_number_is_not_carried():
@@ -202,7 +206,7 @@ def test_where_numbers_are_narrow_a_python_number_is_not_carried():
 
     x = np.ones(3, np.float32)
     program = cr.trace(f, x, 2.0)
-    assert_same(program, rerolled(program), [x, 2.0])
+    assert_same(program, rolled(program), [x, 2.0])
     g = cr.grad(f)(x, 2.0)
     assert g.dtype == np.float32
 
@@ -274,7 +278,7 @@ def holds(lines, after, n, kind="f8"):
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(reroll, "LONG", 10)
             patch.setattr(reroll, "SAVED", 1)
-            found = rerolled(program)
+            found = rolled(program)
         assert_same(program, found, [*args[:-1], *args[-1]])
     return found
 
@@ -305,7 +309,7 @@ def test_a_spoiled_comparison_is_seen(monkeypatch):
     monkeypatch.setattr(repeats, "same", lambda a, b: a.type == b.type and not hasattr(a, "name"))
     monkeypatch.setattr(reroll, "same", repeats.same)
     with pytest.raises(AssertionError):
-        assert_same(program, rerolled(program), [0.3])
+        assert_same(program, rolled(program), [0.3])
 
 
 def test_spoiled_rows_are_seen(monkeypatch):
@@ -314,4 +318,4 @@ def test_spoiled_rows_are_seen(monkeypatch):
     slices = reroll._slices
     monkeypatch.setattr(reroll, "_slices", lambda x, places: slices(x, places[::-1]))
     with pytest.raises(AssertionError):
-        assert_same(program, rerolled(program), args)
+        assert_same(program, rolled(program), args)

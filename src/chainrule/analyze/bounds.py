@@ -302,8 +302,10 @@ def _uncut(op: Elementwise) -> Elementwise:
     return replace(op, cut=())
 
 
-def slope(op: Elementwise, i: int, dtypes: Any, params: Any, xs: Sequence[Enclosure]) -> Enclosure | None:
-    """Bounds of a partial derivative, read off its entry with the result anywhere in the image.
+def slope(
+    op: Elementwise, i: int, dtypes: Any, params: Any, xs: Sequence[Enclosure], y: Enclosure | None = None
+) -> Enclosure | None:
+    """Bounds of a partial derivative, read off its entry with the result in `y`, or anywhere in the image.
 
     None where the entry says that the function does not change: it may be a step.
     """
@@ -315,7 +317,7 @@ def slope(op: Elementwise, i: int, dtypes: Any, params: Any, xs: Sequence[Enclos
     rule = pushforward(_uncut(op), types, [Var(ArrayType((), out))], active, dict(params))
     if rule.results[0] is None:
         return None
-    image = Enclosure(np.asarray(op.image.low), np.asarray(op.image.high))
+    image = y or Enclosure(np.asarray(op.image.low), np.asarray(op.image.high))
     one = Enclosure(np.asarray(1.0), np.asarray(1.0))
     _bounding.add((op, i, params))
     try:

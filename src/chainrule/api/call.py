@@ -16,7 +16,7 @@ from ..execute import Runner, derived, executable, inputs_of, recording_of
 from ..ir import Const, Program
 from ..later import importing
 from ..ops.control import holds_a_program
-from ..trace.record import Recording, Static, argument_names, leaf_of, parameters_of, type_of
+from ..trace.record import Recording, Static, argument_names, current, leaf_of, parameters_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import flatten
 from ..transform.forward import Derived
@@ -77,9 +77,23 @@ class Call:
         return inputs_of(self.recording, self.leaves)
 
     @property
-    def rolled(self) -> Program:
-        """The Program as it is best run: what repeats itself is a loop."""
-        return rolled(self.recording)
+    def to_run(self) -> Program:
+        """The Program that values are computed by."""
+        return to_run(self.recording)
+
+    @property
+    def to_differentiate(self) -> Program:
+        """The Program that derivatives are made of: without kinks that squares remove, and what repeats itself a loop.
+
+        In this order: what one loop makes may be squared in another.
+        """
+
+        def make(program: Program) -> Program:
+            without = smooth(program)
+            return _rolled(self.recording) if without is program else _with_loops(without)
+
+        found: Program = derived(self.recording, "to differentiate", make)
+        return found
 
     def given_as(self, args: tuple[Any, ...], options: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
         """The arguments, if they and their leaves came just so: nothing was filled in or converted."""
@@ -239,13 +253,25 @@ def filled(found: Derived, outputs: Sequence[Any], types: Sequence[Any]) -> list
     return filled
 
 
-def rolled(recording: Recording) -> Program:
-    """A recording's Program with its repeated steps as loops."""
+def to_run(recording: Recording) -> Program:
+    """The Program that values are computed by: what repeats itself is a loop.
+
+    Inside of another recorded function it stays as it was recorded: what is made of that one sees it whole.
+    """
+    return _rolled(recording) if current() is None else recording.program
+
+
+def _rolled(recording: Recording) -> Program:
+    found: Program = derived(recording, "rolled", _with_loops)
+    return found
+
+
+def _with_loops(program: Program) -> Program:
     with importing:
+        from ..analyze.slopes import uneven_ends
         from ..transform.reroll import rerolled
 
-    found: Program = derived(recording, "rolled", rerolled)
-    return found
+    return rerolled(program, uneven_ends)
 
 
 def prepare(found: Derived) -> tuple[Derived, Runner]:

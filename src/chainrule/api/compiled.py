@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..trace.record import current
 from .call import Call, Function, transformation
 from .planned import Reading, call_reading, spliced, transformed
 
@@ -23,9 +24,9 @@ def compile(f: Function, *, threads: int = 1) -> Function:
     """
 
     def compute(call: Call, inputs: list[Any]) -> Any:
-        return call.recording.result.build(spliced(call.rolled, inputs))
+        return call.recording.result.build(spliced(call.to_run, inputs))
 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
-        return call_reading(f, args, options, None, lambda c: "value", compute)
+        return call_reading(f, args, options, None, lambda c: ("value", current() is not None), compute)
 
     return transformed(f, "compile", read, threads)

@@ -11,10 +11,10 @@ from ..errors import ArgumentError
 from ..execute import derived, evaluate, executable
 from ..ir import Const
 from ..ops.control import integral
+from ..trace.record import current
 from ..trace.tree import flatten
 from ..transform.forward import forward
 from ..transform.reverse import reverse
-from ..transform.smooth import smooth
 from .call import Call, Function, Wrt, directions, filled, fit, has_reals, prepare, public, transformation
 from .planned import Reading, call_reading, spliced, transformed
 
@@ -45,7 +45,7 @@ def value_and_grad(f: Function, *, wrt: Wrt = 0, threads: int = 1) -> Function:
 
 
 def _value_and_gradient(call: Call, inputs: list[Any]) -> list[Any]:
-    program = smooth(call.rolled)
+    program = call.to_differentiate
     one = Const(np.ones((), program.outputs[0].type.dtype))
     found = reverse(program, call.wanted, [one])
     outputs = spliced(found.program, inputs)
@@ -118,7 +118,7 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     call = Call(f, tuple(primals), {}, tuple(range(len(primals))))
     moves = directions(call, tuple(tangents), "tangent")
     found, run = derived(
-        call.recording, ("forward", call.wanted), lambda _: prepare(forward(smooth(call.rolled), call.wanted))
+        call.recording, ("forward", call.wanted), lambda _: prepare(forward(call.to_differentiate, call.wanted))
     )
     outputs = evaluate(run, [*call.inputs, *moves])
     n = len(call.program.outputs)
@@ -142,13 +142,15 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     moving = tuple(i for i, a in enumerate(args) if has_reals(a))
     call = Call(f, args, {}, moving or None)
     value = call.recording.result.build(
-        evaluate(derived(call.recording, "value", lambda _: executable(call.rolled)), call.inputs)
+        evaluate(
+            derived(call.recording, ("value", current() is not None), lambda _: executable(call.to_run)), call.inputs
+        )
     )
     if not moving:
         return value, lambda g: (None,) * len(args)
     inputs = call.inputs
     found, run = derived(
-        call.recording, ("reverse", call.wanted), lambda _: prepare(reverse(smooth(call.rolled), call.wanted))
+        call.recording, ("reverse", call.wanted), lambda _: prepare(reverse(call.to_differentiate, call.wanted))
     )
 
     @public

@@ -16,7 +16,6 @@ from ..transform.batch import batch
 from ..transform.forward import Derived, forward
 from ..transform.reverse import reverse
 from ..transform.simplify import simplify
-from ..transform.smooth import smooth
 from .call import Call, Function, Wrt, directions, filled, transformation
 from .planned import Reading, answer, call_reading, spliced, transformed, unit_rows
 
@@ -99,7 +98,7 @@ def _jacobian(call: Call, inputs: list[Any]) -> list[list[Any]]:
     n = columns if by_columns else rows
     if n == 0:
         return [[np.zeros(o.shape + i.shape, o.dtype) for i in ins] for o in outs]
-    program = smooth(call.rolled)
+    program = call.to_differentiate
     found = derivatives_only(simplified(forward(program, call.wanted) if by_columns else reverse(program, call.wanted)))
     seeds = unit_rows(inputs[0], ins if by_columns else outs)
     outputs = spliced(batch(found.program, [False] * len(inputs) + [True] * len(seeds), n), [*inputs, *seeds])
@@ -168,7 +167,7 @@ def hessian(f: Function, *, wrt: Wrt = 0, sparse: bool = False, threads: int = 1
     def compute(call: Call, inputs: list[Any]) -> Any:
         types = call.types()
         n = sum(t.size for t in types)
-        first = gradient(smooth(call.rolled), call.wanted)
+        first = gradient(call.to_differentiate, call.wanted)
         second = derivatives_only(forward(first.program, call.wanted))
         outputs = []
         if n and second.program.outputs:
@@ -242,7 +241,7 @@ def hvp(f: Function, *, wrt: Wrt = 0, threads: int = 1) -> Function:
 
 def _product(call: Call, inputs: list[Any]) -> list[Any]:
     """The Hessian times vectors, which are the last of the inputs."""
-    first = gradient(smooth(call.rolled), call.wanted)
+    first = gradient(call.to_differentiate, call.wanted)
     second = derivatives_only(forward(first.program, call.wanted))
     present = tuple(None if i is None else second.present[i] for i in first.present)
     return filled(Derived(first.program, present), spliced(second.program, inputs), call.types())

@@ -6,12 +6,13 @@ earlier step made is carried, as many steps as it is read later; different value
 move by equal strides one slice of what they are taken from. An array in which each step writes a place of its own is
 written once, after the loop.
 
-Short Programs stay as they are: unrolled, steps are fused and simplified with each other.
+Short Programs stay as they are: unrolled, steps are fused and simplified with each other. So do the first and the last
+steps of a loop where they alone have slopes that may be infinite, and nothing, or something, to multiply them by.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,7 +25,7 @@ from ..ops.op import apply, shape_of
 from ..ops.structure import places_of, reshape, slice_, update
 from ..trace.recorder import Recorder, Traced
 from .loops import scanned
-from .repeats import Link, Reads, Repeat, moving, repeats, same
+from .repeats import STEPS, Link, Reads, Repeat, moving, repeats, same
 from .simplify import simplify
 
 LONG = 80  # equations: fewer are compiled at once
@@ -37,28 +38,58 @@ class _Unlike(Exception):
     """Steps that look alike but aren't: their loop stays unrolled."""
 
 
-def rerolled(program: Program) -> Program:
+class Loop(NamedTuple):
+    """What is to become a scan."""
+
+    step: Program  # (fixed values, carried ones, rows) -> (carried ones, results)
+    fixed: int
+    rows: list[Any]  # what the step reads a row of: stand-ins, or numbers
+    steps: int
+    last: list[bool]  # for each carried value, whether it is read after the last step
+    results: list[Collection[int]]  # for each result, of which steps it is read
+
+
+Ends = Callable[[Loop], tuple[int, int] | None]  # how many steps at both ends stay written out; None: all
+
+
+def rerolled(program: Program, ends: Ends) -> Program:
     """A Program that computes the same, with a loop for each stretch that repeats itself."""
     if len(program.equations) < LONG:
         return program
     short = simplify(program)
-    found = _rolled(short)
+    found = _rolled(short, ends)
     return program if found is short else found
 
 
-def _rolled(program: Program) -> Program:
+def _rolled(program: Program, ends: Ends) -> Program:
     while len(program.equations) >= LONG:
         for repeat in repeats(program.equations, program.inputs, SAVED):
-            try:
-                found = _Rolling(program, repeat).program()
-            except _Unlike:
-                continue
-            if len(found.equations) < len(program.equations) - SAVED // 2:  # laying values side by side costs some
+            found = _with_a_loop(program, repeat, ends)
+            if found is not None and len(found.equations) < len(program.equations) - SAVED // 2:  # rows cost some
                 program = found
                 break
         else:
             break
     return program
+
+
+def _with_a_loop(program: Program, repeat: Repeat, ends: Ends) -> Program | None:
+    try:
+        rolling = _Rolling(program, repeat)
+        loop = rolling.loop()
+        uneven = ends(loop)
+        if uneven is None:
+            return None
+        if any(uneven):
+            first, last = uneven
+            steps = repeat.steps - first - last
+            if steps < STEPS:
+                return None
+            rolling = _Rolling(program, repeat._replace(start=repeat.start + first * repeat.period, steps=steps))
+            loop = rolling.loop()
+        return rolling.program(_rolled(loop.step, ends))
+    except _Unlike:
+        return None
 
 
 class _Carried(NamedTuple):
@@ -95,19 +126,27 @@ class _Rolling:
         self.xs: list[tuple[Any, Var]] = []
         self.carried: dict[Made, list[_Carried]] = {}
         self.written: dict[int, tuple[Atom, Atom]] = {}  # updates: what is written, the array before the loop
+        self.carries: list[tuple[Any, Var | None, Atom]] = []  # before the loop, in the step, what the step hands on
+        self.places: dict[tuple[Made, int], int] = {}  # made, how many steps before the last one: which carry
+        self.results: list[Atom] = []
+        self.ys: dict[Made, int] = {}  # made, or (an update, -1): which result
 
-    # --- the step ---------------------------------------------------------------------------------------------------
-
-    def program(self) -> Program:
-        """The whole Program, the loop in its place."""
+    def loop(self) -> Loop:
+        """Its step, and what is known of the steps."""
         for j in range(self.repeat.period):
             self._equation(j)
-        self._finish()
+        return self._loop()
+
+    def program(self, step: Program) -> Program:
+        """The whole Program, a loop of such steps in its place."""
+        self._emit(step)
         for e in self.old.equations[self.repeat.end :]:
             self._after(e)
         outputs = tuple([self.new.get(a, a) for a in self.old.outputs])
         equations = tuple(self.recorder.equations)
         return without_dead_code(Program(self.old.inputs, equations, outputs, self.old.name))
+
+    # --- the step ---------------------------------------------------------------------------------------------------
 
     def _equation(self, j: int) -> None:
         es, links = [step[j] for step in self.steps], self.repeat.links[j]
@@ -216,61 +255,70 @@ class _Rolling:
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
-    def _finish(self) -> None:
-        """Emit the scan; say what stands for what the steps made."""
+    def _loop(self) -> Loop:
         n = self.repeat.steps
         after = self._read_after()
-        carries: list[tuple[Any, Var | None, Atom]] = []  # before the loop, in the step, what the step hands on
-        places: dict[tuple[Made, int], int] = {}  # made, how many steps before the last one: which carry
         for made, chains in self.carried.items():
             for before, inputs in chains:
                 for depth, (a, v) in enumerate(zip(before, inputs, strict=True)):
-                    places[made, depth] = len(carries)
+                    self.places[made, depth] = len(self.carries)
                     handed = inputs[depth - 1] if depth else self.inside[made]
-                    carries.append((self._outside(a), v, handed))
-        ys: dict[Made, int] = {}
-        results: list[Atom] = []
+                    self.carries.append((self._outside(a), v, handed))
+        read: list[set[int]] = []  # for each result, of which steps
         for k, j, output in after.values():
             if j in self.written:
                 if k != n - 1:
                     raise _Unlike
-            elif k != n - 1 and ((j, output), n - 1 - k) not in places and (j, output) not in ys:
-                ys[j, output] = len(results)
-                results.append(self.inside[j, output])
+            elif k != n - 1 and ((j, output), n - 1 - k) not in self.places and (j, output) not in self.ys:
+                self.ys[j, output] = len(self.results)
+                self.results.append(self.inside[j, output])
+                read.append(set())
+        last = [False] * len(self.carries)
         for k, j, output in after.values():
-            made = j, output
-            if j not in self.written and made not in ys and (made, n - 1 - k) not in places:
-                places[made, 0] = len(carries)
-                atom = self.inside[made]
-                carries.append((np.zeros(atom.type.shape, atom.type.dtype), None, atom))
+            made, depth = (j, output), n - 1 - k
+            if made in self.ys:
+                read[self.ys[made]].add(k)
+            elif j not in self.written:
+                if (made, depth) not in self.places:
+                    self.places[made, depth] = len(self.carries)
+                    atom = self.inside[made]
+                    self.carries.append((np.zeros(atom.type.shape, atom.type.dtype), None, atom))
+                    last.append(False)
+                last[self.places[made, depth]] = True
         for j, (value, _) in self.written.items():
-            ys[j, -1] = len(results)
-            results.append(value)
-        if self._narrow() and any(a.type.weak for a in (*results, *(handed for _, _, handed in carries))):
+            self.ys[j, -1] = len(self.results)
+            self.results.append(value)
+            read.append(set(range(n)))
+        if self._narrow() and any(a.type.weak for a in (*self.results, *(handed for _, _, handed in self.carries))):
             raise _Unlike
         inputs = [
             *self.fixed.values(),
-            *(Var(handed.type) if v is None else v for _, v, handed in carries),
+            *(Var(handed.type) if v is None else v for _, v, handed in self.carries),
             *(v for _, v in self.xs),
         ]
-        outputs = [*(handed for _, _, handed in carries), *results]
+        outputs = [*(handed for _, _, handed in self.carries), *self.results]
         step = Program(tuple(inputs), tuple(self.body.equations), tuple(outputs), "step")
+        return Loop(step, len(self.fixed), [rows for rows, _ in self.xs], n, last, list(read))
+
+    def _emit(self, step: Program) -> None:
+        """Write the scan; say what stands for what the steps made."""
+        n = self.repeat.steps
         found = scanned(
-            Body(_rolled(step)), [Traced(self.recorder, v) for v in self.fixed], [c[0] for c in carries],
+            Body(step), [Traced(self.recorder, v) for v in self.fixed], [c[0] for c in self.carries],
             [rows for rows, _ in self.xs], length=n, backwards=False, cut=True,
         )  # fmt: skip
-        for a, (k, j, output) in after.items():
+        for a, (k, j, output) in self._read_after().items():
             made = j, output
             if j in self.written:
-                rows, before = found[len(carries) + ys[j, -1]], self._outside(self.written[j][1])
-                at = [step[j].params["index"] for step in self.steps]
+                rows, before = found[len(self.carries) + self.ys[j, -1]], self._outside(self.written[j][1])
+                at = [equations[j].params["index"] for equations in self.steps]
                 self._stands(a, _put(before, rows, at))
-            elif made in ys:
-                rows = found[len(carries) + ys[made]]
+            elif made in self.ys:
+                rows = found[len(self.carries) + self.ys[made]]
                 self._stands(a, rows[k])
                 self.rows[self.new[a]] = rows, k
             else:
-                self._stands(a, found[places[made, n - 1 - k]])
+                self._stands(a, found[self.places[made, n - 1 - k]])
 
     def _stands(self, a: Atom, value: Any) -> None:
         self.new[a] = self.recorder.atom(value if isinstance(value, (Traced, np.ndarray)) else np.asarray(value))

@@ -7,7 +7,7 @@ import inspect
 import operator
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from ..trace.recorder import Traced
 from ..trace.tree import flatten
 from ..transform.forward import Derived
 from ..transform.smooth import smooth
+
+if TYPE_CHECKING:
+    from ..transform.reroll import Loop
 
 Wrt = int | str | tuple[int | str, ...]
 Function = Callable[..., Any]
@@ -268,10 +271,16 @@ def _rolled(recording: Recording) -> Program:
 
 def _with_loops(program: Program) -> Program:
     with importing:
-        from ..analyze.slopes import uneven_ends
         from ..transform.reroll import rerolled
 
-    return rerolled(program, uneven_ends)
+    return rerolled(program, _uneven_ends)
+
+
+def _uneven_ends(loop: Loop) -> tuple[int, int] | None:
+    with importing:  # only where there is a loop
+        from ..analyze.slopes import uneven_ends
+
+    return uneven_ends(loop)
 
 
 def prepare(found: Derived) -> tuple[Derived, Runner]:

@@ -22,28 +22,36 @@ from ..transform.reroll import Loop
 from ..transform.rules import pushforward
 from .bounds import enclosed, of_constant, read, slope
 
-MOST = 4  # steps at either end that may be written out
+_PART, _MOST = 4, 32  # of the steps at most one in so many is written out, and so many in all
 _FAR = 100.0  # what has poles has one nearer than that to the finite end of an interval without another, or to 0
 _MANY = 1 << 12  # elements: of a larger array nothing is worked out
 _ANYTHING = Enclosure(np.asarray(-inf), np.asarray(inf))
 
 
 def uneven_ends(loop: Loop) -> tuple[int, int] | None:
-    """How many steps at the beginning and at the end have other slopes to pass on; None if the steps never agree."""
+    """How many steps at the beginning and at the end have other slopes to pass on; None if they are too many."""
     passes = _passes(loop)
     if not any(p.steep for row in passes for p in row):
         return 0, 0
-    first = _until_alike(_Forward(loop, passes))
+    most = min(_MOST, loop.steps // _PART)
     backward = _Backward(loop, passes)
-    last = _until_alike(backward)
-    if first is None or last is None:
+    always, first, last, cut = backward.always(most), 0, 0, 0
+    for n, steps in enumerate(map(sorted, loop.results)):
+        here, earlier = backward.asked_by(n, most)
+        if len(steps) == loop.steps or always.issuperset(here.union(*earlier)):
+            continue
+        if here <= earlier[0] and all(e == earlier[0] for e in earlier):  # a read asks for it of all steps before, too
+            last = max(last, loop.steps - 1 - steps[-1] + (here != earlier[0]))
+        elif steps[-1] - steps[0] + 1 == len(steps):  # what only this result asks for, it has to ask for of every step
+            first, cut = max(first, steps[0]), max(cut, loop.steps - 1 - steps[-1])
+            backward.read_of_all(n)
+        else:
+            return None
+    entering, leaving = _until_alike(_Forward(loop, passes), most), _until_alike(backward, most)
+    if entering is None or leaving is None:
         return None
-    for steps, alone in zip(map(sorted, loop.results), backward.alone(), strict=True):
-        if alone:  # what only this result asks for: it has to be asked for at each step
-            if not steps or steps[-1] - steps[0] + 1 != len(steps):
-                return None
-            first, last = max(first, steps[0]), max(last, loop.steps - 1 - steps[-1])
-    return (first, last) if max(first, last) <= MOST else None
+    first, last = max(first, entering), max(last, cut + leaving)
+    return (first, last) if first + last <= most else None
 
 
 # --- one step -------------------------------------------------------------------------------------------------------
@@ -176,10 +184,10 @@ class _Sweep(Protocol):
         """Bits of the carried values -> those after one step, and those at each steep slope."""
 
 
-def _until_alike(sweep: _Sweep) -> int | None:
-    """How many steps there are before all further ones have the same bits at steep slopes; None if they never have."""
+def _until_alike(sweep: _Sweep, most: int) -> int | None:
+    """How many steps there are before all further ones have the same bits at steep slopes; None if more than `most`."""
     carried, seen = sweep.start(), []
-    for _ in range(MOST + len(carried) + 1):
+    for _ in range(most + 1):
         after, found = sweep.step(carried)
         seen.append(found)
         if after == carried:
@@ -221,21 +229,21 @@ class _Backward:
 
     def __init__(self, loop: Loop, passes: Sequence[Sequence[_Pass]]) -> None:
         self.loop, self.passes = loop, passes
-        carried = len(loop.last)
-        self.whole = [len(read) == loop.steps for read in loop.results]
-        self.bits = [1 << (carried + i) for i in range(len(self.whole))]  # of the results
+        self.whole = [0] * len(loop.results)
+        for n, steps in enumerate(loop.results):
+            if len(steps) == loop.steps:
+                self.read_of_all(n)
 
     def start(self) -> list[int]:
-        return [1 << i if read else 0 for i, read in enumerate(self.loop.last)]
+        return [1 << i if wanted else 0 for i, wanted in enumerate(self.loop.last)]
 
     def step(self, carried: list[int]) -> tuple[list[int], list[int]]:
-        whole = [b if w else 0 for b, w in zip(self.bits, self.whole, strict=True)]
-        return self._step([*carried, *whole])
+        return self._step(carried, self.whole)
 
-    def _step(self, asked: list[int]) -> tuple[list[int], list[int]]:
-        step, fixed, carried = self.loop.step, self.loop.fixed, len(self.loop.last)
+    def _step(self, carried: Sequence[int], results: Sequence[int]) -> tuple[list[int], list[int]]:
+        step, fixed = self.loop.step, self.loop.fixed
         bits: dict[Atom, int] = {}
-        for a, b in zip(step.outputs, asked, strict=True):
+        for a, b in zip(step.outputs, (*carried, *results), strict=True):
             bits[a] = bits.get(a, 0) | b
         seen = []
         for e, row in zip(reversed(step.equations), reversed(self.passes), strict=True):
@@ -247,21 +255,24 @@ class _Backward:
                     bits[a] = bits.get(a, 0) | through
                 if p.steep:
                     seen.append(through)
-        return [bits.get(v, 0) for v in step.inputs[fixed : fixed + carried]], seen
+        return [bits.get(v, 0) for v in step.inputs[fixed : fixed + len(carried)]], seen
 
-    def alone(self) -> list[bool]:
-        """For each result, whether it is not read of every step and asks alone for a steep slope."""
-        settled = self.start()
-        for _ in range(len(settled) + 1):
-            settled = [a | b for a, b in zip(settled, self.step(settled)[0], strict=True)]
-        always = self.step(settled)[1]
-        found = []
-        for bit, whole in zip(self.bits, self.whole, strict=True):
-            asked = [bit if b == bit else 0 for b in self.bits]
-            carried = [0] * len(settled)
-            alone = False
-            for _ in range(0 if whole else len(settled) + 1):
-                carried, seen = self._step([*carried, *asked])
-                alone = alone or any(s and not a for s, a in zip(seen, always, strict=True))
-            found.append(alone)
-        return found
+    def always(self, most: int) -> set[int]:
+        """Numbers of the steep slopes that what is read after the loop, and of every step, asks for."""
+        carried, seen = self.step(self.start())
+        for _ in range(most):
+            carried, seen = self.step(carried)
+        return {n for n, bits in enumerate(seen) if bits}
+
+    def asked_by(self, result: int, most: int) -> tuple[set[int], list[set[int]]]:
+        """Numbers of the steep slopes that a read of one result asks for: of its own step, and of those before."""
+        carried, seen = self._step([0] * len(self.loop.last), [int(n == result) for n in range(len(self.whole))])
+        found = [{n for n, bits in enumerate(seen) if bits}]
+        for _ in range(max(most, 1)):
+            carried, seen = self._step(carried, [0] * len(self.whole))
+            found.append({n for n, bits in enumerate(seen) if bits})
+        return found[0], found[1:]
+
+    def read_of_all(self, result: int) -> None:
+        """From now on, a result counts as read of every step."""
+        self.whole[result] = 1 << (len(self.loop.last) + result)

@@ -20,7 +20,7 @@ from ..trace.record import Recording, Static, argument_names, current, leaf_of, 
 from ..trace.recorder import Traced
 from ..trace.tree import flatten
 from ..transform.forward import Derived
-from ..transform.smooth import smooth
+from ..transform.smooth import has_kinks, smooth
 
 if TYPE_CHECKING:
     from ..transform.reroll import Loop
@@ -90,6 +90,8 @@ class Call:
 
         In this order: what one loop makes may be squared in another.
         """
+        if _stays_written_out(self.recording):
+            return smooth(self.recording.program)
 
         def make(program: Program) -> Program:
             without = smooth(program)
@@ -257,11 +259,18 @@ def filled(found: Derived, outputs: Sequence[Any], types: Sequence[Any]) -> list
 
 
 def to_run(recording: Recording) -> Program:
-    """The Program that values are computed by: what repeats itself is a loop.
+    """The Program that values are computed by: what repeats itself is a loop."""
+    return recording.program if _stays_written_out(recording) else _rolled(recording)
 
-    Inside of another recorded function it stays as it was recorded: what is made of that one sees it whole.
-    """
-    return _rolled(recording) if current() is None else recording.program
+
+def _stays_written_out(recording: Recording) -> bool:
+    """Whether loops are no loops yet: inside of another recorded function, which may square the kinks they make."""
+    return is_inside() and bool(derived(recording, "kinks", has_kinks))
+
+
+def is_inside() -> bool:
+    """Whether another function is being recorded: what is made of a recording for it is kept apart."""
+    return current() is not None
 
 
 def _rolled(recording: Recording) -> Program:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..trace.record import current
 from .call import Call, Function, transformation
 from .planned import Reading, call_reading, spliced, transformed
 
@@ -27,6 +26,6 @@ def compile(f: Function, *, threads: int = 1) -> Function:
         return call.recording.result.build(spliced(call.to_run, inputs))
 
     def read(args: tuple[Any, ...], options: dict[str, Any]) -> Reading:
-        return call_reading(f, args, options, None, lambda c: ("value", current() is not None), compute)
+        return call_reading(f, args, options, None, lambda c: "value", compute)
 
     return transformed(f, "compile", read, threads)

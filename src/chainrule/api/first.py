@@ -11,11 +11,10 @@ from ..errors import ArgumentError
 from ..execute import derived, evaluate, executable
 from ..ir import Const
 from ..ops.control import integral
-from ..trace.record import current
 from ..trace.tree import flatten
 from ..transform.forward import forward
 from ..transform.reverse import reverse
-from .call import Call, Function, Wrt, directions, filled, fit, has_reals, prepare, public, transformation
+from .call import Call, Function, Wrt, directions, filled, fit, has_reals, is_inside, prepare, public, transformation
 from .planned import Reading, call_reading, spliced, transformed
 
 
@@ -118,7 +117,9 @@ def jvp(f: Function, primals: Sequence[Any], tangents: Sequence[Any]) -> tuple[A
     call = Call(f, tuple(primals), {}, tuple(range(len(primals))))
     moves = directions(call, tuple(tangents), "tangent")
     found, run = derived(
-        call.recording, ("forward", call.wanted), lambda _: prepare(forward(call.to_differentiate, call.wanted))
+        call.recording,
+        ("forward", call.wanted, is_inside()),
+        lambda _: prepare(forward(call.to_differentiate, call.wanted)),
     )
     outputs = evaluate(run, [*call.inputs, *moves])
     n = len(call.program.outputs)
@@ -142,15 +143,15 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Function]:
     moving = tuple(i for i, a in enumerate(args) if has_reals(a))
     call = Call(f, args, {}, moving or None)
     value = call.recording.result.build(
-        evaluate(
-            derived(call.recording, ("value", current() is not None), lambda _: executable(call.to_run)), call.inputs
-        )
+        evaluate(derived(call.recording, ("value", is_inside()), lambda _: executable(call.to_run)), call.inputs)
     )
     if not moving:
         return value, lambda g: (None,) * len(args)
     inputs = call.inputs
     found, run = derived(
-        call.recording, ("reverse", call.wanted), lambda _: prepare(reverse(call.to_differentiate, call.wanted))
+        call.recording,
+        ("reverse", call.wanted, is_inside()),
+        lambda _: prepare(reverse(call.to_differentiate, call.wanted)),
     )
 
     @public

@@ -20,7 +20,7 @@ from ..trace.outside import Capture
 from ..trace.record import Recording, type_of
 from ..trace.recorder import Recorder, Traced
 from ..trace.tree import Tree, flatten
-from .call import Call, Function, Wrt, public
+from .call import Call, Function, Wrt, is_inside, public
 
 Values = list[Any]
 
@@ -55,7 +55,7 @@ class Reading:
 
     def plan(self, threads: int = 1) -> Plan:
         """What was planned for this recording and so many threads, or a new plan."""
-        plans = self.recording.derived.setdefault(("plans", self.key), {})
+        plans = self.recording.derived.setdefault(("plans", self.key, is_inside()), {})
         found: Plan | None = plans.get(threads)
         if found is None:
             with rarely_collecting():

@@ -10,7 +10,7 @@ import numpy as np
 from ..errors import ArgumentError, ShapeError
 from ..execute import recording_of
 from ..ir import Program
-from ..trace.record import Recording, Static, argument_names, current, leaf_of, type_of
+from ..trace.record import Recording, Static, argument_names, leaf_of, type_of
 from ..trace.recorder import Traced
 from ..trace.tree import Tree, flatten, parts_of
 from ..transform.batch import batch
@@ -71,7 +71,7 @@ def vmap(f: Function, *, in_axes: Any = 0, threads: int = 1) -> Function:
         axes_of_inputs = (*(per_leaf[i] for i in recording.dynamic), *(None for _ in recording.hidden))
         same = all([a is b for a, b in zip(values, leaves, strict=True) if not isinstance(b, Static)])
         return Reading(
-            recording, ("rows", axes_of_inputs, size, current() is not None),
+            recording, ("rows", axes_of_inputs, size),
             lambda inputs: recording.result.build(_rows(to_run(recording), axes_of_inputs, size, inputs)),
             leaves, (args, options) if same else None,
         )  # fmt: skip

@@ -6,7 +6,7 @@ sign; the truth is 2. So what is differentiated is the square that an op says it
 
 from __future__ import annotations
 
-from ..ir import Atom, Const, Equation, Program, Var
+from ..ir import Atom, Const, Equation, Program, Var, without_dead_code
 from ..ops.arithmetic import divide, multiply, negative, power_of
 from ..trace.recorder import Recorder, Traced
 from .simplify import simplify
@@ -16,10 +16,10 @@ def smooth(program: Program) -> Program:
     """The same function with every square of a value that has a kink written out."""
     if not any(e.op.squared is not None for e in program.equations):
         return program
-    program = simplify(program)  # a norm computed twice is one norm
+    short = simplify(program)  # a norm computed twice is one norm
     recorder = Recorder(quiet=True)
     new: dict[Atom, Atom] = {}
-    for e in program.equations:
+    for e in short.equations:
         inputs = tuple([new.get(a, a) for a in e.inputs])
         square = _square_of(inputs[0], recorder) if _is_square(e) else None
         if square is not None:
@@ -30,8 +30,15 @@ def smooth(program: Program) -> Program:
         recorder.equations.append(kept)
         for v in kept.outputs:
             recorder.producer[v] = kept
-    outputs = tuple([new.get(a, a) for a in program.outputs])
-    return Program(program.inputs, tuple(recorder.equations), outputs, program.name)
+    if not new:
+        return program
+    outputs = tuple([new.get(a, a) for a in short.outputs])
+    return Program(short.inputs, tuple(recorder.equations), outputs, short.name)
+
+
+def has_kinks(program: Program) -> bool:
+    """Whether what is made of its results may square a kink away."""
+    return any(e.op.squared is not None for e in without_dead_code(smooth(program)).equations)
 
 
 def _is_square(e: Equation) -> bool:

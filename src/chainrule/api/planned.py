@@ -55,11 +55,11 @@ class Reading:
 
     def plan(self, threads: int = 1) -> Plan:
         """What was planned for this recording and so many threads, or a new plan."""
-        plans = self.recording.derived.setdefault(("plans", self.key, is_inside()), {})
-        found: Plan | None = plans.get(threads)
+        plans = self.recording.derived.setdefault(("plans", self.key), {})
+        found: Plan | None = plans.get((threads, is_inside()))
         if found is None:
             with rarely_collecting():
-                found = plans[threads] = self._planned(threads)
+                found = plans[threads, is_inside()] = self._planned(threads)
         return found
 
     def _planned(self, threads: int) -> Plan:

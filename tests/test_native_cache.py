@@ -72,6 +72,16 @@ def python(code, folder, **environment):
     return found.stdout
 
 
+def test_what_another_process_has_made_can_be_looked_at(folder):
+    code = """
+        import numpy as np, chainrule as cr
+        f = cr.grad(lambda x: cr.while_loop(lambda s: s < 100, lambda s: s * s, x))
+        f(2.0)
+        print(f.inspect(2.0))
+    """
+    assert python(code, folder).count("while_loop_pullback") == python(code, folder).count("while_loop_pullback") > 0
+
+
 # --- what is kept -----------------------------------------------------------------------------------------------------
 
 

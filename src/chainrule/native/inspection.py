@@ -12,6 +12,7 @@ import numpy as np
 
 from ..execute import Executable, Runner
 from ..ir import Program
+from . import compiler as compiler  # with it come all routines, though the kernel may have been made long ago
 from .emit import Kernel, lanes
 from .externs import addresses
 from .listing import Listing

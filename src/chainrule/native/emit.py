@@ -10,23 +10,22 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import product
 
-from ..ir import Const, Var
+from ..ir import Const, Equation, Var
 from .arena import Life, arranged
 from .borrowed import borrowed
 from .calls import Call, Code
-from .elementwise import formula_of
+from .elementwise import formula_of, is_cheap
 from .indices import Counter, Index, Quotient, Read, Within
 from .lanes import KINDS, Lanes, Text, Value
 from .llvm import target
 from .lower import Lowered, Node
-from .memory import Buffer, Count, Scope
+from .memory import HERE, Buffer, Count, Scope
 from .pieces import Pieces
 from .reductions import OVERLAPPING, Stages
 from .schedule import Classes, Item, Loop, loops_in, nodes_in
 from .worth import worth_lanes
 
 _WRITTEN_OUT = 4  # rounds at most of a loop that is written out
-_HERE = -1  # the place of what is in a register in this round of a loop, and no longer
 _STATEMENTS = 256  # … and statements
 _ROUNDS = 16  # of a loop that is not short
 _MANY = 4096  # elements in all: of fewer, LLVM's additional time is not won back soon
@@ -96,7 +95,7 @@ class Kernel(Pieces):
                         self._buffer(r.source, "constant", r.source.type.dtype.name, r.source.type.shape)
                 elif r.source in self.lowered.made and isinstance(step, Node):
                     users.setdefault(r.source, []).append(step)
-        lanes = {loop.counter for loop, kind in self.kinds.items() if kind == "lanes"}
+        lanes = {loop.counter for loop, kind in self.kinds.items() if kind in ("lanes", "in groups")}
         outputs = [r.source for r in self.lowered.outputs]
         for v in outputs:
             self._buffer(v, "output", v.type.dtype.name, v.type.shape)
@@ -203,12 +202,17 @@ class Kernel(Pieces):
                 serial = {self.classes.of(c) for node in nodes_in(item) for c in node.serial}
                 one_by_one = nested or item.counter in serial or not self._worth_lanes(item)
                 self.kinds[item] = "counted" if one_by_one else "lanes"
+                if nested and self._in_groups(item):
+                    self.kinds[item] = "in groups"
                 total += 2 * inside
         return total
 
     def _worth_lanes(self, loop: Loop) -> bool:
         inside = set(nodes_in(loop))
-        return worth_lanes(loop, self.width, self.classes, lambda node: not self._readers[node.out] <= inside)
+        return worth_lanes(loop, self.width, self.classes, lambda node: not self._readers_of(node.out) <= inside)
+
+    def _readers_of(self, v: Var) -> set[object]:
+        return self._readers[v]
 
     @cached_property
     def _readers(self) -> dict[Var, set[object]]:
@@ -236,7 +240,8 @@ class Kernel(Pieces):
                 self._node(item)
             else:
                 self._begin(item)
-                write = {"written out": self._written_out_loop, "counted": self._counted, "lanes": self._lanes}
+                write = {"written out": self._written_out_loop, "counted": self._counted, "lanes": self._lanes,
+                         "in groups": self._grouped}  # fmt: skip
                 known = set(self.values)
                 if item.counter.size:  # a sum of nothing is begun and ended
                     write[self.kinds[item]](item)
@@ -265,7 +270,7 @@ class Kernel(Pieces):
             if count is not None and isinstance(count.value, int) and not count.lanes:
                 sizes.append([count.value])
             elif count is not None or c.size == 1:
-                sizes.append([0 if c.size == 1 else _HERE])
+                sizes.append([0] if c.size == 1 else _rows_of(count))
             else:
                 sizes.append(list(range(c.size)))
         yield from product(*sizes)
@@ -297,7 +302,7 @@ class Kernel(Pieces):
         found = []
         for c in node.own:
             count = self.counts.get(self.classes.of(c))
-            here = 0 if c.size == 1 else _HERE
+            here = 0 if c.size == 1 else _rows_of(count)[0]
             found.append(count.value if count is not None and isinstance(count.value, int) else here)
         return tuple(found)
 
@@ -432,8 +437,11 @@ class Kernel(Pieces):
             term = i.terms[0][0] if len(i.terms) == 1 and i.terms[0][1] == 1 and not i.constant else None
             if not isinstance(term, Counter) or self.classes.of(term) is not self.classes.of(c) or count is None:
                 return None
-            found.append(_HERE)
+            found += _rows_of(count)
         return tuple(found)
+
+    def _is_light(self, node: Node) -> bool:
+        return node.equation is None or node.reduced > 0 or _is_a_product(node.equation) or is_cheap(node.equation)
 
     # --- the whole ---------------------------------------------------------------------------------------------------
 
@@ -451,3 +459,12 @@ class Kernel(Pieces):
         body += [*self.text.first, *self.text.lines, "  %ends = load i32, ptr %status", "  ret i32 %ends", "}", ""]
         lines += [*self._addresses({}, body), *body]
         return "\n".join(lines)
+
+
+def _rows_of(count: Count | None) -> list[int]:
+    """At which places a value stands that is made in each round of a loop."""
+    return list(count.rows) if count is not None and count.rows else [HERE]
+
+
+def _is_a_product(e: Equation) -> bool:
+    return e.op.native is not None and e.op.native.how == "product"

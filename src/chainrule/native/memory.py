@@ -13,6 +13,8 @@ from .lanes import BITS, Lanes, Text, Value
 from .lower import Lowered, Node
 from .schedule import Classes, Loop
 
+HERE = -1  # the place of what is in a register in this round of a loop, and no longer
+
 
 @dataclass(frozen=True)
 class Buffer:
@@ -39,10 +41,19 @@ class Buffer:
 
 @dataclass
 class Count:
-    """Where a loop stands: a number, a counter, or the first of as many counts as there are lanes. This changes."""
+    """Where a loop stands: a number, a counter, or the first of as many counts as there are lanes. This changes.
+
+    Of rows written side by side, `rows` says which of their group are meant; `value` is the first of the group.
+    """
 
     value: Value | int
     lanes: bool = False
+    rows: tuple[int, ...] = ()
+
+    @property
+    def row(self) -> int:
+        """How many counts it is further than `value`."""
+        return self.rows[0] if self.rows else 0
 
 
 @dataclass
@@ -71,23 +82,25 @@ class Memory:
 
     def _scalar_index(self, i: Index) -> Value:
         """A position as one whole number; of lanes, that of the first."""
-        total = self.one.number(i.constant, "i64")
-        plain = True
+        total: Value | None = None
+        constant = i.constant  # comes last, so that neighbours share the rest
         for term, factor in i.terms:
             if isinstance(term, Counter):
                 if term.size == 1:
                     continue
-                value = self.counts[self.classes.of(term)].value
-                part = self.one.number(value, "i64") if isinstance(value, int) else value
+                count = self.counts[self.classes.of(term)]
+                constant += factor * count.row
+                part = self.one.number(count.value, "i64") if isinstance(count.value, int) else count.value
             elif isinstance(term, Quotient):
                 inner = self._scalar_index(term.of)
                 part = self.one.line(f"udiv i64 {inner.text}, {term.by}", "i64")
             else:
                 part = self._read(term.read, self.one).to("i64")
             part = part if factor == 1 else part * factor
-            total = part if plain and i.constant == 0 else total + part
-            plain = False
-        return total
+            total = part if total is None else total + part
+        if total is None:
+            return self.one.number(constant, "i64")
+        return total + constant if constant else total
 
     def _read(self, r: Read, code: Lanes) -> Value:
         raise NotImplementedError  # abstract
@@ -105,7 +118,7 @@ class Memory:
                     continue
                 count = self.counts[self.classes.of(term)]
                 value = self.one.number(count.value, "i64") if isinstance(count.value, int) else count.value
-                part = code.splat(value)
+                part = code.splat(value + count.row if count.row else value)
                 if count.lanes:
                     part = part + code.counting()
             elif isinstance(term, Quotient):
@@ -185,9 +198,9 @@ class Memory:
 
     def _counts_of(self, r: Read) -> list[str]:
         return sorted(
-            f"{id(c)}:{self.counts[self.classes.of(c)].value}"
+            f"{id(c)}:{count.value}:{count.rows}"
             for c in r.counters()
-            if self.classes.of(c) in self.counts
+            if (count := self.counts.get(self.classes.of(c))) is not None
         )
 
     def _made_in(self, source: Any, loop: Loop) -> bool:

@@ -15,11 +15,12 @@ from math import prod
 from typing import Any
 
 from ..ir import Var
+from .groups import Groups
 from .indices import Counter, Index
 from .lanes import BITS, Lanes, Part, Value
 from .lower import Node
 from .memory import Buffer, Scope
-from .reductions import BLOCK, Key, Reductions, Sums, added, rounded, start_of
+from .reductions import BLOCK, Key, Sums, added, rounded, start_of
 from .schedule import Item, Loop, nodes_in, plain
 
 _CUT = 500_000  # ns of work from which on a loop is cut
@@ -48,7 +49,7 @@ class Cut:
         return self.pieces * self.stride
 
 
-class Pieces(Reductions):
+class Pieces(Groups):
     """Loops that are cut. It changes while a kernel is written."""
 
     items: tuple[Item, ...]
@@ -109,7 +110,7 @@ class Pieces(Reductions):
         for b in dict.fromkeys(b for node in nodes for b in self._own(node, loop)):
             own[b.number] = stride
             stride += -(-b.bytes // _LINE) * _LINE
-        step = self.width if self.kinds[loop] == "lanes" else 1
+        step = 1 if self.kinds[loop] == "counted" else self.width
         rounds = loop.counter.size // step
         most = min(_MOST, int(time // _PIECE), _ROOM // max(stride, 1))
         if most < 2 or not rounds:

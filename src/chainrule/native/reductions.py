@@ -119,6 +119,10 @@ class Reductions(Memory):
     def _accumulate(self, node: Node, value: Value, at: tuple[int, ...]) -> None:
         code = value.code
         if node.onto or self._stages(node).registers is None:
+            more = self._with_other_rows(node, value, at)
+            if more is None:
+                return
+            value = more
             old = self._load(self.home[node.out], self._spot(node, at), code, fresh=True)
             self._store(node, self._combined(node, old, value), at)
             return
@@ -127,6 +131,10 @@ class Reductions(Memory):
             value = code.where(counted, value, start_of(node.combine, value.kind))
         old = self.values[node.out, at]
         self.values[node.out, at] = self._combined(node, code.splat(old), value)
+
+    def _with_other_rows(self, node: Node, value: Value, at: tuple[int, ...]) -> Value | None:
+        """Combined with what other rows, written beside this one, combine at the same place; None: with a later one."""
+        return value
 
     def _fill(self, node: Node, start: Any) -> None:
         """Set the part of an array that belongs to the counts that stand."""
@@ -184,14 +192,21 @@ class Reductions(Memory):
         sums = self._rounds(loop, loop.counter.size, 1, start, partial(self._emit, loop.body))
         self.values.update(sums)
 
-    def _lanes(self, loop: Loop) -> None:
+    def _lanes(self, loop: Loop, write: Callable[[], None] | None = None) -> None:
         before = {key: self.values[key] for key in self._register_sums(loop)}
-        start: Sums = {}
-        for key, value in before.items():
-            combine = self.lowered.made[key[0]][0].combine
-            start[key] = self.many.number(start_of(combine, value.kind), value.kind)
-        once = self._again_the_same(loop)
-        totals = (self._overlapping if once else self._on_lanes_of)(loop, start, partial(self._emit, loop.body))
+        go = self._overlapping if self._again_the_same(loop) else self._on_lanes_of
+        totals = go(loop, self._on_all_lanes(before), write or partial(self._emit, loop.body))
+        self._add_lanes(before, totals)
+
+    def _on_all_lanes(self, before: Sums) -> Sums:
+        """In each lane, nothing is combined yet."""
+        return {
+            key: self.many.number(start_of(self.lowered.made[key[0]][0].combine, value.kind), value.kind)
+            for key, value in before.items()
+        }
+
+    def _add_lanes(self, before: Sums, totals: Sums) -> None:
+        """What the lanes have, combined with what was there before."""
         for key, vector in totals.items():
             node, first = self.lowered.made[key[0]][0], before[key]
             adds = node.combine == "add" and vector.kind != "i1"
@@ -230,7 +245,7 @@ class Reductions(Memory):
         """All rounds of a loop, as many at once as there are lanes; the rest under a mask."""
         full, tail = divmod(loop.counter.size, self.width)
         sums = start
-        if full <= 1 or full * max(1, len(list(nodes_in(loop)))) <= FEW:
+        if full <= 1 or full * self._texts(loop) <= FEW:
             for n in range(full):
                 sums = self._round(loop, self.one.number(n * self.width, "i64"), sums, write)
         else:
@@ -253,7 +268,15 @@ class Reductions(Memory):
 
     def _rounds(self, loop: Loop, end: int, step: int, start: Sums, write: Callable[[], None]) -> Sums:
         """A loop up to `end`."""
-        return self._between(loop, "0", str(end), end > BLOCK * step, step, start, write)
+        return self._between(loop, "0", str(end), end > self._block(loop) * step, step, start, write)
+
+    def _texts(self, loop: Loop) -> int:
+        """How many statements a round is."""
+        return max(1, len(list(nodes_in(loop))))
+
+    def _block(self, loop: Loop) -> int:
+        """After how many rounds what was added up in them is kept apart."""
+        return BLOCK
 
     def _between(
         self, loop: Loop, begin: str, end: str, long: bool, step: int, start: Sums, write: Callable[[], None]
@@ -269,10 +292,11 @@ class Reductions(Memory):
         high = {("high", key): start[key] for key in folded}
         low = {("low", key): start[key].code.number(0, start[key].kind) for key in folded}
         blocks = Loop(Counter(loop.counter.size), ())
-        with self._loop(blocks, begin, end, BLOCK * step, {**plain, **high, **low}) as sums:
+        block = self._block(loop) * step
+        with self._loop(blocks, begin, end, block, {**plain, **high, **low}) as sums:
             first = self.counts.pop(blocks.counter).value
             assert isinstance(first, Value)
-            last = first + BLOCK * step
+            last = first + block
             most = Value(end, "i64", self.one)
             last = self.one.where(last < most, last, most)
             zero = {key: start[key].code.number(0, start[key].kind) for key in folded}
@@ -351,7 +375,7 @@ class Reductions(Memory):
     def _place_pairs(self) -> None:
         """Memory for sums of two."""
         for loop, kind in self.kinds.items():
-            if kind == "counted" and loop.counter.size > BLOCK:
+            if kind in ("counted", "in groups") and loop.counter.size > BLOCK:
                 for node in nodes_in(loop):
                     if self._sums_in_memory(node, loop):
                         shape = self.home[node.out].shape

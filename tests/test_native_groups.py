@@ -36,10 +36,6 @@ def poisson(w, X, y):
     return np.sum(np.exp(z) - y * z) + 0.5 * np.sum(w**2)
 
 
-def largest(w, X, y):
-    return np.sum(np.log1p(np.max(X, axis=1) ** 2) * y) + np.sum(w)
-
-
 def two_products(w, X, y):
     return np.sum(np.tanh(X @ w) * np.exp(-((X @ (w * w)) ** 2)) * y)
 
@@ -49,8 +45,13 @@ def with_rows_out(w, X, y):
     return np.exp(-z), X * np.sqrt(np.abs(z))[:, None], np.sum(X, axis=1) > y, X.T @ z
 
 
-def truths(w, X, y):
-    return np.any(X > 1.5, axis=1), np.all(X * w < 2, axis=1), np.log(np.abs(X @ w))
+def gathered(w, X, y):
+    at = (y * len(y)).astype(int)
+    return np.sum(np.tanh(X[at] @ w) * y[at[::-1]])
+
+
+def by_rows(w, X, y):
+    return np.sum(np.exp(-np.sum(X * y[:, None], axis=1)) * np.log1p(y)) + np.sum(w)
 
 
 def normalized(w, X, y):
@@ -59,7 +60,7 @@ def normalized(w, X, y):
     return np.sum(((X - m[:, None]) / np.sqrt(s + 1e-3)[:, None]) @ w * y)
 
 
-CASES = [logistic, least_squares, poisson, largest, two_products, with_rows_out, truths, normalized]
+CASES = [logistic, least_squares, poisson, two_products, with_rows_out, gathered, by_rows, normalized]
 
 
 def kernel_of(program):
@@ -100,7 +101,7 @@ def agree(found, expected, args):
 @pytest.mark.parametrize("f", CASES, ids=lambda f: f.__name__)
 def test_rows_in_groups_are_rows(monkeypatch, f, kind, large):
     monkeypatch.setattr(groups, "_LARGE", large)
-    for n, m in ((64, 32), (67, 33), (131, 100), (81, 17), (300, 70)):
+    for n, m in ((64, 32), (67, 33), (131, 100), (81, 17), (300, 70), (72, 16), (70, 8)):
         m += large > 0  # kernels are kept
         args = drawn(n, m, kind)
         for program in programs(f, args):
@@ -119,7 +120,8 @@ LINES = [
     "r = np.max(X, axis=1) + r", "r = np.min(X * w, axis=1)", "s = s + np.sum(r)", "s = s + np.sum(X.T @ r)",
     "v = X.T @ r / len(X)", "r = np.where(r > 0, r, y)", "X = X * r[:, None]", "X = X + v", "s = s + np.max(r)",
     "r = np.sqrt(np.abs(r) + 1)", "X = X - np.mean(X, axis=1)[:, None]", "s = s + np.sum(X[:, 1] * r)",
-    "r = r + X[:, 3]", "r = np.cumsum(r) / 10", "r = r[::-1] * y",
+    "r = r + X[:, 3]", "r = np.exp(-np.sum(X * y[:, None], axis=1))", "r = X[(y * len(y)).astype(int)] @ v",
+    "X = X[(y * len(y) / 2).astype(int)]", "r = np.cumsum(r) / 10", "r = r[::-1] * y",
 ]  # fmt: skip
 
 

@@ -302,7 +302,7 @@ class Kernel(Pieces):
         found = []
         for c in node.own:
             count = self.counts.get(self.classes.of(c))
-            here = 0 if c.size == 1 else _rows_of(count)[0]
+            here = 0 if c.size == 1 else _row_of(count)
             found.append(count.value if count is not None and isinstance(count.value, int) else here)
         return tuple(found)
 
@@ -437,7 +437,7 @@ class Kernel(Pieces):
             term = i.terms[0][0] if len(i.terms) == 1 and i.terms[0][1] == 1 and not i.constant else None
             if not isinstance(term, Counter) or self.classes.of(term) is not self.classes.of(c) or count is None:
                 return None
-            found += _rows_of(count)
+            found.append(_row_of(count))
         return tuple(found)
 
     def _is_light(self, node: Node) -> bool:
@@ -464,6 +464,11 @@ class Kernel(Pieces):
 def _rows_of(count: Count | None) -> list[int]:
     """At which places a value stands that is made in each round of a loop."""
     return list(count.rows) if count is not None and count.rows else [HERE]
+
+
+def _row_of(count: Count | None) -> int:
+    (row,) = _rows_of(count)
+    return row
 
 
 def _is_a_product(e: Equation) -> bool:

@@ -15,7 +15,7 @@ from ..ir import Var
 from .indices import Counter
 from .lanes import KINDS, Value
 from .lower import Node
-from .memory import HERE, Count
+from .memory import HERE, Count, Scope
 from .reductions import BLOCK, Key, Reductions
 from .schedule import Item, Loop, loops_in, nodes_in
 
@@ -23,6 +23,7 @@ BATCH = 4  # rows whose sums find room in registers
 _GROUPS = 4  # at least
 _MANY = 1 << 13  # elements, at least: of fewer, the second text is not worth the time to compile it
 _LARGE = 1 << 18  # bytes of an array that is not near, nor will be when it is read again
+_REGISTERS = 2  # in a row, at least: of shorter ones the rest, and adding up the lanes, would be most of the work
 _STATEMENTS = 6  # at most, in a loop along a row: they are written for each row
 
 
@@ -41,14 +42,16 @@ class Groups(Reductions):
         n = loop.counter.size
         if not along or n < _GROUPS * self.width or self.width % BATCH:
             return False
-        if n * max(one.counter.size for one in along) < _MANY:
+        sizes = [one.counter.size for one in along]
+        if n * max(sizes) < _MANY or min(sizes) < _REGISTERS * self.width:
             return False
         rows = loop.counter
         if any(node.at is not None or node.onto or node.again for node in nodes_in(loop)):
             return False
         if any(rows in map(self.classes.of, node.serial) for node in nodes_in(loop)):
             return False
-        gains = False
+        along_rows = {node for one in along for node in nodes_in(one)}
+        gains = any(not self._is_light(node) for node in nodes_in(loop) if node not in along_rows)
         for one in along:
             nodes = list(nodes_in(one))
             for node in nodes:
@@ -57,8 +60,10 @@ class Groups(Reductions):
                     return False
                 elsewhere = set(nodes_in(loop)) - set(nodes)
                 if not node.reduced and elsewhere & self._readers_of(node.out):
-                    return False  # memory for one row would not do
-                gains = gains or bool(summed & {rows, one.counter})
+                    return False  # it would need memory for all rows
+                if node.reduced and node.combine != "add":
+                    return False
+                gains = gains or rows in summed
             if len(nodes) > _STATEMENTS or not all(map(self._is_light, nodes)):
                 return False
         return gains
@@ -83,7 +88,9 @@ class Groups(Reductions):
     def _grouped(self, loop: Loop) -> None:
         before = {key: self.values[key] for key in self._register_sums(loop)}
         n, end = loop.counter.size, loop.counter.size - loop.counter.size % self.width
+        known = set(self.values)
         totals = self._rounds(loop, end, self.width, self._on_all_lanes(before), partial(self._group, loop))
+        self.values = {key: value for key, value in self.values.items() if key in known}
         self._add_lanes(before, totals)
         if end < n:
             sums = {key: self.values[key] for key in before}
@@ -147,7 +154,7 @@ class Groups(Reductions):
         """Whether the loop is the first to read rows of a large array: memory sends fastest what is read in order."""
         nodes = set(nodes_in(along))
         if any(loop.counter in self._reduced(node) or node.out.type.dtype.kind == "b" for node in nodes):
-            return False
+            return False  # truths lie in memory otherwise than in lanes
         before: set[object] = set()
         for item in loop.body:
             if item is along:
@@ -172,6 +179,7 @@ class Groups(Reductions):
         with self._loop(row, "0", str(self.width), 1, {}):
             r = self.counts[row.counter].value
             assert isinstance(r, Value)
+            self.scopes[-1] = Scope(loop, "counted")  # what changes with the rows changes in it
             self.counts[loop.counter] = Count(first.value + r)
             self._begin(along)
             self._lanes(along)
@@ -186,13 +194,13 @@ class Groups(Reductions):
             self._in_lanes(node, at, self.many.line(f"load {self.many.type(kind)}, ptr {name}, align 64", kind))
 
     def _by_row(self, loop: Loop, along: Loop) -> None:
-        """What the row has in lanes, and the loop along it reads, as one number for each row, in all lanes."""
+        """What the row has in lanes, and the loop along it reads, as one number for each row."""
         read = {r.source for node in nodes_in(along) for r in node.needs}
         for (v, at), value in list(self.values.items()):
             if v in read and value.code.width == self.width and (axis := self._axis(v, at, loop)) is not None:
                 for r in range(self.width):
                     one = self.one.line(f"extractelement {value.type} {value.text}, i32 {r}", value.kind)
-                    self.values[v, (*at[:axis], r, *at[axis + 1 :])] = self.many.splat(one)
+                    self.values[v, (*at[:axis], r, *at[axis + 1 :])] = one
 
     def _axis(self, v: object, at: tuple[int, ...], loop: Loop) -> int | None:
         """Which axis of an array runs with the rows, if it stands where they stand."""
